@@ -1,0 +1,349 @@
+/* net.h - TCP: listen, accept, connect, read, write.
+ *
+ * A socket may be used by one reading and one writing task at a time, on any workers; a second
+ * reader (or writer) gets -EBUSY. Every wait ends with the caller's cancellation or deadline
+ * (-ECANCELED, -ETIMEDOUT), and the socket is as good afterwards as before.
+ *
+ * Addresses are strings: "127.0.0.1:80", "[::1]:80", ":80" or "*:80" (every address, both IP
+ * versions), "localhost:80"; port 0 lets the system choose. Names are not resolved.
+ */
+#ifndef SKUA_NET_H
+#define SKUA_NET_H
+
+#include <sys/uio.h>
+
+#include <skua/future.h>
+
+SKUA_C_BEGIN
+
+typedef struct skua_listener skua_listener;
+typedef struct skua_tcp skua_tcp;
+
+/* Room for any address as a string, with its closing zero. */
+#define SKUA_ADDRESS_MAX 64
+
+/* ---- listening ------------------------------------------------------------------------------- */
+
+typedef struct skua_listen_options {
+    size_t size;         /* stamped by the macro */
+    int backlog;         /* connections the kernel holds (default 4096, cut by somaxconn) */
+    unsigned reuse_port; /* 1: several listeners share the port (default 0) */
+    unsigned v6_only;    /* 1: an IPv6 listener takes no IPv4 (default 0) */
+    unsigned no_nodelay; /* 1: leave Nagle's algorithm on for accepted sockets (default 0) */
+} skua_listen_options;
+
+#ifndef __cplusplus
+#define SKUA_LISTEN_OPTIONS(...)                                                                   \
+    (&(const skua_listen_options){.size = sizeof(skua_listen_options), __VA_ARGS__})
+#endif
+
+/* Fills in the defaults, for C++ and other languages.
+ *
+ * Threads    any
+ * Since      0.1
+ */
+SKUA_API void skua_listen_options_init(skua_listen_options *options);
+
+/* Listens on an address.
+ *
+ * ret        receives the listener, to be ended by skua_listener_close; untouched on failure
+ * address    see above
+ * options    NULL = defaults
+ * Returns    0; -EINVAL (no address), -EADDRINUSE, -EACCES, -EMFILE, -ENOMEM …
+ * Threads    any
+ * Since      0.1
+ */
+SKUA_API SKUA_NODISCARD int skua_tcp_listen(skua_listener **ret, const char *address,
+                                            const skua_listen_options *options);
+
+/* Takes the next connection.
+ *
+ * When the process has no descriptors or memory left (EMFILE, ENFILE, ENOBUFS, ENOMEM) this does
+ * not fail: it backs off (10 ms, doubling to 1 s), says so once on standard error, and goes on;
+ * connections that were reset while they waited are skipped.
+ *
+ * ret        receives the socket, to be ended by skua_tcp_close; untouched on failure
+ * Returns    0; -ECANCELED, -ETIMEDOUT; SKUA_ECLOSED when the listener was closed; -EBUSY when
+ *            another task accepts
+ * Threads    fibers, plain threads
+ * Cancel     safe: no connection is lost
+ * Since      0.1
+ */
+SKUA_API SKUA_NODISCARD int skua_tcp_accept(skua_listener *listener, skua_tcp **ret);
+
+/* As skua_tcp_accept, at most until `deadline`.
+ *
+ * Returns    as skua_tcp_accept
+ * Threads    fibers, plain threads
+ * Since      0.1
+ */
+SKUA_API SKUA_NODISCARD int skua_tcp_accept_until(skua_listener *listener, skua_tcp **ret,
+                                                  int64_t deadline);
+
+/* The address a listener is bound to, with the port that the system chose.
+ *
+ * buf        SKUA_ADDRESS_MAX bytes
+ * Returns    0; SKUA_ECLOSED
+ * Threads    any
+ * Since      0.1
+ */
+SKUA_API int skua_listener_address(skua_listener *listener, char *buf, size_t len);
+
+/* Closes a listener. A task in accept gets SKUA_ECLOSED.
+ *
+ * listener   NULL does nothing
+ * Returns    0; -EBADF when it is closed already
+ * Threads    any
+ * Since      0.1
+ */
+SKUA_API int skua_listener_close(skua_listener *listener);
+
+/* ---- connecting ------------------------------------------------------------------------------ */
+
+typedef struct skua_connect_options {
+    size_t size;         /* stamped by the macro */
+    const char *bind;    /* local address (default: the system's choice) */
+    int64_t deadline;    /* monotonic ns (default 0: none but the task's own) */
+    unsigned no_nodelay; /* 1: leave Nagle's algorithm on (default 0) */
+} skua_connect_options;
+
+#ifndef __cplusplus
+#define SKUA_CONNECT_OPTIONS(...)                                                                  \
+    (&(const skua_connect_options){.size = sizeof(skua_connect_options), __VA_ARGS__})
+#endif
+
+/* Fills in the defaults, for C++ and other languages.
+ *
+ * Threads    any
+ * Since      0.1
+ */
+SKUA_API void skua_connect_options_init(skua_connect_options *options);
+
+/* Connects to an address.
+ *
+ * ret        receives the socket, to be ended by skua_tcp_close; untouched on failure
+ * Returns    0; -EINVAL (no address), -ECONNREFUSED, -EHOSTUNREACH, -ECANCELED, -ETIMEDOUT …
+ * Threads    fibers, plain threads
+ * Cancel     the half-made connection is closed
+ * Since      0.1
+ */
+SKUA_API SKUA_NODISCARD int skua_tcp_connect(skua_tcp **ret, const char *address,
+                                             const skua_connect_options *options);
+
+/* ---- reading and writing --------------------------------------------------------------------- */
+
+/* Reads what is there, at least one byte.
+ *
+ * buf, len   the caller's; untouched after the return
+ * Returns    the count; 0 at the end of the stream (or when len is 0); -ECONNRESET …,
+ *            SKUA_ECLOSED, -EBUSY, -ECANCELED, -ETIMEDOUT
+ * Threads    fibers, plain threads; one reader at a time
+ * Cancel     safe: nothing was read
+ * Since      0.1
+ */
+SKUA_API ssize_t skua_tcp_read(skua_tcp *tcp, void *buf, size_t len);
+
+/* As skua_tcp_read, at most until `deadline`.
+ *
+ * Returns    as skua_tcp_read
+ * Threads    as skua_tcp_read
+ * Since      0.1
+ */
+SKUA_API ssize_t skua_tcp_read_until(skua_tcp *tcp, void *buf, size_t len, int64_t deadline);
+
+/* Reads exactly `len` bytes.
+ *
+ * Returns    len; SKUA_EEOF when the stream ended before; else as skua_tcp_read. On failure an
+ *            unknown part of buf was read.
+ * Threads    as skua_tcp_read
+ * Cancel     not safe: what was read so far is lost
+ * Since      0.1
+ */
+SKUA_API ssize_t skua_tcp_read_exact(skua_tcp *tcp, void *buf, size_t len);
+
+/* Reads into several buffers.
+ *
+ * iov, count at most 1,024
+ * Returns    as skua_tcp_read
+ * Threads    as skua_tcp_read
+ * Since      0.1
+ */
+SKUA_API ssize_t skua_tcp_readv(skua_tcp *tcp, const struct iovec *iov, int count);
+
+/* Writes what the socket takes, at least one byte.
+ *
+ * buf, len   the caller's; the kernel has copied what it took
+ * Returns    the count (0 only when len is 0); -EPIPE, -ECONNRESET …, SKUA_ECLOSED, -EBUSY,
+ *            -ECANCELED, -ETIMEDOUT; never a SIGPIPE
+ * Threads    fibers, plain threads; one writer at a time
+ * Cancel     safe: nothing was written
+ * Since      0.1
+ */
+SKUA_API ssize_t skua_tcp_write(skua_tcp *tcp, const void *buf, size_t len);
+
+/* Writes everything.
+ *
+ * Returns    len; else as skua_tcp_write, an unknown part was written
+ * Threads    as skua_tcp_write
+ * Cancel     not safe: how much was written is not told
+ * Since      0.1
+ */
+SKUA_API ssize_t skua_tcp_write_all(skua_tcp *tcp, const void *buf, size_t len);
+
+/* As skua_tcp_write_all, at most until `deadline`.
+ *
+ * Returns    as skua_tcp_write_all
+ * Threads    as skua_tcp_write
+ * Since      0.1
+ */
+SKUA_API ssize_t skua_tcp_write_all_until(skua_tcp *tcp, const void *buf, size_t len,
+                                          int64_t deadline);
+
+/* Writes from several buffers.
+ *
+ * Returns    as skua_tcp_write
+ * Threads    as skua_tcp_write
+ * Since      0.1
+ */
+SKUA_API ssize_t skua_tcp_writev(skua_tcp *tcp, const struct iovec *iov, int count);
+
+/* Ends the stream to the peer; reading goes on (half-close).
+ *
+ * Returns    0; -ENOTCONN, SKUA_ECLOSED
+ * Threads    any
+ * Since      0.1
+ */
+SKUA_API int skua_tcp_shutdown(skua_tcp *tcp);
+
+/* Closes a socket. Tasks that wait on it get SKUA_ECLOSED.
+ *
+ * tcp        NULL does nothing
+ * Returns    0; -EBADF when it is closed already
+ * Threads    any
+ * Since      0.1
+ */
+SKUA_API int skua_tcp_close(skua_tcp *tcp);
+
+/* Splits a socket in halves for two owners: each is closed on its own, the writing half's close
+ * ends the stream to the peer, the second close closes the socket.
+ *
+ * tcp        no longer the caller's when 0 was returned
+ * reader     receives the half that reads
+ * writer     receives the half that writes
+ * Returns    0; -ENOMEM, SKUA_ECLOSED; SKUA_EUSAGE for a half
+ * Threads    any; no task waits on tcp
+ * Since      0.1
+ */
+SKUA_API int skua_tcp_split(skua_tcp *tcp, skua_tcp **reader, skua_tcp **writer);
+
+/* ---- futures, for poll tasks, select and timeouts -------------------------------------------- */
+
+/* Waits for reading or writing. Its members are private. */
+typedef struct skua_tcp_future {
+    skua_future future;
+    skua_tcp *tcp;
+    void *stream;
+    void *buf;
+    size_t len;
+    skua_waker *waker; /* whom to wake; NULL when not registered */
+    void *operation;   /* in flight in the kernel, or NULL; the driver's */
+    int64_t result;
+    uint32_t state; /* private */
+    uint32_t kind;  /* private */
+} skua_tcp_future;
+
+/* Makes a future of a read: ready as skua_tcp_read returns.
+ *
+ * Returns    &read->future
+ * Threads    where it is awaited
+ * Cancel     safe: a dropped read has read nothing
+ * Since      0.1
+ */
+SKUA_API skua_future *skua_tcp_read_init(skua_tcp_future *read, skua_tcp *tcp, void *buf,
+                                         size_t len);
+
+/* Makes a future of a write: ready as skua_tcp_write returns.
+ *
+ * Returns    &write->future
+ * Threads    where it is awaited
+ * Cancel     safe: a dropped write has written nothing
+ * Since      0.1
+ */
+SKUA_API skua_future *skua_tcp_write_init(skua_tcp_future *write, skua_tcp *tcp, const void *buf,
+                                          size_t len);
+
+/* Waits for a connection. Its members are private. */
+typedef struct skua_accept_future {
+    skua_future future;
+    skua_listener *listener;
+    skua_tcp **ret;
+    skua_waker *waker;
+    void *operation;
+    int64_t pause;         /* ns of the next back-off; 0 = none yet */
+    skua_future *sleeping; /* &sleep.future while backing off */
+    struct {
+        skua_future future;
+        void *words[4];
+    } sleep; /* a skua_sleep_future's room */
+} skua_accept_future;
+
+/* Makes a future of an accept: ready as skua_tcp_accept returns.
+ *
+ * Returns    &accept->future
+ * Threads    where it is awaited
+ * Cancel     safe: no connection is lost
+ * Since      0.1
+ */
+SKUA_API skua_future *skua_tcp_accept_init(skua_accept_future *accept, skua_listener *listener,
+                                           skua_tcp **ret);
+
+/* ---- options and addresses of a socket ------------------------------------------------------- */
+
+/* Switches Nagle's algorithm off (1, the default of Skua's sockets) or on (0).
+ *
+ * Returns    0; SKUA_ECLOSED; -errno
+ * Threads    any
+ * Since      0.1
+ */
+SKUA_API int skua_tcp_set_nodelay(skua_tcp *tcp, int on);
+
+/* Asks for probes of an idle connection.
+ *
+ * idle       ns before the first probe, rounded up to seconds; 0 = no probes
+ * interval   ns between probes, rounded up to seconds; 0 = the system's
+ * count      probes lost before the connection is given up; 0 = the system's
+ * Returns    0; SKUA_ECLOSED; -errno
+ * Threads    any
+ * Since      0.1
+ */
+SKUA_API int skua_tcp_set_keepalive(skua_tcp *tcp, int64_t idle, int64_t interval, int count);
+
+/* How long close waits in the kernel for unsent data to go out.
+ *
+ * linger     ns, rounded up to seconds; 0 = reset the connection; negative = the system's default
+ * Returns    0; SKUA_ECLOSED; -errno
+ * Threads    any
+ * Since      0.1
+ */
+SKUA_API int skua_tcp_set_linger(skua_tcp *tcp, int64_t linger);
+
+/* This side's address.
+ *
+ * buf        SKUA_ADDRESS_MAX bytes
+ * Returns    0; -ENOSPC, SKUA_ECLOSED, -errno
+ * Threads    any
+ * Since      0.1
+ */
+SKUA_API int skua_tcp_local_address(skua_tcp *tcp, char *buf, size_t len);
+
+/* The peer's address.
+ *
+ * Returns    as skua_tcp_local_address
+ * Threads    any
+ * Since      0.1
+ */
+SKUA_API int skua_tcp_peer_address(skua_tcp *tcp, char *buf, size_t len);
+
+SKUA_C_END
+
+#endif

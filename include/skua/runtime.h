@@ -1,0 +1,224 @@
+/* runtime.h - runtimes: options, running, stopping, looking inside.
+ *
+ * A runtime is a set of workers with a driver each. There may be any number in one process; none
+ * is global. A multi-thread runtime owns its worker threads, which steal work from each other; a
+ * current-thread runtime has no thread and runs inside skua_block_on, on the thread that calls it.
+ *
+ *     int main(void)
+ *     {
+ *         return skua_main(app, NULL, SKUA_RUNTIME_OPTIONS(.stop_on = SKUA_SIGNALS_TERM));
+ *     }
+ *
+ * Environment  SKUA_DRIVER=epoll|io_uring|auto is taken where .driver is SKUA_DRIVER_AUTO;
+ *              SKUA_WORKERS=n where .workers is 0; SKUA_TRACE=file.json writes a trace that
+ *              Perfetto and chrome://tracing show, at the runtime's end.
+ */
+#ifndef SKUA_RUNTIME_H
+#define SKUA_RUNTIME_H
+
+#include <skua/task.h>
+#include <skua/time.h>
+
+SKUA_C_BEGIN
+
+typedef enum skua_runtime_kind {
+    SKUA_MULTI_THREAD = 0, /* workers on threads of their own, work stealing */
+    SKUA_CURRENT_THREAD    /* one worker, on whichever thread calls skua_block_on */
+} skua_runtime_kind;
+
+typedef enum skua_driver {
+    SKUA_DRIVER_AUTO = 0, /* io_uring if kernel and build have it, else epoll */
+    SKUA_DRIVER_EPOLL,
+    SKUA_DRIVER_IO_URING
+} skua_driver;
+
+/* Values of skua_runtime_options.stop_on. */
+#define SKUA_SIGNALS_NONE 0u
+#define SKUA_SIGNALS_INT 0x1u
+#define SKUA_SIGNALS_TERM_ONLY 0x2u
+#define SKUA_SIGNALS_TERM (SKUA_SIGNALS_INT | SKUA_SIGNALS_TERM_ONLY) /* SIGINT and SIGTERM */
+
+/* What a task hook is told. */
+typedef struct skua_task_info {
+    skua_task_id id;
+    const skua_site *site;   /* static: name, file, function, line */
+    const char *waiting_for; /* the future a parked task waits for; NULL = runnable or unknown */
+} skua_task_info;
+
+typedef struct skua_runtime_options {
+    size_t size;              /* stamped by the macro */
+    const char *name;         /* of the runtime and its threads, copied (default "skua") */
+    skua_runtime_kind kind;   /* (default SKUA_MULTI_THREAD) */
+    unsigned workers;         /* threads, 1 to 1024 (default: the usable processors) */
+    size_t stack_size;        /* bytes, 16 KiB to 64 MiB (default 64 KiB) */
+    size_t stack_size_large;  /* bytes, SKUA_STACK_LARGE (default 256 KiB) */
+    unsigned budget;          /* waits a task may complete in one turn (default 128) */
+    unsigned event_interval;  /* turns between two looks at timers and I/O (default 61) */
+    unsigned inject_interval; /* turns between two looks at the shared queue (default 31) */
+    size_t tasks_max;         /* alive at once; more: SKUA_ELIMIT (default: no bound but memory) */
+    skua_driver driver;       /* (default SKUA_DRIVER_AUTO) */
+    uint64_t seed;            /* of victims and other choices (default: random) */
+    unsigned stop_on;         /* skua_main only: SKUA_SIGNALS_* (default none) */
+    int64_t stop_timeout;     /* ns that stopping may take before tasks that do not end are
+                                 named and left (default 10 s; SKUA_FOREVER = no end) */
+    void (*on_thread_start)(void *arg); /* on each worker's thread; may call no skua_ wait */
+    void (*on_thread_stop)(void *arg);
+    void (*on_thread_park)(void *arg);
+    void (*on_thread_unpark)(void *arg);
+    void (*on_task_spawn)(const skua_task_info *task, void *arg); /* on the spawning thread */
+    void (*on_task_done)(const skua_task_info *task, void *arg);  /* on the worker */
+    void (*on_straggler)(const skua_task_info *task, void *arg);  /* did not end in stop_timeout
+                                 (default: a line on standard error) */
+    void *hook_arg; /* handed to the hooks (default NULL) */
+} skua_runtime_options;
+
+#ifndef __cplusplus
+#define SKUA_RUNTIME_OPTIONS(...)                                                                  \
+    (&(const skua_runtime_options){.size = sizeof(skua_runtime_options), __VA_ARGS__})
+#endif
+
+/* Fills in the defaults, for C++ and other languages.
+ *
+ * Threads    any
+ * Since      0.1
+ */
+SKUA_API void skua_runtime_options_init(skua_runtime_options *options);
+
+/* Makes a runtime and starts its workers.
+ *
+ * ret        receives it; untouched on failure
+ * options    NULL = defaults
+ * Returns    0; -EINVAL for an option out of its range (also SKUA_DRIVER= and SKUA_WORKERS=),
+ *            -ENOSYS or -EPERM when io_uring was forced and is not to be had, -ENOMEM, -EMFILE,
+ *            -EAGAIN (no thread): nothing is left behind
+ * Threads    any
+ * Since      0.1
+ */
+SKUA_API SKUA_NODISCARD int skua_runtime_new(skua_runtime **ret,
+                                             const skua_runtime_options *options);
+
+/* Stops a runtime: cancels every task, lets each clean up, joins it.
+ *
+ * deadline   monotonic ns
+ * Returns    0: nothing runs any more; -ETIMEDOUT: some tasks did not end and were named
+ *            (on_straggler), the runtime is still there and may be stopped again; SKUA_EUSAGE on
+ *            one of its own workers
+ * Threads    plain threads, and fibers of other runtimes (which they block)
+ * Since      0.1
+ */
+SKUA_API int skua_runtime_stop(skua_runtime *runtime, int64_t deadline);
+
+/* Stops a runtime (within its stop_timeout) and frees it.
+ *
+ * runtime    NULL does nothing
+ * Returns    0; -ETIMEDOUT: some tasks did not end: the runtime is NOT freed, since they use it
+ * Threads    as skua_runtime_stop
+ * Since      0.1
+ */
+SKUA_API int skua_runtime_free(skua_runtime *runtime);
+
+/* Runs a fiber to its end, from a thread.
+ *
+ * fn, arg    the fiber, spawned into a scope of its own; tasks that it spawns into
+ *            skua_scope_current() are joined before this call returns, and are cancelled when its
+ *            result is negative
+ * result     receives fn's result; NULL = not wanted; untouched on failure
+ * Returns    0; -ENOMEM, SKUA_ELIMIT, SKUA_ESTOPPED: fn did not run; SKUA_EUSAGE on a worker, or
+ *            when this current-thread runtime belongs to another thread: the first that drives
+ *            it (a fiber that has run must not find itself on another thread)
+ * Threads    plain threads
+ * Since      0.1
+ */
+SKUA_API int skua_block_on(skua_runtime *runtime, skua_fiber_fn fn, void *arg, int *result);
+
+/* A program: makes a runtime, runs a fiber in it, stops and frees it.
+ *
+ * On a signal of options->stop_on the fiber and all tasks are cancelled; a second one ends the
+ * process at once with 128 + its number.
+ *
+ * Returns    an exit status for main: 0 when fn returned 0 or more, or -ECANCELED because of a
+ *            signal; 1 after having told the error on standard error
+ * Threads    the main thread, outside any runtime
+ * Since      0.1
+ */
+SKUA_API int skua_main(skua_fiber_fn fn, void *arg, const skua_runtime_options *options);
+
+/* The runtime of the calling task.
+ *
+ * Returns    borrowed; NULL outside a task
+ * Threads    any
+ * Since      0.1
+ */
+SKUA_API skua_runtime *skua_runtime_current(void);
+
+/* The root scope: what is spawned into it runs until it ends or the runtime stops.
+ *
+ * Returns    borrowed
+ * Threads    any
+ * Since      0.1
+ */
+SKUA_API skua_scope *skua_runtime_scope(skua_runtime *runtime);
+
+/* ---- the snapshot ---------------------------------------------------------------------------- */
+
+#define SKUA_POLL_BUCKETS 24
+
+/* Counters of one worker since its start. */
+typedef struct skua_worker_stats {
+    uint64_t polls;         /* turns of tasks */
+    uint64_t steals;        /* visits to another worker that brought work */
+    uint64_t stolen_tasks;  /* tasks they brought */
+    uint64_t steal_misses;  /* rounds over all workers that brought none */
+    uint64_t parks;         /* times it slept */
+    uint64_t spawns;        /* tasks made on it */
+    uint64_t injected;      /* tasks taken from the shared queue or the inbox */
+    uint64_t overflows;     /* times its queue was full and half of it went to the shared queue */
+    uint64_t budget_yields; /* turns cut short by the budget */
+    uint64_t events;        /* I/O events handled */
+    uint64_t timers_fired;
+    uint64_t queue_len;                    /* runnable tasks, now */
+    uint64_t timers_armed;                 /* now */
+    int64_t busy_ns;                       /* time not parked */
+    uint64_t poll_time[SKUA_POLL_BUCKETS]; /* sampled turns by length: bucket n counts those of
+                                              [2^n, 2^(n+1)) * 64 ns */
+} skua_worker_stats;
+
+/* A runtime at one moment. */
+typedef struct skua_runtime_stats {
+    size_t size;        /* set by the caller: sizeof(skua_runtime_stats) */
+    const char *name;   /* borrowed from the runtime */
+    const char *driver; /* "epoll" or "io_uring" */
+    unsigned workers;
+    uint64_t alive_tasks;
+    uint64_t spawned_tasks;
+    uint64_t inject_len;     /* tasks in the shared queue */
+    uint64_t remote_spawns;  /* tasks made outside the workers */
+    uint64_t stacks;         /* fiber stacks that exist */
+    uint64_t cells_bytes;    /* memory of task headers and states */
+    skua_worker_stats total; /* of all workers together */
+} skua_runtime_stats;
+
+/* Looks inside a runtime. The numbers of a running one are each right, not of one instant.
+ *
+ * stats      its `size` set by the caller
+ * workers    NULL, or room for the counters of `count` workers
+ * Returns    the number of workers; -EINVAL when the size is unknown
+ * Threads    any
+ * Since      0.1
+ */
+SKUA_API int skua_runtime_snapshot(skua_runtime *runtime, skua_runtime_stats *stats,
+                                   skua_worker_stats *workers, unsigned count);
+
+/* Calls `fn` for every task that is alive, under a lock: fn must not wait, spawn or join.
+ *
+ * Returns    the number of tasks
+ * Threads    any
+ * Since      0.1
+ */
+SKUA_API int64_t skua_runtime_each_task(skua_runtime *runtime,
+                                        void (*fn)(const skua_task_info *task, void *arg),
+                                        void *arg);
+
+SKUA_C_END
+
+#endif

@@ -1,0 +1,25 @@
+/* skua.h - the umbrella of libskua: include this one.
+ *
+ * Skua is an asynchronous runtime for C. These headers are its manual; what is not in
+ * include/skua is not API. Read them in this order:
+ *
+ *   base.h     errors, time units, the words every header uses
+ *   future.h   the one thing that waits: a future; wakers; stackless poll tasks
+ *   task.h     spawn, scopes, cancellation, deadlines, task-locals
+ *   time.h     the clock and sleeping
+ *   runtime.h  runtimes: options, block_on, skua_main, shutdown, the snapshot
+ *   net.h      TCP
+ *
+ * Every name starts with skua_ or SKUA_; skua__ and SKUA__ (two underscores) are private.
+ */
+#ifndef SKUA_SKUA_H
+#define SKUA_SKUA_H
+
+#include <skua/base.h>
+#include <skua/future.h>
+#include <skua/net.h>
+#include <skua/runtime.h>
+#include <skua/task.h>
+#include <skua/time.h>
+
+#endif

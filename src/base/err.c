@@ -1,0 +1,125 @@
+/* err.c - what the error codes are called, mean and belong to.
+ *
+ * One table for all three answers, so that they cannot drift apart. Every system code that Skua
+ * itself returns is listed; any other errno has the C library's name and is of kind io.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <skua/base.h>
+
+#include "base/defs.h"
+
+struct err_row {
+    int code;
+    skua_error kind;
+    const char *name;
+    const char *text;
+};
+
+static const struct err_row err_table[] = {
+    {SKUA_ECLOSED, SKUA_ERROR_CLOSED, "SKUA_ECLOSED", "closed"},
+    {SKUA_EEOF, SKUA_ERROR_CLOSED, "SKUA_EEOF", "the stream ended early"},
+    {SKUA_EUSAGE, SKUA_ERROR_USAGE, "SKUA_EUSAGE", "may not be called here or in this way"},
+    {SKUA_ESTOPPED, SKUA_ERROR_CLOSED, "SKUA_ESTOPPED", "the runtime is stopping"},
+    {SKUA_ELIMIT, SKUA_ERROR_LIMIT, "SKUA_ELIMIT", "a configured limit is reached"},
+    {-ECANCELED, SKUA_ERROR_CANCELLED, "ECANCELED", "the task was cancelled"},
+    {-ETIMEDOUT, SKUA_ERROR_TIMEOUT, "ETIMEDOUT", "the deadline passed"},
+    {-ENOMEM, SKUA_ERROR_LIMIT, "ENOMEM", "out of memory"},
+    {-EMFILE, SKUA_ERROR_LIMIT, "EMFILE", "too many open files in this process"},
+    {-ENFILE, SKUA_ERROR_LIMIT, "ENFILE", "too many open files in the system"},
+    {-ENOBUFS, SKUA_ERROR_LIMIT, "ENOBUFS", "no buffer space"},
+    {-ENOSPC, SKUA_ERROR_LIMIT, "ENOSPC", "no space"},
+    {-EAGAIN, SKUA_ERROR_LIMIT, "EAGAIN", "a resource is not available now"},
+    {-EINVAL, SKUA_ERROR_USAGE, "EINVAL", "an argument is not valid"},
+    {-EBADF, SKUA_ERROR_USAGE, "EBADF", "not an open handle"},
+    {-EBUSY, SKUA_ERROR_USAGE, "EBUSY", "another task is doing that already"},
+    {-EDEADLK, SKUA_ERROR_USAGE, "EDEADLK", "would wait for itself for ever"},
+    {-ESRCH, SKUA_ERROR_USAGE, "ESRCH", "no such task, or it has ended"},
+    {-ENOSYS, SKUA_ERROR_IO, "ENOSYS", "the kernel or this build does not have it"},
+    {-EPERM, SKUA_ERROR_IO, "EPERM", "not permitted"},
+    {-EACCES, SKUA_ERROR_IO, "EACCES", "permission denied"},
+    {-EADDRINUSE, SKUA_ERROR_IO, "EADDRINUSE", "the address is in use"},
+    {-EADDRNOTAVAIL, SKUA_ERROR_IO, "EADDRNOTAVAIL", "the address is not of this machine"},
+    {-EAFNOSUPPORT, SKUA_ERROR_IO, "EAFNOSUPPORT", "the address family is not supported"},
+    {-ECONNREFUSED, SKUA_ERROR_IO, "ECONNREFUSED", "connection refused"},
+    {-ECONNRESET, SKUA_ERROR_IO, "ECONNRESET", "connection reset by the peer"},
+    {-ECONNABORTED, SKUA_ERROR_IO, "ECONNABORTED", "connection aborted"},
+    {-EHOSTUNREACH, SKUA_ERROR_IO, "EHOSTUNREACH", "no route to the host"},
+    {-ENETUNREACH, SKUA_ERROR_IO, "ENETUNREACH", "the network is unreachable"},
+    {-ENOTCONN, SKUA_ERROR_IO, "ENOTCONN", "not connected"},
+    {-EPIPE, SKUA_ERROR_IO, "EPIPE", "the peer reads no more"},
+    {-EIO, SKUA_ERROR_IO, "EIO", "input/output error"},
+    {-ENOENT, SKUA_ERROR_IO, "ENOENT", "no such file or directory"},
+    {-EINTR, SKUA_ERROR_IO, "EINTR", "interrupted by a signal"},
+};
+
+static const struct err_row *err_find(int64_t code)
+{
+    for (size_t i = 0; i < sizeof err_table / sizeof err_table[0]; i++)
+        if (err_table[i].code == code)
+            return &err_table[i];
+    return NULL;
+}
+
+/* The C library's words for what is not in the table. glibc's two functions are the only ones
+ * that are static strings and signal-safe; elsewhere there are none. */
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 32)
+static const char *err_system_name(int64_t code)
+{
+    return code > -4096 ? strerrorname_np((int)-code) : NULL;
+}
+
+static const char *err_system_text(int64_t code)
+{
+    return code > -4096 ? strerrordesc_np((int)-code) : NULL;
+}
+#else
+static const char *err_system_name(int64_t code)
+{
+    return code > -4096 ? "ESYSTEM" : NULL;
+}
+
+static const char *err_system_text(int64_t code)
+{
+    return code > -4096 ? "system error" : NULL;
+}
+#endif
+
+const char *skua_strerror(int64_t code)
+{
+    const struct err_row *row = err_find(code);
+
+    if (code >= 0)
+        return "success";
+    if (row != NULL)
+        return row->text;
+    return err_system_text(code) != NULL ? err_system_text(code) : "unknown error";
+}
+
+const char *skua_error_name(int64_t code)
+{
+    const struct err_row *row = err_find(code);
+
+    if (code >= 0)
+        return "OK";
+    if (row != NULL)
+        return row->name;
+    return err_system_name(code) != NULL ? err_system_name(code) : "UNKNOWN";
+}
+
+skua_error skua_error_kind(int64_t code)
+{
+    const struct err_row *row = err_find(code);
+
+    if (code >= 0)
+        return SKUA_ERROR_NONE;
+    if (row != NULL)
+        return row->kind;
+    return code > -4096 && err_system_name(code) != NULL ? SKUA_ERROR_IO : SKUA_ERROR_BUG;
+}
+
+const char *skua_version(void)
+{
+    return SKUA_VERSION;
+}

@@ -1,0 +1,136 @@
+/* drive_impl.h - drivers: how a worker waits for the kernel, and how a task waits for a descriptor.
+ *
+ * A driver belongs to one worker: an epoll set or a ring, and an eventfd as its doorbell. Two ways
+ * to wait for a socket stand on it:
+ *
+ *   readiness   skua__source_poll: "may I try?" Both drivers. No buffer is lent to the kernel, so
+ *               letting go is immediate. What poll tasks and accept use.
+ *   completion  driver_ops.recv: the kernel fills the buffer and says so. io_uring only, fibers
+ *               only: letting go means cancelling, and waiting for the kernel's answer.
+ *
+ * The files: driver.c (which driver, open, close), drive_epoll.c, drive_uring.c, drive_source.c.
+ */
+#ifndef SKUA_DRIVE_DRIVE_IMPL_H
+#define SKUA_DRIVE_DRIVE_IMPL_H
+
+#include "task/task_impl.h"
+
+/* What is in flight in a ring: the completion's address. */
+struct skua__op {
+    void (*complete)(struct skua__op *op, int result); /* called on the ring's worker */
+};
+
+/* A readiness poll in flight in a ring. */
+struct skua__poll_op {
+    struct skua__op op;
+    struct skua__node link; /* the ring's list; the ring's owner */
+};
+
+struct skua__source;
+
+struct skua__driver_ops {
+    struct skua__park_ops park;
+    /* Any thread. 0, or: -ENOSYS, -EPERM, -EINVAL (this driver is not to be had), or another. */
+    int (*open)(struct skua__driver **ret);
+    /* The calling thread is the owner from here on. */
+    int (*start)(struct skua__driver *driver);
+    /* The owner has ended, or is the caller; no completion is in flight. */
+    void (*close)(struct skua__driver *driver);
+    /* Has source->ready told about changes, from now on (epoll) or once (io_uring). Owner thread.
+     * 0 or a negative error. */
+    int (*watch)(struct skua__driver *driver, struct skua__source *source, unsigned direction);
+    /* Ends that; the descriptor is about to be closed. Any thread. NULL: nothing to do. */
+    void (*unwatch)(struct skua__source *source);
+    /* Completion. NULL: this driver has none. Owner thread. recv: 0, or -EAGAIN: not now. */
+    int (*recv)(struct skua__driver *driver, struct skua__op *op, int fd, void *buf, size_t len);
+    void (*cancel)(struct skua__driver *driver, struct skua__op *op);
+};
+
+/* The common head of both drivers. */
+struct skua__driver {
+    const struct skua__driver_ops *ops; /* constant */
+    int doorbell;                       /* eventfd; constant */
+    struct skua__node sources;          /* watched, epoll; lock: skua__source_lock */
+};
+
+extern const struct skua__driver_ops skua__epoll_ops;
+#ifdef SKUA_WITH_URING
+extern const struct skua__driver_ops skua__uring_ops;
+#endif
+
+/* Chooses for `wanted` by opening one on the calling thread and closing it again: *ret_ops, or
+ * -ENOSYS, -EPERM … when the one that was asked for is not to be had. */
+int skua__driver_choose(skua_driver wanted, const struct skua__driver_ops **ret_ops);
+
+/* ---- sources (drive_source.c) ---------------------------------------------------------------- */
+
+#define SKUA__READ 0u
+#define SKUA__WRITE 1u
+
+/* skua__source.ready: bits below, and a count of changes above them. */
+#define SKUA__READABLE 0x1u
+#define SKUA__WRITABLE 0x2u
+#define SKUA__HANGUP 0x4u      /* reading will tell the end: stays readable */
+#define SKUA__CLOSED_READ 0x8u /* skua__source_close was called for this direction */
+#define SKUA__CLOSED_WRITE 0x10u
+#define SKUA__CLOSED (SKUA__CLOSED_READ | SKUA__CLOSED_WRITE)
+#define SKUA__CHANGE 0x20u
+
+/* A descriptor that tasks wait for. Counted: its owner has one reference, each readiness poll in
+ * flight one, and whoever uses it while another may close it one. */
+struct skua__source {
+    int fd; /* constant until the last reference */
+    _Atomic uint32_t refs;
+    _Atomic uint32_t ready;          /* the bits above; any thread */
+    _Atomic(skua_waker *) waiter[2]; /* by direction: whoever exchanges it out owns its reference */
+    struct skua__driver *driver;     /* epoll: watching it, or NULL; lock: skua__source_lock */
+    struct skua__node watched;       /* lock: skua__source_lock */
+    _Atomic uint32_t in_flight;      /* io_uring: polls and receives of it in any ring */
+    _Atomic uint32_t polling[2];     /* io_uring: the poll of that direction is in flight */
+    struct skua__poll_op polls[2];   /* … and this is it */
+    void (*release)(struct skua__source *source); /* frees the owner; constant */
+};
+
+void skua__source_init(struct skua__source *source, int fd,
+                       void (*release)(struct skua__source *source));
+/* Marks directions (SKUA__CLOSED_…) closed, wakes their waiters, and shuts a socket down that the
+ * kernel is at work on. False when they were
+ * closed before. */
+bool skua__source_close(struct skua__source *source, uint32_t directions);
+/* Drops a reference; the last one unwatches, closes the descriptor and releases. */
+void skua__source_unref(struct skua__source *source);
+
+SKUA__INLINE uint32_t skua__source_closed_bit(unsigned direction)
+{
+    return direction == SKUA__READ ? SKUA__CLOSED_READ : SKUA__CLOSED_WRITE;
+}
+
+SKUA__INLINE void skua__source_ref(struct skua__source *source)
+{
+    skua__add_relaxed(&source->refs, 1); /* the caller has one, or a lock that keeps one */
+}
+
+/* What is known: ready bits and change count, to be handed to skua__source_drained. */
+SKUA__INLINE uint32_t skua__source_look(struct skua__source *source)
+{
+    return skua__load_acquire(&source->ready); /* pairs with skua__source_tell */
+}
+
+/* The system call said "would block" (or gave less than asked): not ready any more, unless
+ * something changed since `seen`. */
+void skua__source_drained(struct skua__source *source, unsigned direction, uint32_t seen);
+/* 1: try now; SKUA_ECLOSED; 0: the waker is kept and will be woken when it may be worth a try;
+ * -EBUSY: another task waits in this direction; or the driver's error. Workers only. */
+int skua__source_poll(struct skua__source *source, unsigned direction, skua_waker *waker);
+/* Leaves the waker without asking anybody to tell: for plain threads. 0 or -EBUSY. */
+int skua__source_claim(struct skua__source *source, unsigned direction, skua_waker *waker);
+/* Takes the waker back, if it is still there. */
+void skua__source_forget(struct skua__source *source, unsigned direction, skua_waker *waker);
+/* The driver: bits have become true. Any thread. */
+void skua__source_tell(struct skua__source *source, uint32_t bits);
+/* At a driver's end: nothing is watched by it any more. */
+void skua__source_orphan(struct skua__driver *driver);
+/* Puts a source on its driver's list (epoll), or takes it off: false when it is there already. */
+bool skua__source_enlist(struct skua__source *source, struct skua__driver *driver);
+
+#endif

@@ -1,0 +1,213 @@
+/* drive_source.c - readiness: a descriptor's bits, and who waits for them.
+ *
+ * Flow       a leaf future tries its system call while a ready bit is set; "would block" clears
+ *            the bit; skua__source_poll leaves the waker; the driver tells; the waker is woken.
+ * Handshake  poll: leaves the waker, then looks at the bits again. tell: sets the bits, then takes
+ *            the waker. Both sequentially consistent: at least one sees the other.
+ * Changes    every tell adds one to a count beside the bits. A task that saw "would block" clears
+ *            its bit only if the count is what it was before the system call: a change that came
+ *            in between is not lost (edge-triggered epoll tells it only once).
+ * Close      sets CLOSED bits, which are bits like the others: waiters wake, poll and see it. The
+ *            descriptor is closed with the last reference, so that its number cannot be taken by
+ *            a stranger while a task is about to use it.
+ */
+#include "drive/drive_impl.h"
+
+static struct skua__lock source_lock; /* every driver's list of sources, and source->driver */
+
+static void source_read_poll_done(struct skua__op *op, int result);
+static void source_write_poll_done(struct skua__op *op, int result);
+
+void skua__source_init(struct skua__source *source, int fd,
+                       void (*release)(struct skua__source *source))
+{
+    source->fd = fd;
+    skua__store_relaxed(&source->refs, 1);
+    /* Ready until a system call says otherwise: trying costs less than asking. */
+    skua__store_relaxed(&source->ready, SKUA__READABLE | SKUA__WRITABLE);
+    for (unsigned i = 0; i < 2; i++) {
+        skua__store_relaxed(&source->waiter[i], NULL);
+        skua__store_relaxed(&source->polling[i], 0);
+        source->polls[i].link.next = NULL;
+    }
+    source->polls[SKUA__READ].op.complete = source_read_poll_done;
+    source->polls[SKUA__WRITE].op.complete = source_write_poll_done;
+    skua__store_relaxed(&source->in_flight, 0);
+    source->driver = NULL;
+    source->watched.next = NULL;
+    source->release = release;
+}
+
+static void source_wake(struct skua__source *source, unsigned direction)
+{
+    skua_waker *waker = skua__xchg_seq(&source->waiter[direction], NULL);
+
+    if (waker == NULL)
+        return;
+    skua_waker_wake(waker);
+    skua_waker_unref(waker);
+}
+
+void skua__source_tell(struct skua__source *source, uint32_t bits)
+{
+    uint32_t ready = skua__load_relaxed(&source->ready); /* the CAS synchronises */
+
+    while (!skua__cas_strong_seq(&source->ready, &ready, (ready | bits) + SKUA__CHANGE))
+        continue;
+    if (bits & (SKUA__READABLE | SKUA__HANGUP | SKUA__CLOSED_READ))
+        source_wake(source, SKUA__READ);
+    if (bits & (SKUA__WRITABLE | SKUA__CLOSED_WRITE))
+        source_wake(source, SKUA__WRITE);
+}
+
+bool skua__source_close(struct skua__source *source, uint32_t directions)
+{
+    int how = directions == SKUA__CLOSED         ? SKUA__SHUT_BOTH
+              : directions == SKUA__CLOSED_WRITE ? SKUA__SHUT_WRITE
+                                                 : SKUA__SHUT_READ;
+
+    if ((skua__load_relaxed(&source->ready) & directions) == directions)
+        return false;
+    skua__source_tell(source, directions);
+    /* An operation in a ring keeps the file open; only a shutdown ends it, wherever the ring is.
+     * Who starts one after this saw none looks for CLOSED again: both are sequential. */
+    if (skua__load_seq(&source->in_flight) != 0)
+        (void)skua__os_shutdown(source->fd, how);
+    return true;
+}
+
+void skua__source_unref(struct skua__source *source)
+{
+    if (skua__sub_acq_rel(&source->refs, 1) != 1)
+        return;
+    skua__lock_take(&source_lock);
+    if (source->driver != NULL) {
+        source->driver->ops->unwatch(source);
+        skua__node_unlink(&source->watched);
+        source->driver = NULL;
+    }
+    skua__lock_drop(&source_lock);
+    if (source->fd >= 0)
+        skua__os_close(source->fd);
+    source->release(source);
+}
+
+void skua__source_drained(struct skua__source *source, unsigned direction, uint32_t seen)
+{
+    uint32_t bit = direction == SKUA__READ ? SKUA__READABLE : SKUA__WRITABLE;
+
+    /* A failure means that something changed: then it is worth another try. */
+    skua__cas_strong_acq_rel(&source->ready, &seen, seen & ~bit);
+}
+
+/* After the waker was left: has something come in between? Then it is taken back. */
+static int source_recheck(struct skua__source *source, unsigned direction, skua_waker *waker,
+                          uint32_t wanted)
+{
+    uint32_t ready = skua__load_seq(&source->ready);
+
+    uint32_t closed = skua__source_closed_bit(direction);
+
+    if (!(ready & (wanted | closed)))
+        return 0;
+    skua__source_forget(source, direction, waker);
+    return ready & closed ? SKUA_ECLOSED : 1;
+}
+
+int skua__source_claim(struct skua__source *source, unsigned direction, skua_waker *waker)
+{
+    skua_waker *before = NULL;
+
+    skua_waker_ref(waker);
+    if (skua__cas_strong_seq(&source->waiter[direction], &before, waker))
+        return 0;
+    skua_waker_unref(waker);
+    return before == waker ? 0 : -EBUSY;
+}
+
+int skua__source_poll(struct skua__source *source, unsigned direction, skua_waker *waker)
+{
+    uint32_t wanted = direction == SKUA__READ ? SKUA__READABLE | SKUA__HANGUP : SKUA__WRITABLE;
+    uint32_t ready = skua__load_acquire(&source->ready);
+    struct skua__driver *driver = skua__thread_self()->driver;
+    int rc;
+
+    if (ready & skua__source_closed_bit(direction))
+        return SKUA_ECLOSED;
+    if (ready & wanted)
+        return 1;
+    rc = skua__source_claim(source, direction, waker);
+    if (rc != 0)
+        return rc;
+    rc = source_recheck(source, direction, waker, wanted);
+    if (rc != 0)
+        return rc;
+    rc = driver->ops->watch(driver, source, direction);
+    if (rc < 0)
+        skua__source_forget(source, direction, waker);
+    return rc;
+}
+
+void skua__source_forget(struct skua__source *source, unsigned direction, skua_waker *waker)
+{
+    skua_waker *kept = waker;
+
+    if (skua__cas_strong_seq(&source->waiter[direction], &kept, NULL))
+        skua_waker_unref(waker);
+}
+
+/* ---- epoll's list ---------------------------------------------------------------------------- */
+
+bool skua__source_enlist(struct skua__source *source, struct skua__driver *driver)
+{
+    bool first;
+
+    skua__lock_take(&source_lock);
+    first = source->driver == NULL;
+    if (driver == NULL && !first) {
+        skua__node_unlink(&source->watched);
+        source->driver = NULL;
+    } else if (driver != NULL && first) {
+        source->driver = driver;
+        skua__list_push(&driver->sources, &source->watched);
+    }
+    skua__lock_drop(&source_lock);
+    return first;
+}
+
+void skua__source_orphan(struct skua__driver *driver)
+{
+    struct skua__node *node;
+
+    skua__lock_take(&source_lock);
+    while ((node = skua__list_pop(&driver->sources)) != NULL)
+        skua__container(node, struct skua__source, watched)->driver = NULL;
+    skua__lock_drop(&source_lock);
+}
+
+/* ---- io_uring's polls ------------------------------------------------------------------------ */
+
+static void source_poll_done(struct skua__source *source, unsigned direction)
+{
+    struct skua__node *link = &source->polls[direction].link;
+
+    if (skua__node_linked(link))
+        skua__node_unlink(link);
+    skua__sub_seq(&source->in_flight, 1);
+    skua__store_seq(&source->polling[direction], 0);
+    skua__source_tell(source, direction == SKUA__READ ? SKUA__READABLE : SKUA__WRITABLE);
+    skua__source_unref(source);
+}
+
+/* The result is not looked at: an error shows itself when the task tries. */
+static void source_read_poll_done(struct skua__op *op, int result)
+{
+    (void)result;
+    source_poll_done(skua__container(op, struct skua__source, polls[SKUA__READ].op), SKUA__READ);
+}
+
+static void source_write_poll_done(struct skua__op *op, int result)
+{
+    (void)result;
+    source_poll_done(skua__container(op, struct skua__source, polls[SKUA__WRITE].op), SKUA__WRITE);
+}

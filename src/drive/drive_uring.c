@@ -1,0 +1,270 @@
+/* drive_uring.c - the driver over io_uring: a ring per worker.
+ *
+ * The ring is made by whoever makes the runtime, disabled, and enabled by its worker, which alone
+ * may touch it from then on (SINGLE_ISSUER). Flags from best to worst, by trying: DEFER_TASKRUN
+ * (the kernel completes only when the worker asks: no interrupts of running tasks), COOP_TASKRUN,
+ * none. Nothing is submitted while tasks run: one io_uring_enter a turn takes all that was queued.
+ *
+ * In flight  polls (readiness of a source, drive_source.c) and receives (completion, net/tcp). A
+ *            poll holds a reference of its source. A receive belongs to a fiber of this worker,
+ *            which does not leave before it completed; so when the worker ends, only polls are
+ *            left, and close lets go of their sources.
+ * Doorbell   a read of the eventfd, always in flight.
+ * Trap       with DEFER_TASKRUN completions appear only in an enter that asks for events; a busy
+ *            worker therefore looks at IORING_SQ_TASKRUN every turn of its loop.
+ */
+#ifdef SKUA_WITH_URING
+
+#include <liburing.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "drive/drive_impl.h"
+
+#define URING_ENTRIES 256
+#define URING_COMPLETIONS 4096
+
+struct skua__uring {
+    struct skua__driver driver;
+    struct io_uring ring;    /* owner thread, from start on */
+    struct skua__op bell;    /* the doorbell's read */
+    uint64_t bell_count;     /* where it reads to */
+    struct skua__op ignored; /* completions that nobody waits for: cancels */
+    struct skua__node polls; /* in flight; owner thread */
+    bool ringing;            /* the doorbell's read is in flight */
+};
+
+static struct skua__uring *uring_of(struct skua__driver *driver)
+{
+    return skua__container(driver, struct skua__uring, driver);
+}
+
+/* ---- opening and closing --------------------------------------------------------------------- */
+
+static void uring_ignore(struct skua__op *op, int result)
+{
+    (void)op;
+    (void)result;
+}
+
+static void uring_rang(struct skua__op *op, int result)
+{
+    (void)result;
+    skua__container(op, struct skua__uring, bell)->ringing = false;
+}
+
+static int uring_setup(struct io_uring *ring)
+{
+    static const unsigned flags[] = {
+        IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+        IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+        0,
+    };
+    int rc = skua__fault_hit(SKUA__FAULT_SYSCALL);
+
+    for (unsigned i = 0; rc == 0 && i < sizeof flags / sizeof flags[0]; i++) {
+        struct io_uring_params params = {
+            .flags =
+                flags[i] | IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL,
+            .cq_entries = URING_COMPLETIONS,
+        };
+        int setup = io_uring_queue_init_params(URING_ENTRIES, ring, &params);
+
+        if (setup != -EINVAL)
+            return setup;
+    }
+    return rc != 0 ? rc : -EINVAL;
+}
+
+static int uring_open(struct skua__driver **ret)
+{
+    struct skua__uring *uring = skua__os_alloc(sizeof *uring);
+    int rc;
+
+    if (uring == NULL)
+        return -ENOMEM;
+    rc = uring_setup(&uring->ring);
+    if (rc != 0) {
+        skua__os_free(uring);
+        return rc;
+    }
+    uring->driver.ops = &skua__uring_ops;
+    uring->driver.doorbell = skua__os_eventfd();
+    if (uring->driver.doorbell < 0) {
+        rc = uring->driver.doorbell;
+        io_uring_queue_exit(&uring->ring);
+        skua__os_free(uring);
+        return rc;
+    }
+    skua__list_init(&uring->driver.sources);
+    skua__list_init(&uring->polls);
+    uring->bell.complete = uring_rang;
+    uring->ignored.complete = uring_ignore;
+    *ret = &uring->driver;
+    return 0;
+}
+
+static int uring_start(struct skua__driver *driver)
+{
+    /* io_uring_enable_rings is declared, but not exported, by liburing 2.3. */
+    return io_uring_register((unsigned)uring_of(driver)->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS,
+                             NULL, 0);
+}
+
+static void uring_close(struct skua__driver *driver)
+{
+    struct skua__uring *uring = uring_of(driver);
+    struct skua__node *node;
+
+    io_uring_queue_exit(&uring->ring);
+    while ((node = skua__list_pop(&uring->polls)) != NULL) {
+        struct skua__poll_op *poll = skua__container(node, struct skua__poll_op, link);
+
+        poll->op.complete(&poll->op, -ECANCELED);
+    }
+    skua__os_close(driver->doorbell);
+    skua__os_free(uring);
+}
+
+/* ---- submitting ------------------------------------------------------------------------------ */
+
+/* Room for one more; the queue is sent off when it is full. NULL when the kernel takes no more. */
+static struct io_uring_sqe *uring_sqe(struct skua__uring *uring)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
+
+    if (skua__likely(sqe != NULL))
+        return sqe;
+    (void)io_uring_submit(&uring->ring);
+    return io_uring_get_sqe(&uring->ring);
+}
+
+static void uring_arm_bell(struct skua__uring *uring)
+{
+    struct io_uring_sqe *sqe = uring->ringing ? NULL : uring_sqe(uring);
+
+    if (sqe == NULL)
+        return;
+    io_uring_prep_read(sqe, uring->driver.doorbell, &uring->bell_count, sizeof uring->bell_count,
+                       0);
+    io_uring_sqe_set_data(sqe, &uring->bell);
+    uring->ringing = true;
+}
+
+static int uring_watch(struct skua__driver *driver, struct skua__source *source, unsigned direction)
+{
+    struct skua__uring *uring = uring_of(driver);
+    struct io_uring_sqe *sqe;
+    uint32_t idle = 0;
+
+    if (!skua__cas_strong_seq(&source->polling[direction], &idle, 1))
+        return 0; /* in flight already, in this ring or another */
+    sqe = uring_sqe(uring);
+    if (sqe == NULL) {
+        skua__store_seq(&source->polling[direction], 0);
+        return -ENOBUFS;
+    }
+    skua__source_ref(source);
+    skua__add_seq(&source->in_flight, 1);
+    io_uring_prep_poll_add(sqe, source->fd, direction == SKUA__READ ? POLLIN | POLLRDHUP : POLLOUT);
+    io_uring_sqe_set_data(sqe, &source->polls[direction].op);
+    skua__list_push(&uring->polls, &source->polls[direction].link);
+    return 0;
+}
+
+static int uring_recv(struct skua__driver *driver, struct skua__op *op, int fd, void *buf,
+                      size_t len)
+{
+    struct io_uring_sqe *sqe = uring_sqe(uring_of(driver));
+
+    if (sqe == NULL)
+        return -EAGAIN;
+    io_uring_prep_recv(sqe, fd, buf, len, 0);
+    io_uring_sqe_set_data(sqe, op);
+    return 0;
+}
+
+static void uring_cancel(struct skua__driver *driver, struct skua__op *op)
+{
+    struct skua__uring *uring = uring_of(driver);
+    struct io_uring_sqe *sqe = uring_sqe(uring);
+
+    /* Without room the operation is left to complete by itself; its fiber waits for it. */
+    if (sqe == NULL)
+        return;
+    io_uring_prep_cancel(sqe, op, 0);
+    io_uring_sqe_set_data(sqe, &uring->ignored);
+}
+
+/* ---- the turn -------------------------------------------------------------------------------- */
+
+static int uring_reap(struct skua__uring *uring)
+{
+    struct io_uring_cqe *batch[64];
+    unsigned count;
+    int told = 0;
+
+    while ((count = io_uring_peek_batch_cqe(&uring->ring, batch, 64)) != 0) {
+        struct {
+            struct skua__op *op;
+            int result;
+        } done[64];
+
+        /* Copied first: a completion may submit, and must not find the queue half read. */
+        for (unsigned i = 0; i < count; i++) {
+            done[i].op = io_uring_cqe_get_data(batch[i]);
+            done[i].result = batch[i]->res;
+        }
+        io_uring_cq_advance(&uring->ring, count);
+        for (unsigned i = 0; i < count; i++) {
+            told += done[i].op != &uring->bell && done[i].op != &uring->ignored;
+            done[i].op->complete(done[i].op, done[i].result);
+        }
+    }
+    return told;
+}
+
+static void uring_enter(struct skua__uring *uring, int64_t timeout_ns)
+{
+    struct __kernel_timespec until = {.tv_sec = timeout_ns / 1000000000,
+                                      .tv_nsec = timeout_ns % 1000000000};
+    struct io_uring_cqe *first;
+
+    if (timeout_ns == INT64_MAX)
+        (void)io_uring_submit_and_wait(&uring->ring, 1);
+    else if (timeout_ns != 0)
+        (void)io_uring_submit_and_wait_timeout(&uring->ring, &first, 1, &until, NULL);
+    else if (io_uring_sq_ready(&uring->ring) != 0 ||
+             IO_URING_READ_ONCE(*uring->ring.sq.kflags) &
+                 (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW))
+        (void)io_uring_submit_and_get_events(&uring->ring);
+}
+
+static int uring_turn(struct skua__driver *driver, int64_t timeout_ns)
+{
+    struct skua__uring *uring = uring_of(driver);
+
+    uring_arm_bell(uring);
+    uring_enter(uring, timeout_ns);
+    return uring_reap(uring);
+}
+
+static void uring_unpark(struct skua__driver *driver)
+{
+    skua__os_eventfd_add(driver->doorbell);
+}
+
+const struct skua__driver_ops skua__uring_ops = {
+    .park = {.name = "io_uring", .turn = uring_turn, .unpark = uring_unpark},
+    .open = uring_open,
+    .start = uring_start,
+    .close = uring_close,
+    .watch = uring_watch,
+    .recv = uring_recv,
+    .cancel = uring_cancel,
+};
+
+#undef URING_ENTRIES
+#undef URING_COMPLETIONS
+
+#endif

@@ -1,0 +1,298 @@
+/* tcp.c - streams: life, options, and the direct calls over the futures of tcp_future.c.
+ *
+ * A socket is a handle (skua_tcp) on a stream; two handles when it was split. Closing a handle
+ * marks the stream closed when it was the last one, wakes who waits on it, and drops the handle's
+ * reference. Operations hold a reference of their own while they run, so that the descriptor's
+ * number stays theirs until the last of them has left.
+ */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+#include "net/net_impl.h"
+
+static struct skua__lock tcp_slots_lock;
+static struct skua__stream *tcp_free_streams; /* lock: tcp_slots_lock */
+static struct skua_tcp *tcp_free_handles;     /* lock: tcp_slots_lock */
+
+/* ---- slots ----------------------------------------------------------------------------------- */
+
+static struct skua_tcp *tcp_handle_new(struct skua__stream *stream, uint32_t rights)
+{
+    struct skua_tcp *tcp;
+
+    skua__lock_take(&tcp_slots_lock);
+    tcp = tcp_free_handles;
+    if (tcp != NULL)
+        tcp_free_handles = tcp->next_free;
+    skua__lock_drop(&tcp_slots_lock);
+    if (tcp == NULL)
+        tcp = skua__os_alloc(sizeof *tcp);
+    if (tcp == NULL)
+        return NULL;
+    tcp->rights = rights;
+    tcp->stream = stream;
+    skua__store_release(&tcp->magic, SKUA__SLOT_OPEN);
+    return tcp;
+}
+
+static void tcp_handle_free(struct skua_tcp *tcp)
+{
+    skua__lock_take(&tcp_slots_lock);
+    tcp->next_free = tcp_free_handles;
+    tcp_free_handles = tcp;
+    skua__lock_drop(&tcp_slots_lock);
+}
+
+static void tcp_stream_release(struct skua__source *source)
+{
+    struct skua__stream *stream = skua__container(source, struct skua__stream, source);
+
+    skua__os_free(stream->stash);
+    stream->stash = NULL;
+    skua__lock_take(&tcp_slots_lock);
+    stream->next_free = tcp_free_streams;
+    tcp_free_streams = stream;
+    skua__lock_drop(&tcp_slots_lock);
+}
+
+static struct skua__stream *tcp_stream_new(int fd)
+{
+    struct skua__stream *stream;
+
+    skua__lock_take(&tcp_slots_lock);
+    stream = tcp_free_streams;
+    if (stream != NULL)
+        tcp_free_streams = stream->next_free;
+    skua__lock_drop(&tcp_slots_lock);
+    if (stream == NULL)
+        stream = skua__os_alloc(sizeof *stream);
+    if (stream == NULL)
+        return NULL;
+    skua__store_relaxed(&stream->halves, 1);
+    stream->stash = NULL;
+    stream->stash_error = 0;
+    skua__source_init(&stream->source, fd, tcp_stream_release);
+    return stream;
+}
+
+int skua__tcp_adopt(int fd, skua_tcp **ret)
+{
+    struct skua__stream *stream = tcp_stream_new(fd);
+    struct skua_tcp *tcp;
+
+    if (stream == NULL) {
+        skua__os_close(fd);
+        return -ENOMEM;
+    }
+    tcp = tcp_handle_new(stream, SKUA__MAY_READ | SKUA__MAY_WRITE);
+    if (tcp == NULL) {
+        skua__source_unref(&stream->source);
+        return -ENOMEM;
+    }
+    *ret = tcp;
+    return 0;
+}
+
+/* ---- closing --------------------------------------------------------------------------------- */
+
+int skua_tcp_close(skua_tcp *tcp)
+{
+    uint32_t open = SKUA__SLOT_OPEN;
+    struct skua__stream *stream;
+
+    if (tcp == NULL)
+        return 0;
+    if (!skua__cas_strong_acq_rel(&tcp->magic, &open, SKUA__SLOT_CLOSED))
+        return -EBADF;
+    stream = tcp->stream;
+    if (skua__sub_acq_rel(&stream->halves, 1) == 1)
+        (void)skua__source_close(&stream->source, SKUA__CLOSED);
+    else if (tcp->rights == SKUA__MAY_READ)
+        (void)skua__source_close(&stream->source, SKUA__CLOSED_READ);
+    else if (skua__source_close(&stream->source, SKUA__CLOSED_WRITE))
+        (void)skua__os_shutdown(stream->source.fd, SKUA__SHUT_WRITE);
+    skua__source_unref(&stream->source);
+    tcp_handle_free(tcp);
+    return 0;
+}
+
+int skua_tcp_split(skua_tcp *tcp, skua_tcp **reader, skua_tcp **writer)
+{
+    struct skua_tcp *half;
+
+    if (skua__load_acquire(&tcp->magic) != SKUA__SLOT_OPEN)
+        return SKUA_ECLOSED;
+    if (tcp->rights != (SKUA__MAY_READ | SKUA__MAY_WRITE))
+        return SKUA_EUSAGE;
+    half = tcp_handle_new(tcp->stream, SKUA__MAY_WRITE);
+    if (half == NULL)
+        return -ENOMEM;
+    skua__source_ref(&tcp->stream->source);
+    skua__store_release(&tcp->stream->halves, 2);
+    tcp->rights = SKUA__MAY_READ;
+    *reader = tcp;
+    *writer = half;
+    return 0;
+}
+
+int skua_tcp_shutdown(skua_tcp *tcp)
+{
+    if (skua__load_acquire(&tcp->magic) != SKUA__SLOT_OPEN)
+        return SKUA_ECLOSED;
+    if (!(tcp->rights & SKUA__MAY_WRITE))
+        return SKUA_EUSAGE;
+    return skua__os_shutdown(tcp->stream->source.fd, SKUA__SHUT_WRITE);
+}
+
+/* ---- reading and writing --------------------------------------------------------------------- */
+
+ssize_t skua_tcp_read_until(skua_tcp *tcp, void *buf, size_t len, int64_t deadline)
+{
+    skua_tcp_future read;
+
+    return (ssize_t)skua__tcp_await(skua_tcp_read_init(&read, tcp, buf, len), deadline);
+}
+
+ssize_t skua_tcp_read(skua_tcp *tcp, void *buf, size_t len)
+{
+    return skua_tcp_read_until(tcp, buf, len, SKUA_FOREVER);
+}
+
+ssize_t skua_tcp_read_exact(skua_tcp *tcp, void *buf, size_t len)
+{
+    size_t done = 0;
+
+    while (done < len) {
+        ssize_t n = skua_tcp_read(tcp, (char *)buf + done, len - done);
+
+        if (n <= 0)
+            return n == 0 ? SKUA_EEOF : n;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+static ssize_t tcp_write_until(skua_tcp *tcp, const void *buf, size_t len, int64_t deadline)
+{
+    skua_tcp_future write;
+
+    return (ssize_t)skua__tcp_await(skua_tcp_write_init(&write, tcp, buf, len), deadline);
+}
+
+ssize_t skua_tcp_write(skua_tcp *tcp, const void *buf, size_t len)
+{
+    return tcp_write_until(tcp, buf, len, SKUA_FOREVER);
+}
+
+ssize_t skua_tcp_write_all_until(skua_tcp *tcp, const void *buf, size_t len, int64_t deadline)
+{
+    size_t done = 0;
+
+    do {
+        ssize_t n = tcp_write_until(tcp, (const char *)buf + done, len - done, deadline);
+
+        if (n < 0)
+            return n;
+        done += (size_t)n;
+    } while (done < len);
+    return (ssize_t)done;
+}
+
+ssize_t skua_tcp_write_all(skua_tcp *tcp, const void *buf, size_t len)
+{
+    return skua_tcp_write_all_until(tcp, buf, len, SKUA_FOREVER);
+}
+
+ssize_t skua_tcp_readv(skua_tcp *tcp, const struct iovec *iov, int count)
+{
+    skua_tcp_future read;
+
+    if (count < 0 || count > 1024 || (count > 0 && iov == NULL))
+        return -EINVAL;
+    return (ssize_t)skua__tcp_await(skua__tcp_vector_init(&read, tcp, iov, count, SKUA__READ),
+                                    SKUA_FOREVER);
+}
+
+ssize_t skua_tcp_writev(skua_tcp *tcp, const struct iovec *iov, int count)
+{
+    skua_tcp_future write;
+
+    if (count < 0 || count > 1024 || (count > 0 && iov == NULL))
+        return -EINVAL;
+    return (ssize_t)skua__tcp_await(skua__tcp_vector_init(&write, tcp, iov, count, SKUA__WRITE),
+                                    SKUA_FOREVER);
+}
+
+/* ---- options and addresses ------------------------------------------------------------------- */
+
+static int tcp_set(skua_tcp *tcp, int level, int name, const void *value, unsigned len)
+{
+    if (skua__load_acquire(&tcp->magic) != SKUA__SLOT_OPEN)
+        return SKUA_ECLOSED;
+    return skua__os_setsockopt(tcp->stream->source.fd, level, name, value, len);
+}
+
+/* Whole seconds, rounded up, at most what the kernel takes. */
+static int tcp_seconds(int64_t ns)
+{
+    int64_t seconds = ns / SKUA_SECOND + (ns % SKUA_SECOND != 0);
+
+    return seconds > 32767 ? 32767 : (int)seconds;
+}
+
+int skua_tcp_set_nodelay(skua_tcp *tcp, int on)
+{
+    int value = on != 0;
+
+    return tcp_set(tcp, IPPROTO_TCP, TCP_NODELAY, &value, sizeof value);
+}
+
+int skua_tcp_set_keepalive(skua_tcp *tcp, int64_t idle, int64_t interval, int count)
+{
+    int on = idle > 0;
+    int value = tcp_seconds(idle);
+    int rc;
+
+    if (idle < 0 || interval < 0 || count < 0)
+        return -EINVAL;
+    rc = tcp_set(tcp, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    if (rc == 0 && on)
+        rc = tcp_set(tcp, IPPROTO_TCP, TCP_KEEPIDLE, &value, sizeof value);
+    value = tcp_seconds(interval);
+    if (rc == 0 && value > 0)
+        rc = tcp_set(tcp, IPPROTO_TCP, TCP_KEEPINTVL, &value, sizeof value);
+    if (rc == 0 && count > 0)
+        rc = tcp_set(tcp, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+    return rc;
+}
+
+int skua_tcp_set_linger(skua_tcp *tcp, int64_t linger)
+{
+    struct linger value = {.l_onoff = linger >= 0,
+                           .l_linger = linger > 0 ? tcp_seconds(linger) : 0};
+
+    return tcp_set(tcp, SOL_SOCKET, SO_LINGER, &value, sizeof value);
+}
+
+static int tcp_address(skua_tcp *tcp, char *buf, size_t len,
+                       int (*get)(int fd, struct sockaddr *addr, unsigned *len))
+{
+    struct skua__address address = {.len = sizeof address.storage};
+    int rc;
+
+    if (skua__load_acquire(&tcp->magic) != SKUA__SLOT_OPEN)
+        return SKUA_ECLOSED;
+    rc = get(tcp->stream->source.fd, (struct sockaddr *)&address.storage, &address.len);
+    return rc != 0 ? rc : skua__address_format(&address, buf, len);
+}
+
+int skua_tcp_local_address(skua_tcp *tcp, char *buf, size_t len)
+{
+    return tcp_address(tcp, buf, len, skua__os_getsockname);
+}
+
+int skua_tcp_peer_address(skua_tcp *tcp, char *buf, size_t len)
+{
+    return tcp_address(tcp, buf, len, skua__os_getpeername);
+}

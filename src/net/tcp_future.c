@@ -1,0 +1,383 @@
+/* tcp_future.c - waiting to read and to write: one future a direction, for every kind of waiter.
+ *
+ * Poll       the system call is tried while the source is thought ready. A transfer shorter than
+ *            asked for means that the socket is empty (or full) now: the next one waits first,
+ *            which saves the call that would only say "would block".
+ * Waiting    readiness, on both drivers and for every waiter; but a fiber on io_uring lends its
+ *            buffer to the kernel and is resumed when it is filled: one system call less.
+ * Dropping   a receive in flight is cancelled, and the fiber waits for the kernel's last word. If
+ *            that is data, it is stashed for the next read: a dropped read has read nothing.
+ *            Writes are never lent: a dropped write has written nothing.
+ *
+ * States     IDLE -> FLYING (lent) -> LANDED -> IDLE, or IDLE -> WAITING (for readiness) -> IDLE.
+ *            All but IDLE hold a reference on the stream, which another task may close meanwhile.
+ */
+#include <string.h>
+#include <sys/poll.h>
+
+#include "net/net_impl.h"
+
+#define TCP_IDLE 0u
+#define TCP_FLYING 1u
+#define TCP_LANDED 2u
+#define TCP_WAITING 3u
+
+#define TCP_VECTOR 2u /* kind: SKUA__READ or SKUA__WRITE, and this */
+
+static skua_tcp_future *tcp_future_of(skua_future *future)
+{
+    return skua__container(future, skua_tcp_future, future);
+}
+
+static struct skua__stream *tcp_stream(skua_tcp_future *self)
+{
+    return self->stream;
+}
+
+static struct skua__source *tcp_source(skua_tcp_future *self)
+{
+    return &tcp_stream(self)->source;
+}
+
+/* Between IDLE and the other states the reference is taken and given back. */
+static void tcp_set_state(skua_tcp_future *self, uint32_t state)
+{
+    uint32_t before = self->state;
+
+    self->state = state;
+    if (before == TCP_IDLE && state != TCP_IDLE)
+        skua__source_ref(tcp_source(self));
+    else if (before != TCP_IDLE && state == TCP_IDLE)
+        skua__source_unref(tcp_source(self));
+}
+
+/* ---- the system calls ------------------------------------------------------------------------ */
+
+static ssize_t tcp_take_stash(struct skua__stream *stream, skua_tcp_future *self)
+{
+    struct iovec one = {.iov_base = self->buf, .iov_len = self->len};
+    const struct iovec *iov = self->kind & TCP_VECTOR ? self->buf : &one;
+    size_t count = self->kind & TCP_VECTOR ? self->len : 1;
+    struct skua__stash *stash = stream->stash;
+    ssize_t done = 0;
+
+    for (size_t i = 0; i < count && stash->len > 0; i++) {
+        size_t n = skua__min_size(stash->len, iov[i].iov_len);
+
+        memcpy(iov[i].iov_base, stash->bytes + stash->from, n);
+        stash->from += n;
+        stash->len -= n;
+        done += (ssize_t)n;
+    }
+    if (stash->len == 0) {
+        stream->stash = NULL;
+        skua__os_free(stash);
+    }
+    return done;
+}
+
+static size_t tcp_wanted(const skua_tcp_future *self)
+{
+    const struct iovec *iov = self->buf;
+    size_t sum = 0;
+
+    if (!(self->kind & TCP_VECTOR))
+        return self->len;
+    for (size_t i = 0; i < self->len; i++)
+        sum += iov[i].iov_len;
+    return sum;
+}
+
+static ssize_t tcp_transfer(skua_tcp_future *self)
+{
+    int fd = tcp_source(self)->fd;
+
+    switch (self->kind) {
+    case SKUA__READ:
+        return skua__os_recv(fd, self->buf, self->len, 0);
+    case SKUA__WRITE:
+        return skua__os_send(fd, self->buf, self->len, 0);
+    case SKUA__READ | TCP_VECTOR:
+        return skua__os_readv(fd, self->buf, (int)self->len);
+    default:
+        return skua__os_sendv(fd, self->buf, (int)self->len);
+    }
+}
+
+/* ---- completion: a receive lent to the kernel ------------------------------------------------ */
+
+static void tcp_landed(struct skua__op *op, int result)
+{
+    skua_tcp_future *self = skua__container(op, skua_tcp_future, operation);
+
+    self->result = result;
+    self->state = TCP_LANDED;
+    skua_waker_wake(self->waker);
+}
+
+/* Whether this waiter may lend: a fiber that stays on this worker, whose driver takes it. */
+static bool tcp_may_lend(struct skua__thread *self, skua_waker *waker, uint32_t kind)
+{
+    struct skua_task *task = self->current;
+
+    return kind == SKUA__READ && task != NULL && skua__task_waker(task) == waker &&
+           (task->flags & (SKUA__FIBER | SKUA__MIGRATES)) == SKUA__FIBER &&
+           self->driver->ops->recv != NULL;
+}
+
+/* Lends the buffer. 0: it flies; -EAGAIN: not now; 1: look again. */
+static int tcp_lend(skua_tcp_future *self, struct skua__driver *driver, skua_waker *waker)
+{
+    struct skua__source *source = tcp_source(self);
+    struct skua__op *op = (struct skua__op *)(void *)&self->operation;
+    skua_waker *nobody = NULL;
+    int rc;
+
+    _Static_assert(sizeof self->operation == sizeof *op, "the operation's room");
+    /* In the waiter's place, so that a second reader sees it and a close wakes it. */
+    if (!skua__cas_strong_seq(&source->waiter[SKUA__READ], &nobody, skua_waker_ref(waker)) &&
+        nobody != waker) {
+        skua_waker_unref(waker);
+        return -EBUSY;
+    }
+    skua__add_seq(&source->in_flight, 1);
+    /* The closer sets CLOSED and then looks at in_flight; this side the other way round. */
+    if (skua__load_seq(&source->ready) & SKUA__CLOSED_READ) {
+        skua__sub_seq(&source->in_flight, 1);
+        skua__source_forget(source, SKUA__READ, waker);
+        return 1;
+    }
+    op->complete = tcp_landed;
+    self->waker = waker;
+    rc = driver->ops->recv(driver, op, source->fd, self->buf, self->len);
+    if (rc != 0) {
+        skua__sub_seq(&source->in_flight, 1);
+        skua__source_forget(source, SKUA__READ, waker);
+        return rc;
+    }
+    tcp_set_state(self, TCP_FLYING);
+    return 0;
+}
+
+/* Takes the kernel's answer. The reference stays. */
+static int64_t tcp_collect(skua_tcp_future *self)
+{
+    struct skua__source *source = tcp_source(self);
+
+    self->state = TCP_WAITING;
+    skua__sub_seq(&source->in_flight, 1);
+    skua__source_forget(source, SKUA__READ, self->waker);
+    self->waker = NULL;
+    if (self->result >= 0 && (size_t)self->result < self->len)
+        skua__source_drained(source, SKUA__READ, skua__source_look(source));
+    else
+        skua__source_tell(source, SKUA__READABLE);
+    return self->result;
+}
+
+static void tcp_stash(skua_tcp_future *self, size_t len)
+{
+    struct skua__stream *stream = tcp_stream(self);
+    struct skua__stash *stash = skua__os_alloc(sizeof *stash + len);
+
+    if (stash == NULL) {
+        stream->stash_error = -ENOMEM; /* bytes are missing: the stream is of no use any more */
+        return;
+    }
+    stash->len = len;
+    memcpy(stash->bytes, self->buf, len);
+    stream->stash = stash;
+}
+
+/* ---- the future ------------------------------------------------------------------------------ */
+
+/* One try: a result, or -EAGAIN. */
+static int64_t tcp_try(skua_tcp_future *self)
+{
+    struct skua__stream *stream = tcp_stream(self);
+    unsigned direction = self->kind & SKUA__WRITE;
+    uint32_t bits = direction == SKUA__READ ? SKUA__READABLE | SKUA__HANGUP : SKUA__WRITABLE;
+    uint32_t seen = skua__source_look(&stream->source);
+    int64_t n;
+
+    if (seen & skua__source_closed_bit(direction))
+        return SKUA_ECLOSED;
+    if (direction == SKUA__READ && skua__unlikely(stream->stash_error != 0))
+        return stream->stash_error;
+    if (direction == SKUA__READ && skua__unlikely(stream->stash != NULL))
+        return tcp_take_stash(stream, self);
+    if (!(seen & bits))
+        return -EAGAIN;
+    n = tcp_transfer(self);
+    if (n == -EAGAIN || (n >= 0 && (size_t)n < tcp_wanted(self)))
+        skua__source_drained(&stream->source, direction, seen);
+    return n;
+}
+
+/* After a try that would block: leaves the waker, or lends the buffer. SKUA_PENDING; 1: try again;
+ * or an error. */
+static int64_t tcp_wait(skua_tcp_future *self, struct skua__thread *thread, skua_waker *waker)
+{
+    int64_t rc = -EAGAIN;
+
+    if (thread->driver == NULL)
+        return SKUA_EUSAGE; /* a plain thread's wait is skua__tcp_await's */
+    if (tcp_may_lend(thread, waker, self->kind))
+        rc = tcp_lend(self, thread->driver, waker);
+    if (rc == 0)
+        return SKUA_PENDING;
+    if (rc != -EAGAIN)
+        return rc;
+    rc = skua__source_poll(tcp_source(self), self->kind & SKUA__WRITE, waker);
+    if (rc != 0)
+        return rc;
+    self->waker = waker;
+    tcp_set_state(self, TCP_WAITING);
+    return SKUA_PENDING;
+}
+
+static int64_t tcp_finish(skua_tcp_future *self, int64_t answer)
+{
+    /* An answer may come while the waker is still there: woken by something else. */
+    if (self->waker != NULL)
+        skua__source_forget(tcp_source(self), self->kind & SKUA__WRITE, self->waker);
+    self->waker = NULL;
+    tcp_set_state(self, TCP_IDLE);
+    return answer;
+}
+
+static skua_poll tcp_poll(skua_future *future, skua_waker *waker)
+{
+    skua_tcp_future *self = tcp_future_of(future);
+    int64_t answer;
+
+    if (self->state == TCP_FLYING)
+        return SKUA_PENDING;
+    if (self->state == TCP_LANDED) {
+        answer = tcp_collect(self);
+        if (skua__source_look(tcp_source(self)) & SKUA__CLOSED_READ)
+            return tcp_finish(self, SKUA_ECLOSED);
+        /* Not ours to see: a ring that ended, or a receive that the kernel wants repeated. */
+        if (answer != -ECANCELED && answer != -EAGAIN && answer != -EINTR)
+            return tcp_finish(self, answer);
+    }
+    do {
+        answer = tcp_try(self);
+        if (answer == -EAGAIN)
+            answer = tcp_wait(self, skua__thread_self(), waker);
+        else
+            break;
+        if (answer == SKUA_PENDING)
+            return answer;
+    } while (answer == 1);
+    return tcp_finish(self, answer);
+}
+
+static void tcp_drop(skua_future *future)
+{
+    skua_tcp_future *self = tcp_future_of(future);
+    struct skua__thread *thread = skua__thread_self();
+
+    if (self->state == TCP_IDLE)
+        return;
+    if (self->state == TCP_FLYING)
+        thread->driver->ops->cancel(thread->driver, (struct skua__op *)(void *)&self->operation);
+    while (self->state == TCP_FLYING)
+        skua__fiber_park(skua__thread_self(), skua__fiber_current(skua__thread_self()));
+    if (self->state == TCP_LANDED) {
+        int64_t n = tcp_collect(self);
+
+        if (n > 0)
+            tcp_stash(self, (size_t)n);
+    }
+    (void)tcp_finish(self, 0);
+}
+
+static const skua_future_ops tcp_read_ops = {
+    .name = "tcp.read", .poll = tcp_poll, .drop = tcp_drop};
+static const skua_future_ops tcp_write_ops = {
+    .name = "tcp.write", .poll = tcp_poll, .drop = tcp_drop};
+
+static skua_future *tcp_future_init(skua_tcp_future *self, skua_tcp *tcp, void *buf, size_t len,
+                                    uint32_t kind)
+{
+    self->future.ops = kind & SKUA__WRITE ? &tcp_write_ops : &tcp_read_ops;
+    self->tcp = tcp;
+    self->stream = tcp->stream;
+    self->buf = buf;
+    self->len = len;
+    self->waker = NULL;
+    self->operation = NULL;
+    self->state = TCP_IDLE;
+    self->kind = kind;
+    return &self->future;
+}
+
+skua_future *skua_tcp_read_init(skua_tcp_future *read, skua_tcp *tcp, void *buf, size_t len)
+{
+    return tcp_future_init(read, tcp, buf, len, SKUA__READ);
+}
+
+skua_future *skua_tcp_write_init(skua_tcp_future *write, skua_tcp *tcp, const void *buf, size_t len)
+{
+    return tcp_future_init(write, tcp, (void *)(uintptr_t)buf, len, SKUA__WRITE);
+}
+
+skua_future *skua__tcp_vector_init(skua_tcp_future *self, skua_tcp *tcp, const struct iovec *iov,
+                                   int count, unsigned direction)
+{
+    return tcp_future_init(self, tcp, (void *)(uintptr_t)iov, (size_t)count,
+                           direction | TCP_VECTOR);
+}
+
+/* ---- direct calls ---------------------------------------------------------------------------- */
+
+/* A plain thread blocks in poll(2): it has no driver. */
+static int64_t tcp_await_thread(skua_tcp_future *self, int64_t deadline)
+{
+    struct skua__source *source = tcp_source(self);
+    bool writes = self->kind & SKUA__WRITE;
+    int64_t n = skua__source_claim(source, self->kind & SKUA__WRITE, self->waker);
+
+    if (n != 0)
+        return n;
+    do {
+        skua__or_acq_rel(&source->ready, writes ? SKUA__WRITABLE : SKUA__READABLE); /* try */
+        n = tcp_try(self);
+        if (n != -EAGAIN)
+            return n;
+        n = skua__os_poll(source->fd, writes ? POLLOUT : POLLIN, deadline);
+    } while (n == 0);
+    return n;
+}
+
+int64_t skua__tcp_await(skua_future *future, int64_t deadline)
+{
+    skua_tcp_future *self = tcp_future_of(future);
+    struct skua__thread *thread = skua__thread_self();
+    uint32_t right = self->kind & SKUA__WRITE ? SKUA__MAY_WRITE : SKUA__MAY_READ;
+    int64_t answer;
+
+    if (skua__load_acquire(&self->tcp->magic) != SKUA__SLOT_OPEN)
+        return SKUA_ECLOSED;
+    if (!(self->tcp->rights & right))
+        return SKUA_EUSAGE;
+    if (tcp_wanted(self) == 0)
+        return 0;
+    if (thread->core != NULL)
+        return skua_await_until(future, deadline);
+    /* Another may close the socket meanwhile: the reference keeps it, in_flight makes the closer
+     * shut it down, which ends the poll(2). */
+    tcp_set_state(self, TCP_WAITING);
+    self->waker = skua_waker_custom(&thread->waker);
+    skua__add_seq(&tcp_source(self)->in_flight, 1);
+    answer = tcp_await_thread(self, deadline);
+    skua__sub_seq(&tcp_source(self)->in_flight, 1);
+    return tcp_finish(self, answer);
+}
+
+#undef TCP_IDLE
+#undef TCP_FLYING
+#undef TCP_LANDED
+#undef TCP_WAITING
+#undef TCP_VECTOR

@@ -1,0 +1,384 @@
+/* tcp_listen.c - listening and accepting.
+ *
+ * Flow       listen: socket, options, bind, listen. accept: try; wait until readable; try again.
+ * Exhausted  when the process or the system has no descriptor or memory for one more connection,
+ *            accept waits 10 ms, then 20, up to 1 s, and tries again: the connections wait in the
+ *            kernel's queue and are served when others end. It is said once, until it is over.
+ * Skipped    connections that died in the queue (ECONNABORTED and what accept(2) lists as errors
+ *            of the new socket).
+ */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/poll.h>
+
+#include "net/net_impl.h"
+
+#define LISTEN_PAUSE_MIN (10 * SKUA_MILLISECOND)
+#define LISTEN_PAUSE_MAX SKUA_SECOND
+
+static struct skua__lock listen_slots_lock;
+static struct skua_listener *listen_free; /* lock: listen_slots_lock */
+
+void skua_listen_options_init(skua_listen_options *options)
+{
+    memset(options, 0, sizeof *options);
+    options->size = sizeof *options;
+}
+
+/* ---- listening ------------------------------------------------------------------------------- */
+
+static void listen_release(struct skua__source *source)
+{
+    skua_listener *listener = skua__container(source, skua_listener, source);
+
+    skua__lock_take(&listen_slots_lock);
+    listener->next_free = listen_free;
+    listen_free = listener;
+    skua__lock_drop(&listen_slots_lock);
+}
+
+static skua_listener *listen_slot(int fd)
+{
+    skua_listener *listener;
+
+    skua__lock_take(&listen_slots_lock);
+    listener = listen_free;
+    if (listener != NULL)
+        listen_free = listener->next_free;
+    skua__lock_drop(&listen_slots_lock);
+    if (listener == NULL)
+        listener = skua__os_alloc(sizeof *listener);
+    if (listener == NULL)
+        return NULL;
+    skua__source_init(&listener->source, fd, listen_release);
+    skua__store_relaxed(&listener->exhausted, 0);
+    return listener;
+}
+
+static int listen_setup(int fd, const struct skua__address *address,
+                        const skua_listen_options *options)
+{
+    int on = 1;
+    int v6_only = options->v6_only != 0;
+    int backlog = options->backlog > 0 ? options->backlog : 4096;
+    int rc = skua__os_setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+
+    if (rc == 0 && options->reuse_port)
+        rc = skua__os_setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    if (rc == 0 && address->storage.ss_family == AF_INET6)
+        rc = skua__os_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only);
+    if (rc == 0)
+        rc = skua__os_set_nonblocking(fd, true);
+    if (rc == 0)
+        rc = skua__os_bind(fd, (const struct sockaddr *)&address->storage, address->len);
+    return rc == 0 ? skua__os_listen(fd, backlog) : rc;
+}
+
+/* A bound, listening descriptor, or an error. */
+static int listen_open(const struct skua__address *address, const skua_listen_options *options)
+{
+    int fd = skua__os_socket(address->storage.ss_family, SOCK_STREAM, 0);
+    int rc;
+
+    if (fd < 0)
+        return fd;
+    rc = listen_setup(fd, address, options);
+    if (rc < 0) {
+        skua__os_close(fd);
+        return rc;
+    }
+    return fd;
+}
+
+/* "*:80" on a machine without IPv6. */
+static int listen_open_v4(const struct skua__address *address, const skua_listen_options *options)
+{
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address->storage;
+    struct skua__address v4 = {.len = sizeof(struct sockaddr_in)};
+    struct sockaddr_in *in = (struct sockaddr_in *)&v4.storage;
+
+    in->sin_family = AF_INET;
+    in->sin_port = in6->sin6_port;
+    return listen_open(&v4, options);
+}
+
+static int listen_check(const skua_listen_options *options)
+{
+    if (options->size != sizeof *options || options->backlog < 0 || options->reuse_port > 1 ||
+        options->v6_only > 1 || options->no_nodelay > 1)
+        return -EINVAL;
+    return 0;
+}
+
+int skua_tcp_listen(skua_listener **ret, const char *text, const skua_listen_options *given)
+{
+    skua_listen_options options = {.size = sizeof options};
+    struct skua__address address;
+    skua_listener *listener;
+    int rc = skua__address_parse(text, &address);
+    int fd;
+
+    if (given != NULL)
+        options = *given;
+    rc = rc != 0 ? rc : listen_check(&options);
+    if (rc != 0)
+        return rc;
+    fd = listen_open(&address, &options);
+    if ((fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL) && address.any_family)
+        fd = listen_open_v4(&address, &options);
+    if (fd < 0)
+        return fd;
+    listener = listen_slot(fd);
+    if (listener == NULL) {
+        skua__os_close(fd);
+        return -ENOMEM;
+    }
+    listener->nodelay = !options.no_nodelay;
+    skua__store_release(&listener->magic, SKUA__SLOT_OPEN);
+    *ret = listener;
+    return 0;
+}
+
+int skua_listener_close(skua_listener *listener)
+{
+    uint32_t open = SKUA__SLOT_OPEN;
+
+    if (listener == NULL)
+        return 0;
+    if (!skua__cas_strong_acq_rel(&listener->magic, &open, SKUA__SLOT_CLOSED))
+        return -EBADF;
+    (void)skua__source_close(&listener->source, SKUA__CLOSED);
+    skua__source_unref(&listener->source);
+    return 0;
+}
+
+int skua_listener_address(skua_listener *listener, char *buf, size_t len)
+{
+    struct skua__address address = {.len = sizeof address.storage};
+    int rc;
+
+    if (skua__load_acquire(&listener->magic) != SKUA__SLOT_OPEN)
+        return SKUA_ECLOSED;
+    rc = skua__os_getsockname(listener->source.fd, (struct sockaddr *)&address.storage,
+                              &address.len);
+    return rc != 0 ? rc : skua__address_format(&address, buf, len);
+}
+
+/* ---- accepting ------------------------------------------------------------------------------- */
+
+static bool listen_is_exhaustion(int64_t rc)
+{
+    return rc == -EMFILE || rc == -ENFILE || rc == -ENOBUFS || rc == -ENOMEM;
+}
+
+/* Errors of a connection that is gone; the next one may be better. */
+static bool listen_is_skipped(int64_t rc)
+{
+    return rc == -ECONNABORTED || rc == -EPROTO || rc == -ENETDOWN || rc == -ENOPROTOOPT ||
+           rc == -EHOSTDOWN || rc == -ENONET || rc == -EHOSTUNREACH || rc == -ENETUNREACH;
+}
+
+/* One connection, -EAGAIN when there is none, or an error of exhaustion. Memory comes first: a
+ * connection that was accepted is not thrown away for want of it. */
+static int listen_take(skua_listener *listener, skua_tcp **ret)
+{
+    skua_tcp *tcp;
+    int on = 1;
+    int fd = skua__tcp_adopt(-1, &tcp);
+
+    if (fd != 0)
+        return fd;
+    do {
+        fd = skua__os_accept(listener->source.fd, NULL, NULL);
+    } while (listen_is_skipped(fd));
+    tcp->stream->source.fd = fd;
+    if (fd < 0) {
+        (void)skua_tcp_close(tcp);
+        return fd;
+    }
+    skua__store_relaxed(&listener->exhausted, 0);
+    if (listener->nodelay)
+        (void)skua__os_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    *ret = tcp;
+    return 0;
+}
+
+static void listen_tell_exhausted(skua_listener *listener, int rc)
+{
+    /* Relaxed: at worst it is said twice. */
+    if (skua__load_relaxed(&listener->exhausted) != 0)
+        return;
+    skua__store_relaxed(&listener->exhausted, 1);
+    fprintf(stderr, "skua: accept: %s; connections wait until that is over\n", skua_strerror(rc));
+}
+
+static int64_t listen_next_pause(int64_t pause)
+{
+    if (pause == 0)
+        return LISTEN_PAUSE_MIN;
+    return 2 * pause < LISTEN_PAUSE_MAX ? 2 * pause : LISTEN_PAUSE_MAX;
+}
+
+static skua_sleep_future *listen_sleep(skua_accept_future *self)
+{
+    _Static_assert(sizeof self->sleep == sizeof(skua_sleep_future), "the sleep's room");
+    return (skua_sleep_future *)(void *)&self->sleep;
+}
+
+static void listen_hold(skua_accept_future *self, bool hold)
+{
+    if (hold == (self->operation != NULL))
+        return;
+    if (hold)
+        skua__source_ref(&self->listener->source);
+    self->operation = hold ? self->listener : NULL;
+    if (!hold)
+        skua__source_unref(&self->listener->source);
+}
+
+/* Tries, and leaves the waker where it must wait: a result, SKUA_PENDING, or 1: try again. */
+static int64_t listen_try(skua_accept_future *self, skua_waker *waker)
+{
+    struct skua__source *source = &self->listener->source;
+    uint32_t seen = skua__source_look(source);
+    int64_t rc;
+
+    if (seen & SKUA__CLOSED)
+        return SKUA_ECLOSED;
+    rc = listen_take(self->listener, self->ret);
+    if (listen_is_exhaustion(rc)) {
+        listen_tell_exhausted(self->listener, (int)rc);
+        self->pause = listen_next_pause(self->pause);
+        self->sleeping = skua_sleep_init(listen_sleep(self), self->pause);
+        return 1;
+    }
+    if (rc != -EAGAIN)
+        return rc;
+    skua__source_drained(source, SKUA__READ, seen);
+    rc = skua__source_poll(source, SKUA__READ, waker);
+    if (rc == 0) {
+        self->waker = waker;
+        listen_hold(self, true);
+        return SKUA_PENDING;
+    }
+    return rc;
+}
+
+/* Also after an answer: the waker may still be there, if something else woke the task. */
+static void listen_drop(skua_future *future)
+{
+    skua_accept_future *self = skua__container(future, skua_accept_future, future);
+
+    skua_future_drop(self->sleeping);
+    self->sleeping = NULL;
+    if (self->waker != NULL)
+        skua__source_forget(&self->listener->source, SKUA__READ, self->waker);
+    self->waker = NULL;
+    listen_hold(self, false);
+}
+
+static skua_poll listen_poll(skua_future *future, skua_waker *waker)
+{
+    skua_accept_future *self = skua__container(future, skua_accept_future, future);
+    int64_t answer = 1;
+
+    if (skua__thread_self()->driver == NULL)
+        return SKUA_EUSAGE; /* a plain thread's wait is skua_tcp_accept_until's */
+    while (answer == 1) {
+        if (self->sleeping != NULL) {
+            listen_hold(self, true);
+            if (skua__source_look(&self->listener->source) & SKUA__CLOSED)
+                skua_future_drop(self->sleeping);
+            else if (self->sleeping->ops->poll(self->sleeping, waker) == SKUA_PENDING)
+                return SKUA_PENDING;
+            self->sleeping = NULL;
+        }
+        answer = listen_try(self, waker);
+    }
+    if (answer == SKUA_PENDING)
+        return answer;
+    listen_drop(future);
+    return answer;
+}
+
+static const skua_future_ops listen_ops = {
+    .name = "tcp.accept", .poll = listen_poll, .drop = listen_drop};
+
+skua_future *skua_tcp_accept_init(skua_accept_future *accept, skua_listener *listener,
+                                  skua_tcp **ret)
+{
+    memset(accept, 0, sizeof *accept);
+    accept->future.ops = &listen_ops;
+    accept->listener = listener;
+    accept->ret = ret;
+    return &accept->future;
+}
+
+/* Out of descriptors or memory, on a plain thread: 0 after a pause, or -ETIMEDOUT. */
+static int listen_pause_thread(skua_listener *listener, int rc, int64_t *pause, int64_t deadline)
+{
+    int64_t now = skua__os_now();
+
+    listen_tell_exhausted(listener, rc);
+    *pause = listen_next_pause(*pause);
+    if (now >= deadline)
+        return -ETIMEDOUT;
+    (void)skua_sleep_until(now + *pause < deadline ? now + *pause : deadline);
+    return 0;
+}
+
+/* A plain thread blocks in poll(2). */
+static int listen_accept_thread(skua_listener *listener, skua_tcp **ret, int64_t deadline)
+{
+    int64_t pause = 0;
+    int rc;
+
+    do {
+        if (skua__source_look(&listener->source) & SKUA__CLOSED)
+            return SKUA_ECLOSED;
+        rc = listen_take(listener, ret);
+        if (rc == 0)
+            return 0;
+        if (rc == -EAGAIN)
+            rc = skua__os_poll(listener->source.fd, POLLIN, deadline);
+        else if (rc == -EINVAL)
+            rc = 0; /* shut down by a close, as the next look will say */
+        else if (listen_is_exhaustion(rc))
+            rc = listen_pause_thread(listener, rc, &pause, deadline);
+    } while (rc == 0);
+    return rc;
+}
+
+int skua_tcp_accept_until(skua_listener *listener, skua_tcp **ret, int64_t deadline)
+{
+    skua_accept_future accept;
+    skua_waker *waker;
+    int rc;
+
+    if (skua__load_acquire(&listener->magic) != SKUA__SLOT_OPEN)
+        return SKUA_ECLOSED;
+    if (skua__thread_self()->core != NULL)
+        return (int)skua_await_until(skua_tcp_accept_init(&accept, listener, ret), deadline);
+    waker = skua_waker_custom(&skua__thread_self()->waker);
+    rc = skua__source_claim(&listener->source, SKUA__READ, waker);
+    if (rc != 0)
+        return rc;
+    /* Another may close it meanwhile: see skua__tcp_await. */
+    skua__source_ref(&listener->source);
+    skua__add_seq(&listener->source.in_flight, 1);
+    rc = listen_accept_thread(listener, ret, deadline);
+    skua__sub_seq(&listener->source.in_flight, 1);
+    skua__source_forget(&listener->source, SKUA__READ, waker);
+    skua__source_unref(&listener->source);
+    return rc;
+}
+
+int skua_tcp_accept(skua_listener *listener, skua_tcp **ret)
+{
+    return skua_tcp_accept_until(listener, ret, SKUA_FOREVER);
+}
+
+#undef LISTEN_PAUSE_MIN
+#undef LISTEN_PAUSE_MAX

@@ -1,0 +1,177 @@
+/* os.h - every system call of the library, as a list of contracts.
+ *
+ * Nothing above this floor includes a system header for its calls: a simulator, a fault injector
+ * or another kernel replaces these functions and nothing else. Each returns 0 or a count, or a
+ * negative errno; none reports through errno. A function that can fail has a fault point of its
+ * kind (os_fault.c) in test builds.
+ */
+#ifndef SKUA_OS_OS_H
+#define SKUA_OS_OS_H
+
+#include <sys/types.h>
+
+#include "base/atomic.h"
+#include "base/defs.h"
+
+struct sockaddr;
+struct iovec;
+struct epoll_event;
+
+/* ---- faults (os_fault.c) --------------------------------------------------------------------- */
+
+enum skua__fault {
+    SKUA__FAULT_MALLOC,
+    SKUA__FAULT_MMAP,
+    SKUA__FAULT_THREAD,
+    SKUA__FAULT_SYSCALL, /* sockets, epoll, eventfd: everything that makes or uses an fd */
+    SKUA__FAULT_KINDS
+};
+
+#ifdef SKUA_FAULTS
+/* Makes the nth next call of `kind` (1 = the very next) and the `count - 1` after it fail with
+ * `error` (a positive errno). nth 0 disarms. Process-wide; for tests. */
+void skua__fault_arm(enum skua__fault kind, unsigned nth, unsigned count, int error);
+/* How many calls of `kind` have passed since the last arm: tests walk every n up to it. */
+unsigned skua__fault_calls(enum skua__fault kind);
+/* 0, or the negative errno that this call must fail with. */
+int skua__fault_hit(enum skua__fault kind);
+#else
+#define skua__fault_hit(kind) 0
+#endif
+
+/* ---- memory (os_mem.c) ----------------------------------------------------------------------- */
+
+/* malloc and friends, the only ones of the library. Zeroed, or NULL. skua__os_free(NULL) is fine.
+ */
+void *skua__os_alloc(size_t size);
+void *skua__os_alloc_aligned(size_t size, size_t align);
+void skua__os_free(void *ptr);
+
+size_t skua__os_page_size(void);
+
+/* Maps `size` bytes of zeroed private memory, read-write, not charged until touched; never backed
+ * by huge pages. `size` is a multiple of the page size. NULL when there is none. */
+void *skua__os_map(size_t size);
+/* Reserves `size` bytes of address space at a multiple of `align` (powers of two), without access:
+ * nothing is charged. NULL when there is none. */
+void *skua__os_reserve(size_t size, size_t align);
+/* Makes a part of reserved space readable and writable, zeroed. 0 or -ENOMEM. */
+int skua__os_commit(void *addr, size_t size);
+void skua__os_unmap(void *addr, size_t size);
+/* Gives the pages back to the kernel; they read as zero when touched again. */
+void skua__os_decommit(void *addr, size_t size);
+
+/* Makes a page fault of every access to [addr, addr + size): MADV_GUARD_INSTALL where the kernel
+ * has it, else mprotect while the process holds less than 45 % of vm.max_map_count mappings.
+ * Returns 0, or -ENOSPC when neither may be used: the caller falls back to a canary. */
+int skua__os_guard(void *addr, size_t size);
+
+/* ---- threads and processors (os_thread.c, os_cpu.c) ------------------------------------------ */
+
+typedef struct skua__thread_handle {
+    unsigned long id; /* a pthread_t */
+} skua__thread_handle;
+
+/* Starts a thread named `name` (at most 15 bytes are shown) with signals blocked, except those
+ * that a fault raises. stack_size 0 = the system's default. */
+int skua__os_thread_start(skua__thread_handle *ret, const char *name, size_t stack_size,
+                          void *(*fn)(void *), void *arg);
+void skua__os_thread_join(skua__thread_handle thread);
+/* Has fn(arg) called when the calling thread ends. One function for the process, one arg a thread.
+ */
+void skua__os_at_thread_end(void (*fn)(void *), void *arg);
+/* The kernel's id of the calling thread. */
+int skua__os_thread_id(void);
+int skua__os_process_id(void);
+/* Gives the rest of the time slice away. */
+void skua__os_thread_yield(void);
+/* Makes timed waits of the calling thread as exact as the kernel can (timer slack 1 ns). */
+void skua__os_thread_exact_timers(void);
+
+/* How many processors this process may really use: affinity mask and cgroup quota, at least 1. */
+unsigned skua__os_cpu_count(void);
+
+/* A random 64-bit number from the kernel; the clock if it has none. */
+uint64_t skua__os_random(void);
+/* The value of an environment variable, or NULL; NULL in set-user-id programs. */
+const char *skua__os_env(const char *name);
+
+/* ---- clock (os_clock.c) ---------------------------------------------------------------------- */
+
+/* Nanoseconds on the monotonic clock. */
+int64_t skua__os_now(void);
+/* Nanoseconds of processor time that the calling thread has used. */
+int64_t skua__os_thread_cpu(void);
+
+/* ---- futex (os_futex.c) ---------------------------------------------------------------------- */
+
+/* Sleeps while *word == value, at most until `deadline` (monotonic ns, INT64_MAX = no end).
+ * Returns 0 (woken, or the word differs, or spuriously) or -ETIMEDOUT. */
+int skua__os_futex_wait(_Atomic uint32_t *word, uint32_t value, int64_t deadline);
+void skua__os_futex_wake(_Atomic uint32_t *word, int count);
+
+/* ---- files and sockets (os_fd.c) ------------------------------------------------------------- */
+
+int skua__os_close(int fd);
+int skua__os_open_append(const char *path); /* creates or truncates; write only */
+ssize_t skua__os_write_all(int fd, const void *buf, size_t len);
+int skua__os_eventfd(void); /* non-blocking, close on exec */
+void skua__os_eventfd_add(int fd);
+void skua__os_eventfd_take(int fd);
+
+/* Sockets are close-on-exec. A new or accepted one blocks, so that io_uring may wait for it; calls
+ * that move data never block all the same, but say -EAGAIN. */
+int skua__os_set_nonblocking(int fd, bool on);
+int skua__os_socket(int family, int type, int protocol);
+int skua__os_bind(int fd, const struct sockaddr *addr, unsigned len);
+int skua__os_listen(int fd, int backlog);
+int skua__os_accept(int fd, struct sockaddr *addr, unsigned *len);
+int skua__os_connect(int fd, const struct sockaddr *addr, unsigned len);
+#define SKUA__SHUT_READ 0
+#define SKUA__SHUT_WRITE 1
+#define SKUA__SHUT_BOTH 2
+int skua__os_shutdown(int fd, int how);
+int skua__os_setsockopt(int fd, int level, int name, const void *value, unsigned len);
+int skua__os_getsockopt(int fd, int level, int name, void *value, unsigned *len);
+int skua__os_getsockname(int fd, struct sockaddr *addr, unsigned *len);
+int skua__os_getpeername(int fd, struct sockaddr *addr, unsigned *len);
+ssize_t skua__os_recv(int fd, void *buf, size_t len, int flags);
+ssize_t skua__os_send(int fd, const void *buf, size_t len, int flags); /* never raises SIGPIPE */
+ssize_t skua__os_readv(int fd, const struct iovec *iov, int count);
+ssize_t skua__os_sendv(int fd, const struct iovec *iov, int count);
+/* Waits on a plain thread until `events` (poll(2) bits) or `deadline`: 0, -ETIMEDOUT, -EINTR. */
+int skua__os_poll(int fd, short events, int64_t deadline);
+
+/* ---- epoll (os_epoll.c) ---------------------------------------------------------------------- */
+
+int skua__os_epoll_open(void);
+/* `op` is EPOLL_CTL_*; `events` EPOLL* bits; `data` comes back with each event. */
+int skua__os_epoll_ctl(int epfd, int op, int fd, uint32_t events, void *data);
+/* Waits at most `timeout_ns` (0 = look only, INT64_MAX = no end). A count, or a negative errno. */
+int skua__os_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t timeout_ns);
+
+/* ---- signals (os_signal.c) ------------------------------------------------------------------- */
+
+/* Called on the alternate stack, in the handler of a SIGSEGV or SIGBUS at `addr`. Returns false
+ * when the fault is not the library's: then the handler that was there before is called. */
+typedef bool (*skua__fault_fn)(void *addr);
+
+/* Installs (once a process) the handler that tells a fiber's stack overflow. */
+int skua__os_overflow_install(skua__fault_fn on_fault);
+/* Gives the calling thread an alternate signal stack; skua__os_altstack_done takes it away. */
+int skua__os_altstack_init(void);
+void skua__os_altstack_done(void);
+/* Writes `text` to standard error from a signal handler. */
+void skua__os_stderr(const char *text);
+/* Ends the process with SIGABRT, whatever handlers there are. */
+_Noreturn void skua__os_abort(void);
+
+/* Signals as a file descriptor: blocks `count` signals for the process's later threads and the
+ * calling one, and returns a signalfd that reports them. */
+int skua__os_signalfd(const int *signals, int count);
+/* Lets the calling thread take these signals again; which ones it blocked otherwise stays. */
+void skua__os_signals_unblock(const int *signals, int count);
+/* The number of the next signal that `fd` reports, or -EAGAIN. */
+int skua__os_signalfd_take(int fd);
+
+#endif

@@ -1,0 +1,162 @@
+/* os_thread.c - threads, and what belongs to one.
+ *
+ * Threads of the library are started with every signal blocked but those that the processor
+ * raises, so that a signal always lands on a thread of the program's own.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/lock.h"
+#include "os/os.h"
+
+#if SKUA__TSAN
+_Atomic unsigned skua__tsan_fence;
+#endif
+
+struct thread_start {
+    void *(*fn)(void *);
+    void *arg;
+    char name[16];
+};
+
+static void *thread_main(void *arg)
+{
+    struct thread_start start = *(struct thread_start *)arg;
+
+    skua__os_free(arg);
+    pthread_setname_np(pthread_self(), start.name);
+    return start.fn(start.arg);
+}
+
+static int thread_create(pthread_t *thread, size_t stack_size, struct thread_start *start)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+    pthread_attr_t attr;
+    sigset_t all;
+    sigset_t before;
+    int rc = pthread_attr_init(&attr);
+
+    if (rc != 0)
+        return -rc;
+    if (stack_size != 0)
+        pthread_attr_setstacksize(&attr, stack_size);
+    sigfillset(&all);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+        sigdelset(&all, faults[i]);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = pthread_create(thread, &attr, thread_main, start);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    return -rc;
+}
+
+int skua__os_thread_start(skua__thread_handle *ret, const char *name, size_t stack_size,
+                          void *(*fn)(void *), void *arg)
+{
+    struct thread_start *start;
+    pthread_t thread;
+    int rc = skua__fault_hit(SKUA__FAULT_THREAD);
+
+    if (rc != 0)
+        return rc;
+    start = skua__os_alloc(sizeof *start);
+    if (start == NULL)
+        return -ENOMEM;
+    start->fn = fn;
+    start->arg = arg;
+    snprintf(start->name, sizeof start->name, "%s", name);
+    rc = thread_create(&thread, stack_size, start);
+    if (rc != 0) {
+        skua__os_free(start);
+        return rc;
+    }
+    ret->id = thread;
+    return 0;
+}
+
+void skua__os_thread_join(skua__thread_handle thread)
+{
+    pthread_join(thread.id, NULL);
+}
+
+static pthread_once_t thread_end_once = PTHREAD_ONCE_INIT;
+static pthread_key_t thread_end_key;
+static void (*thread_end_fn)(void *); /* constant after the first call */
+
+static void thread_end_make(void)
+{
+    /* Without a key the thread's state is not reused: nothing else is lost. */
+    if (pthread_key_create(&thread_end_key, thread_end_fn) != 0)
+        thread_end_key = (pthread_key_t)-1;
+}
+
+void skua__os_at_thread_end(void (*fn)(void *), void *arg)
+{
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+    pthread_mutex_lock(&mutex);
+    thread_end_fn = fn;
+    pthread_mutex_unlock(&mutex);
+    pthread_once(&thread_end_once, thread_end_make);
+    if (thread_end_key != (pthread_key_t)-1)
+        pthread_setspecific(thread_end_key, arg);
+}
+
+int skua__os_thread_id(void)
+{
+    return (int)syscall(SYS_gettid);
+}
+
+int skua__os_process_id(void)
+{
+    return getpid();
+}
+
+void skua__os_thread_yield(void)
+{
+    sched_yield();
+}
+
+void skua__os_thread_exact_timers(void)
+{
+    prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+}
+
+uint64_t skua__os_random(void)
+{
+    uint64_t value = 0;
+
+    if (getrandom(&value, sizeof value, GRND_NONBLOCK) != (ssize_t)sizeof value)
+        value = (uint64_t)skua__os_now() * 0x9e3779b97f4a7c15u;
+    return value;
+}
+
+const char *skua__os_env(const char *name)
+{
+    return secure_getenv(name);
+}
+
+/* The slow half of the spin lock (base/lock.h): spins a little, then lets the holder run. */
+void skua__lock_wait(struct skua__lock *lock)
+{
+    unsigned spins = 0;
+
+    do {
+        /* Relaxed: only a hint; the exchange below is what acquires. */
+        while (skua__load_relaxed(&lock->held) != 0) {
+            if (++spins % 64 == 0)
+                sched_yield();
+            else
+                skua__relax();
+        }
+    } while (atomic_exchange_explicit(&lock->held, 1, memory_order_acquire) != 0);
+}

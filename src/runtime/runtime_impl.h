@@ -1,0 +1,39 @@
+/* runtime_impl.h - the composition root: one struct that wires os, sched and drive together.
+ *
+ * States of a runtime: running -> stopping (no new task; all cancelled) -> drained -> freed. A
+ * stop that times out leaves it stopping: it may be stopped again, never started again.
+ */
+#ifndef SKUA_RUNTIME_RUNTIME_IMPL_H
+#define SKUA_RUNTIME_RUNTIME_IMPL_H
+
+#include "drive/drive_impl.h"
+#include "sched/sched_impl.h"
+
+struct skua_runtime {
+    struct skua__core core; /* first: the floor below knows the runtime by it */
+    struct skua__sched sched;
+    const struct skua__driver_ops *driver_ops; /* constant, as all below but `driving`, `started` */
+    skua_runtime_options options;
+    char name[16];
+    unsigned workers_made;       /* workers[0 .. made) exist; the maker's */
+    unsigned threads_started;    /* and so many have threads; the maker's, then the stopper's */
+    _Atomic uint32_t driving;    /* current-thread: a thread is inside the loop */
+    _Atomic int owner_thread;    /* current-thread: the thread whose it is since its first drive */
+    struct skua__lock stop_lock; /* threads_started, while stopping */
+};
+
+SKUA__INLINE struct skua__core *skua__core_of(skua_runtime *runtime)
+{
+    return &runtime->core;
+}
+
+/* Options with defaults and environment filled in: 0 or -EINVAL. */
+int skua__options_resolve(const skua_runtime_options *given, skua_runtime_options *ret);
+
+/* Drives a current-thread runtime on the calling thread until until(arg). SKUA_EUSAGE when another
+ * thread does, or it belongs to another. */
+int skua__runtime_drive(skua_runtime *runtime, bool (*until)(void *arg), void *arg);
+/* Tasks that have not ended. */
+uint64_t skua__runtime_alive(skua_runtime *runtime);
+
+#endif

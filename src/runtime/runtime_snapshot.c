@@ -1,0 +1,88 @@
+/* runtime_snapshot.c - looking inside a runtime from outside.
+ *
+ * Every counter has one writer, which stores it with a relaxed atomic; a snapshot reads each with
+ * another. Nothing stops meanwhile: each number is right, together they are of nearly one moment.
+ */
+#include <string.h>
+
+#include "runtime/runtime_impl.h"
+
+_Static_assert(sizeof(skua_worker_stats) % sizeof(uint64_t) == 0, "read word by word");
+
+static void snapshot_worker(struct skua__worker *worker, skua_worker_stats *ret)
+{
+    const uint64_t *from = (const uint64_t *)(const void *)&worker->stats;
+    uint64_t *to = (uint64_t *)(void *)ret;
+
+    for (size_t i = 0; i < sizeof *ret / sizeof *to; i++)
+        to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+    ret->spawns = skua__load_relaxed(&worker->thread.spawned);
+    ret->budget_yields = skua__load_relaxed(&worker->thread.budget_yields);
+    ret->queue_len += skua__deque_len(&worker->deque);
+}
+
+static void snapshot_add(skua_worker_stats *total, const skua_worker_stats *one)
+{
+    const uint64_t *from = (const uint64_t *)(const void *)one;
+    uint64_t *to = (uint64_t *)(void *)total;
+
+    for (size_t i = 0; i < sizeof *one / sizeof *to; i++)
+        to[i] += from[i];
+}
+
+int skua_runtime_snapshot(skua_runtime *runtime, skua_runtime_stats *stats,
+                          skua_worker_stats *workers, unsigned count)
+{
+    skua_worker_stats one;
+
+    if (stats == NULL || stats->size != sizeof *stats)
+        return -EINVAL;
+    memset(stats, 0, sizeof *stats);
+    stats->size = sizeof *stats;
+    stats->name = runtime->name;
+    stats->driver = runtime->driver_ops->park.name;
+    stats->workers = runtime->workers_made;
+    stats->alive_tasks = skua__runtime_alive(runtime);
+    stats->remote_spawns = skua__load_relaxed(&runtime->core.remote_spawned);
+    stats->inject_len = skua__load_relaxed(&runtime->sched.inject_len);
+    stats->stacks = skua__stack_count(&runtime->core.stacks);
+    stats->cells_bytes = skua__load_relaxed(&runtime->core.cells.bytes);
+    for (unsigned i = 0; i < runtime->workers_made; i++) {
+        snapshot_worker(runtime->sched.workers[i], &one);
+        snapshot_add(&stats->total, &one);
+        if (workers != NULL && i < count)
+            workers[i] = one;
+    }
+    stats->spawned_tasks = stats->total.spawns + stats->remote_spawns;
+    return (int)runtime->workers_made;
+}
+
+struct snapshot_walk {
+    void (*fn)(const skua_task_info *task, void *arg);
+    void *arg;
+    int64_t count;
+};
+
+static void snapshot_visit(struct skua_task *task, void *arg)
+{
+    struct snapshot_walk *walk = arg;
+    /* Acquire pairs with the release in task_init: a living task's site and id are seen. */
+    uint32_t state = skua__load_acquire(&task->state);
+    skua_task_info info;
+
+    if ((state & SKUA__DONE) || SKUA__REFS(state) == 0)
+        return;
+    skua__task_describe(task, &info);
+    walk->count++;
+    if (walk->fn != NULL)
+        walk->fn(&info, walk->arg);
+}
+
+int64_t skua_runtime_each_task(skua_runtime *runtime,
+                               void (*fn)(const skua_task_info *task, void *arg), void *arg)
+{
+    struct snapshot_walk walk = {.fn = fn, .arg = arg};
+
+    skua__cells_each(&runtime->core.cells, snapshot_visit, &walk);
+    return walk.count;
+}

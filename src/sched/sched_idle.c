@@ -1,0 +1,191 @@
+/* sched_idle.c - who sleeps, who searches, who gets woken.
+ *
+ * Flow       sched_worker.c (nothing to run) -> search -> park in the driver -> back
+ *            sched_queue.c (new work for anybody) -> skua__idle_notify -> a sleeper wakes
+ *
+ * Two handshakes keep wakes from being lost; both are "write mine, then look at yours" on either
+ * side with sequentially consistent operations, so that at least one side sees the other.
+ *
+ *   one worker   a mailer pushes to the inbox, then looks whether the worker is PARKED.
+ *                the worker says PARKED, then looks into its inbox.
+ *   any worker   a producer publishes work, fences, then looks: is anybody searching or sleeping?
+ *                a searcher that gives up counts itself out, fences, then looks at all queues.
+ *
+ * Searchers  at most half of the workers. A producer wakes nobody while somebody searches: either
+ *            the searcher finds the work, or it sees it in its last look. A searcher that finds
+ *            something and was the last one wakes the next, so that a burst spreads.
+ * Idle       costs nothing: a parked worker waits in its driver without a timeout, or until its
+ *            own next timer.
+ */
+#include "sched/sched_impl.h"
+
+/* Takes `worker` off the sleepers; false when somebody woke it, and has done so already. */
+static bool idle_unlist(struct skua__sched *sched, struct skua__worker *worker)
+{
+    uint32_t count;
+    bool found = false;
+
+    skua__lock_take(&sched->sleepers_lock);
+    count = skua__load_relaxed(&sched->sleeping); /* under the lock */
+    for (uint32_t i = 0; i < count; i++) {
+        if (sched->sleepers[i] != worker->thread.index)
+            continue;
+        sched->sleepers[i] = sched->sleepers[count - 1];
+        skua__store_seq(&sched->sleeping, count - 1);
+        found = true;
+        break;
+    }
+    skua__lock_drop(&sched->sleepers_lock);
+    return found;
+}
+
+static void idle_list(struct skua__sched *sched, struct skua__worker *worker)
+{
+    uint32_t count;
+
+    skua__lock_take(&sched->sleepers_lock);
+    count = skua__load_relaxed(&sched->sleeping); /* under the lock */
+    sched->sleepers[count] = (uint16_t)worker->thread.index;
+    skua__store_seq(&sched->sleeping, count + 1);
+    skua__lock_drop(&sched->sleepers_lock);
+}
+
+/* The sleeper that slept last is the warmest. It starts as a searcher, counted by its waker. */
+static struct skua__worker *idle_pop(struct skua__sched *sched)
+{
+    struct skua__worker *worker = NULL;
+    uint32_t count;
+
+    skua__lock_take(&sched->sleepers_lock);
+    count = skua__load_relaxed(&sched->sleeping); /* under the lock */
+    if (count != 0 && skua__load_seq(&sched->searching) == 0) {
+        worker = sched->workers[sched->sleepers[count - 1]];
+        skua__store_seq(&sched->sleeping, count - 1);
+        skua__add_seq(&sched->searching, 1);
+    }
+    skua__lock_drop(&sched->sleepers_lock);
+    return worker;
+}
+
+void skua__idle_unpark(struct skua__worker *worker)
+{
+    uint32_t parked = SKUA__PARKED;
+
+    if (skua__load_seq(&worker->parked) == SKUA__PARKED &&
+        skua__cas_strong_seq(&worker->parked, &parked, SKUA__AWAKE))
+        worker->sched->park->unpark(worker->thread.driver);
+}
+
+void skua__idle_notify(struct skua__sched *sched)
+{
+    struct skua__worker *worker;
+
+    if (sched->count == 1)
+        return; /* the one worker is the caller, or was told by its inbox */
+    /* The producer's half of the second handshake; the other is in idle_stop_searching. */
+    skua__fence_seq();
+    if (skua__likely(skua__load_relaxed(&sched->sleeping) == 0 ||
+                     skua__load_relaxed(&sched->searching) != 0))
+        return;
+    worker = idle_pop(sched);
+    if (worker != NULL)
+        skua__idle_unpark(worker);
+}
+
+/* ---- searching ------------------------------------------------------------------------------- */
+
+void skua__idle_found(struct skua__worker *worker)
+{
+    if (!worker->searching)
+        return;
+    worker->searching = false;
+    if (skua__sub_seq(&worker->sched->searching, 1) == 1)
+        skua__idle_notify(worker->sched);
+}
+
+struct skua_task *skua__idle_search(struct skua__worker *worker)
+{
+    struct skua__sched *sched = worker->sched;
+    struct skua_task *task = skua__queue_take_injected(worker);
+
+    if (task == NULL && sched->multi) {
+        if (!worker->searching) {
+            /* Relaxed: the limit is a matter of cost, not of correctness. */
+            if (2 * skua__load_relaxed(&sched->searching) >= sched->count)
+                return NULL;
+            skua__add_seq(&sched->searching, 1);
+            worker->searching = true;
+        }
+        task = skua__steal(worker);
+        if (task == NULL)
+            task = skua__queue_take_injected(worker);
+    }
+    if (task != NULL) {
+        skua__stat(worker, polls, 1);
+        skua__idle_found(worker);
+    }
+    return task;
+}
+
+static bool idle_work_anywhere(struct skua__worker *worker)
+{
+    struct skua__sched *sched = worker->sched;
+
+    if (skua__queue_any(worker))
+        return true;
+    for (unsigned i = 0; sched->multi && i < sched->count; i++)
+        if (skua__deque_len(&sched->workers[i]->deque) != 0)
+            return true;
+    return false;
+}
+
+/* Gives up searching, before the last look at the queues. */
+static void idle_stop_searching(struct skua__worker *worker)
+{
+    if (worker->searching) {
+        worker->searching = false;
+        skua__sub_seq(&worker->sched->searching, 1);
+    }
+    /* The searcher's half of the second handshake, and the worker's of the first. */
+    skua__fence_seq();
+}
+
+/* ---- parking --------------------------------------------------------------------------------- */
+
+static void idle_wait(struct skua__worker *worker)
+{
+    int64_t next = skua__wheel_next(&worker->wheel);
+    int64_t now = skua__os_now();
+    int events;
+
+    skua__stat(worker, parks, 1);
+    skua__stat(worker, busy_ns, now - worker->awake_since);
+    skua__task_probe(SKUA__PROBE_SLEEP, &worker->thread, NULL, 0);
+    next = next == INT64_MAX ? next : next > now ? next - now : 0;
+    events = skua__worker_events(worker, next);
+    worker->awake_since = skua__wheel_now(&worker->wheel);
+    skua__task_probe(SKUA__PROBE_AWAKE, &worker->thread, NULL, events);
+}
+
+void skua__idle_park(struct skua__worker *worker, bool (*until)(void *arg), void *arg)
+{
+    struct skua__sched *sched = worker->sched;
+
+    if (sched->on_thread_park != NULL) {
+        sched->on_thread_park(sched->core->hook_arg);
+        if (skua__queue_any(worker))
+            return; /* the hook made work */
+    }
+    skua__store_seq(&worker->parked, SKUA__PARKED);
+    if (sched->multi)
+        idle_list(sched, worker);
+    idle_stop_searching(worker);
+    if (!idle_work_anywhere(worker) && !until(arg))
+        idle_wait(worker);
+    /* Whoever unparked it has set AWAKE already; then the store changes nothing. */
+    skua__store_seq(&worker->parked, SKUA__AWAKE);
+    if (sched->multi && !idle_unlist(sched, worker))
+        worker->searching = true; /* its waker has counted it */
+    if (sched->on_thread_unpark != NULL)
+        sched->on_thread_unpark(sched->core->hook_arg);
+}

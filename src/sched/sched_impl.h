@@ -1,0 +1,152 @@
+/* sched_impl.h - workers, their queues, and who sleeps.
+ *
+ * Where a runnable task waits:
+ *
+ *   lane       bound tasks of one worker, one FIFO a priority; owner only, no atomics. In a
+ *              runtime with one worker that nobody steals from, every task.
+ *   deque      unbound tasks of normal priority; the owner's, open to thieves (sched_deque.h)
+ *   inject     the runtime's shared queue: tasks made outside the workers, what overflowed a
+ *              deque, and unbound tasks of high and low priority; one FIFO a priority, a lock
+ *   inbox      bound tasks that another thread woke: a stack that the owner takes whole
+ *
+ * The files: sched_worker.c (the loop, one screen), sched_queue.c (which queue), sched_idle.c (who
+ * sleeps, who searches, who is woken), sched_steal.c (taking from others).
+ */
+#ifndef SKUA_SCHED_SCHED_IMPL_H
+#define SKUA_SCHED_SCHED_IMPL_H
+
+#include "base/rand.h"
+#include "sched/sched_deque.h"
+#include "task/task_impl.h"
+
+#define SKUA__PRIORITIES 3
+
+/* A FIFO of cells, linked by skua_task.next. */
+struct skua__lane {
+    uint32_t head;
+    uint32_t tail;
+    uint32_t len;
+};
+
+/* skua__worker.parked */
+#define SKUA__AWAKE 0u
+#define SKUA__PARKED 1u
+
+struct skua__worker {
+    struct skua__thread thread; /* first: the thread's struct is the worker's */
+    struct skua__sched *sched;  /* constant */
+    struct skua__wheel wheel;   /* owner, as all of the following */
+    struct skua__lane lanes[SKUA__PRIORITIES];
+    unsigned special;     /* tasks in the lanes of high and low priority */
+    unsigned turns_left;  /* until timers and I/O are looked at */
+    unsigned inject_left; /* turns until the shared queue is looked at */
+    unsigned picks;       /* counts turns: whose turn is it among the priorities */
+    bool lane_first;      /* lane and deque take turns */
+    bool searching;       /* counted in sched->searching */
+    struct skua__rand rng;
+    int64_t awake_since;        /* ns */
+    skua__thread_handle handle; /* constant once started */
+    skua_worker_stats stats; /* written by the owner, read by snapshots: torn-free words, relaxed */
+    SKUA__ALIGNED(SKUA__CACHE_LINE)
+    _Atomic uint32_t inbox;  /* anybody pushes, the owner takes all */
+    _Atomic uint32_t parked; /* the handshake of sched_idle.c */
+    struct skua__deque deque;
+};
+
+struct skua__sched {
+    struct skua__sched_ops ops; /* core->sched points here; a copy of skua__sched_ops */
+    struct skua__core *core;    /* constant, as all up to `inject` */
+    struct skua__worker **workers;
+    unsigned count;
+    bool multi;
+    unsigned event_interval;
+    unsigned inject_interval;
+    const struct skua__park_ops *park;
+    void (*on_thread_park)(void *arg);
+    void (*on_thread_unpark)(void *arg);
+    SKUA__ALIGNED(SKUA__CACHE_LINE) struct skua__lock inject_lock;
+    struct skua__lane inject[SKUA__PRIORITIES]; /* lock: inject_lock */
+    _Atomic uint32_t inject_len;                /* of all lanes; changed under the lock */
+    _Atomic uint32_t inject_special;            /* of those not normal; changed under the lock */
+    SKUA__ALIGNED(SKUA__CACHE_LINE) _Atomic uint32_t searching; /* see sched_idle.c, as the next */
+    _Atomic uint32_t sleeping;
+    struct skua__lock sleepers_lock;
+    uint16_t *sleepers;    /* lock: sleepers_lock; a stack of `sleeping` */
+    _Atomic uint32_t quit; /* 1: workers end when nothing is left */
+};
+
+extern const struct skua__sched_ops skua__sched_ops;
+
+SKUA__INLINE struct skua__worker *skua__worker_of(struct skua__thread *thread)
+{
+    return skua__container(thread, struct skua__worker, thread);
+}
+
+/* ---- sched_queue.c --------------------------------------------------------------------------- */
+
+/* The next runnable task of this worker, or NULL; counts the turn. */
+struct skua_task *skua__queue_pick(struct skua__worker *worker);
+/* Takes a share of the shared queue; returns the first, the others are queued. */
+struct skua_task *skua__queue_take_injected(struct skua__worker *worker);
+/* Puts a list of tasks, linked by next, behind the shared queue. */
+void skua__queue_inject(struct skua__sched *sched, unsigned priority, uint32_t head, uint32_t tail,
+                        uint32_t count);
+bool skua__queue_any(struct skua__worker *worker);
+
+SKUA__INLINE void skua__lane_push(struct skua__lane *lane, struct skua_task *task)
+{
+    uint32_t cell = skua__cell_index(task);
+
+    task->next = 0;
+    if (lane->head == 0)
+        lane->head = cell;
+    else
+        skua__cell_of(task, lane->tail)->next = cell;
+    lane->tail = cell;
+    lane->len++;
+}
+
+SKUA__INLINE struct skua_task *skua__lane_pop(struct skua__lane *lane, const void *base)
+{
+    struct skua_task *task;
+
+    if (lane->head == 0)
+        return NULL;
+    task = skua__cell_of(base, lane->head);
+    lane->head = task->next;
+    lane->len--;
+    return task;
+}
+
+/* ---- sched_steal.c --------------------------------------------------------------------------- */
+
+/* Work from another worker: one task, the others of the loot are queued here. NULL: none. */
+struct skua_task *skua__steal(struct skua__worker *worker);
+
+/* ---- sched_idle.c ---------------------------------------------------------------------------- */
+
+/* Work for others has appeared: wakes a sleeper, unless somebody is searching already. */
+void skua__idle_notify(struct skua__sched *sched);
+/* Wakes this one worker, if it is parked. Any thread. */
+void skua__idle_unpark(struct skua__worker *worker);
+/* A worker has something to run: if it was the last searcher, the next one is woken. */
+void skua__idle_found(struct skua__worker *worker);
+/* Searches as far as it may; NULL when there is nothing. */
+struct skua_task *skua__idle_search(struct skua__worker *worker);
+/* Sleeps until there is something to do, unless there is already, or `until` says so. */
+void skua__idle_park(struct skua__worker *worker, bool (*until)(void *arg), void *arg);
+
+/* ---- sched_worker.c -------------------------------------------------------------------------- */
+
+/* Runs tasks until until(arg), which is asked once a turn of the loop and before it sleeps. */
+void skua__worker_loop(struct skua__worker *worker, bool (*until)(void *arg), void *arg);
+/* Looks at timers and I/O, waiting at most timeout_ns. */
+int skua__worker_events(struct skua__worker *worker, int64_t timeout_ns);
+
+/* One writer, any number of readers (snapshots): relaxed, each number stands for itself. */
+#define skua__stat_set(worker, field, value)                                                       \
+    __atomic_store_n(&(worker)->stats.field, (value), __ATOMIC_RELAXED)
+#define skua__stat(worker, field, n)                                                               \
+    __atomic_store_n(&(worker)->stats.field, (worker)->stats.field + (n), __ATOMIC_RELAXED)
+
+#endif

@@ -1,0 +1,322 @@
+/* sched_queue.c - in which queue a runnable task waits, and which one goes next.
+ *
+ * Flow       spawn, wake -> queue_schedule -> lane, deque, inject or inbox -> skua__queue_pick ->
+ *            the loop (sched_worker.c), or straight to the next fiber (task/fiber.c)
+ * Fairness   lane and deque take turns. High priority goes first, but for every fourth turn; low
+ *            goes last, but has every sixteenth turn to itself. The shared queue is looked at
+ *            every inject_interval turns, or when there is nothing else.
+ * Inbox      a stack pushed by anybody with compare-and-swap and taken whole by exchange: no ABA.
+ *            Taken tasks are reversed into the order they were woken in.
+ */
+#include "sched/sched_impl.h"
+
+/* ---- shared queue ---------------------------------------------------------------------------- */
+
+void skua__queue_inject(struct skua__sched *sched, unsigned priority, uint32_t head, uint32_t tail,
+                        uint32_t count)
+{
+    struct skua__lane *lane = &sched->inject[priority];
+    const void *base = sched->core->cells.base;
+
+    skua__cell_of(base, tail)->next = 0;
+    skua__lock_take(&sched->inject_lock);
+    if (lane->head == 0)
+        lane->head = head;
+    else
+        skua__cell_of(base, lane->tail)->next = head;
+    lane->tail = tail;
+    lane->len += count;
+    /* Sequentially consistent: skua__idle_park reads it after having said that it sleeps. */
+    skua__add_seq(&sched->inject_len, count);
+    if (priority != SKUA_NORMAL)
+        skua__add_relaxed(&sched->inject_special, count); /* a hint for skua__queue_pick */
+    skua__lock_drop(&sched->inject_lock);
+}
+
+/* Unlinks up to `want` tasks: the highest priority first, and the low one when it is its turn. */
+static uint32_t queue_uninject(struct skua__sched *sched, uint32_t want, bool low_first,
+                               uint32_t *cells)
+{
+    static const unsigned high_order[] = {SKUA_HIGH, SKUA_NORMAL, SKUA_LOW};
+    static const unsigned low_order[] = {SKUA_LOW, SKUA_HIGH, SKUA_NORMAL};
+    const unsigned *order = low_first ? low_order : high_order;
+    const void *base = sched->core->cells.base;
+    uint32_t count = 0;
+
+    skua__lock_take(&sched->inject_lock);
+    for (unsigned i = 0; i < SKUA__PRIORITIES; i++) {
+        struct skua__lane *lane = &sched->inject[order[i]];
+        /* High and low come one at a time: a batch would carry them past their turn. */
+        uint32_t most = order[i] == SKUA_NORMAL ? want : 1;
+
+        while (count < want && most-- > 0 && lane->head != 0)
+            cells[count++] = skua__cell_index(skua__lane_pop(lane, base));
+        if (count == 0)
+            continue;
+        if (order[i] != SKUA_NORMAL)
+            skua__sub_relaxed(&sched->inject_special, count);
+        break;
+    }
+    skua__sub_seq(&sched->inject_len, count);
+    skua__lock_drop(&sched->inject_lock);
+    return count;
+}
+
+static void queue_local(struct skua__worker *worker, struct skua_task *task);
+
+struct skua_task *skua__queue_take_injected(struct skua__worker *worker)
+{
+    struct skua__sched *sched = worker->sched;
+    uint32_t cells[SKUA__DEQUE_SIZE / 2];
+    uint32_t len = skua__load_relaxed(&sched->inject_len); /* a hint: the lock decides */
+    uint32_t want = len / sched->count + 1;
+    uint32_t count;
+
+    worker->inject_left = sched->inject_interval;
+    if (len == 0)
+        return NULL;
+    if (want > SKUA__DEQUE_SIZE / 2)
+        want = SKUA__DEQUE_SIZE / 2;
+    count = queue_uninject(sched, want, worker->picks % 16 == 15, cells);
+    for (uint32_t i = 1; i < count; i++)
+        queue_local(worker, skua__cell_of(sched->core->cells.base, cells[i]));
+    skua__stat(worker, injected, count);
+    return count == 0 ? NULL : skua__cell_of(sched->core->cells.base, cells[0]);
+}
+
+/* ---- a worker's own -------------------------------------------------------------------------- */
+
+SKUA__INLINE void queue_lane(struct skua__worker *worker, struct skua_task *task)
+{
+    unsigned priority = (task->flags & SKUA__PRIORITY) >> 4;
+
+    worker->special += priority != SKUA_NORMAL;
+    skua__lane_push(&worker->lanes[priority], task);
+}
+
+/* The deque is full: its older half and the new task go to the shared queue in one piece. */
+static SKUA__COLD void queue_overflow(struct skua__worker *worker, struct skua_task *task)
+{
+    const void *base = task;
+    uint32_t head = 0;
+    uint32_t tail = 0;
+    uint32_t count = 0;
+    uint32_t cell;
+
+    while (count < SKUA__DEQUE_SIZE / 2 && (cell = skua__deque_pop(&worker->deque)) != 0) {
+        if (head == 0)
+            head = cell;
+        else
+            skua__cell_of(base, tail)->next = cell;
+        tail = cell;
+        count++;
+    }
+    cell = skua__cell_index(task);
+    if (head == 0)
+        head = cell;
+    else
+        skua__cell_of(base, tail)->next = cell;
+    skua__queue_inject(worker->sched, SKUA_NORMAL, head, cell, count + 1);
+    skua__stat(worker, overflows, 1);
+}
+
+/* Queues a task on this worker, wherever it belongs here. */
+static void queue_local(struct skua__worker *worker, struct skua_task *task)
+{
+    if (!worker->sched->multi || skua__task_bound(task)) {
+        queue_lane(worker, task);
+        return;
+    }
+    if (skua__unlikely((task->flags & SKUA__PRIORITY) != 0)) {
+        uint32_t cell = skua__cell_index(task);
+
+        skua__queue_inject(worker->sched, (task->flags & SKUA__PRIORITY) >> 4, cell, cell, 1);
+        return;
+    }
+    if (skua__unlikely(!skua__deque_push(&worker->deque, skua__cell_index(task))))
+        queue_overflow(worker, task);
+}
+
+/* ---- inbox ----------------------------------------------------------------------------------- */
+
+static void queue_mail(struct skua__worker *owner, struct skua_task *task)
+{
+    uint32_t head = skua__load_relaxed(&owner->inbox); /* the CAS synchronises */
+
+    do {
+        task->next = head;
+        /* Sequentially consistent, for the handshake with parking; release for the task. */
+    } while (!skua__cas_strong_seq(&owner->inbox, &head, skua__cell_index(task)));
+    skua__idle_unpark(owner);
+}
+
+static SKUA__NOINLINE void queue_open_inbox(struct skua__worker *worker)
+{
+    const void *base = worker->sched->core->cells.base;
+    uint32_t cell = skua__xchg_acq_rel(&worker->inbox, 0); /* acquires the tasks */
+    uint32_t reversed = 0;
+    unsigned count = 0;
+
+    while (cell != 0) {
+        struct skua_task *task = skua__cell_of(base, cell);
+
+        cell = task->next;
+        task->next = reversed;
+        reversed = skua__cell_index(task);
+        count++;
+    }
+    while (reversed != 0) {
+        struct skua_task *task = skua__cell_of(base, reversed);
+
+        reversed = task->next;
+        queue_lane(worker, task);
+    }
+    skua__stat(worker, injected, count);
+}
+
+/* ---- which one goes next --------------------------------------------------------------------- */
+
+static struct skua_task *queue_pick_special(struct skua__worker *worker)
+{
+    const void *base = worker->sched->core->cells.base;
+    struct skua_task *task = NULL;
+
+    if (worker->picks % 16 == 15)
+        task = skua__lane_pop(&worker->lanes[SKUA_LOW], base);
+    else if (worker->picks % 4 != 3)
+        task = skua__lane_pop(&worker->lanes[SKUA_HIGH], base);
+    return task;
+}
+
+SKUA__INLINE struct skua_task *queue_pick_normal(struct skua__worker *worker)
+{
+    const void *base = worker->sched->core->cells.base;
+    struct skua_task *task = NULL;
+    uint32_t cell;
+
+    if (!worker->sched->multi)
+        return skua__lane_pop(&worker->lanes[SKUA_NORMAL], base);
+    if (worker->lane_first)
+        task = skua__lane_pop(&worker->lanes[SKUA_NORMAL], base);
+    if (task == NULL) {
+        cell = skua__deque_pop(&worker->deque);
+        task = cell != 0 ? skua__cell_of(base, cell) : NULL;
+    }
+    if (task == NULL)
+        task = skua__lane_pop(&worker->lanes[SKUA_NORMAL], base);
+    worker->lane_first = !worker->lane_first;
+    return task;
+}
+
+SKUA__INLINE struct skua_task *queue_pick(struct skua__worker *worker)
+{
+    const void *base = worker->sched->core->cells.base;
+    struct skua_task *task = NULL;
+
+    worker->picks++;
+    if (skua__unlikely(skua__load_relaxed(&worker->inbox) != 0)) /* a hint; the exchange acquires */
+        queue_open_inbox(worker);
+    if (skua__unlikely(--worker->inject_left == 0))
+        task = skua__queue_take_injected(worker);
+    if (skua__unlikely(skua__load_relaxed(&worker->sched->inject_special) != 0) && task == NULL &&
+        worker->picks % 4 != 2) /* a hint: who finds nothing goes on */
+        task = skua__queue_take_injected(worker);
+    if (skua__unlikely(worker->special != 0) && task == NULL) {
+        task = queue_pick_special(worker);
+        worker->special -= task != NULL;
+    }
+    if (skua__likely(task == NULL))
+        task = queue_pick_normal(worker);
+    if (skua__unlikely(task == NULL && worker->special != 0)) {
+        worker->special--;
+        task = skua__lane_pop(&worker->lanes[SKUA_HIGH], base);
+        if (task == NULL)
+            task = skua__lane_pop(&worker->lanes[SKUA_LOW], base);
+    }
+    if (skua__likely(task != NULL))
+        skua__stat(worker, polls, 1);
+    return task;
+}
+
+struct skua_task *skua__queue_pick(struct skua__worker *worker)
+{
+    return queue_pick(worker);
+}
+
+bool skua__queue_any(struct skua__worker *worker)
+{
+    for (unsigned i = 0; i < SKUA__PRIORITIES; i++)
+        if (worker->lanes[i].head != 0)
+            return true;
+    return worker->thread.handoff != NULL || skua__load_seq(&worker->inbox) != 0 ||
+           skua__load_seq(&worker->sched->inject_len) != 0 || skua__deque_len(&worker->deque) != 0;
+}
+
+/* ---- the interface to the floor below -------------------------------------------------------- */
+
+static struct skua__sched *queue_sched(struct skua_task *task);
+
+static void queue_schedule(struct skua__thread *self, struct skua_task *task)
+{
+    struct skua__core *core = skua__task_core(task);
+    uint32_t cell;
+
+    if (skua__likely(self->core == core)) {
+        struct skua__worker *worker = skua__worker_of(self);
+
+        if (!worker->sched->multi) {
+            queue_lane(worker, task);
+            return;
+        }
+        if (skua__task_bound(task)) {
+            struct skua__worker *owner = worker->sched->workers[skua__task_owner(task)];
+
+            if (owner == worker)
+                queue_lane(worker, task);
+            else
+                queue_mail(owner, task);
+            return;
+        }
+        queue_local(worker, task);
+        skua__idle_notify(worker->sched);
+        return;
+    }
+    if (skua__task_bound(task) || queue_sched(task)->count == 1) {
+        queue_mail(queue_sched(task)->workers[skua__task_owner(task)], task);
+        return;
+    }
+    cell = skua__cell_index(task);
+    skua__queue_inject(queue_sched(task), (task->flags & SKUA__PRIORITY) >> 4, cell, cell, 1);
+    skua__idle_notify(queue_sched(task));
+}
+
+static void queue_requeue(struct skua__thread *self, struct skua_task *task)
+{
+    queue_local(skua__worker_of(self), task);
+}
+
+static struct skua_task *queue_next(struct skua__thread *self)
+{
+    struct skua__worker *worker = skua__worker_of(self);
+
+    if (skua__unlikely(worker->turns_left == 0))
+        return NULL;
+    worker->turns_left--;
+    return queue_pick(worker);
+}
+
+static struct skua_task *queue_swap(struct skua__thread *self, struct skua_task *task)
+{
+    queue_local(skua__worker_of(self), task);
+    return queue_next(self);
+}
+
+static struct skua__sched *queue_sched(struct skua_task *task)
+{
+    struct skua__core *core = skua__task_core(task);
+
+    return skua__container(core->sched, struct skua__sched, ops);
+}
+
+const struct skua__sched_ops skua__sched_ops = {
+    .schedule = queue_schedule, .requeue = queue_requeue, .next = queue_next, .swap = queue_swap};

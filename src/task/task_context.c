@@ -1,0 +1,119 @@
+/* task_context.c - what a task inherits: deadlines and task-locals.
+ *
+ * A context is a chain of immutable links, each with one reference on the one outside it. A frame
+ * (skua_deadline, skua_local) puts a link in front of its fiber's chain and takes it off again; a
+ * spawn takes one more reference on the front. So inheriting costs one increment, an empty
+ * context nothing, and a task may outlive the frame that gave it its context.
+ */
+#include "task/task_impl.h"
+
+/* What a frame holds whose link could not be made: ending it is no mistake. */
+static struct skua__context context_failed;
+
+static void context_free(struct skua__context *context)
+{
+    if (context->key != NULL && context->key->unref != NULL)
+        context->key->unref(context->value);
+    skua__os_free(context);
+}
+
+void skua__context_unref(struct skua__context *context)
+{
+    while (context != NULL) {
+        struct skua__context *outer = context->outer;
+
+        /* Release and acquire: whoever frees it comes after everybody's last look. */
+        if (skua__sub_acq_rel(&context->refs, 1) != 1)
+            return;
+        context_free(context);
+        context = outer;
+    }
+}
+
+/* Puts a link in front of the calling fiber's context. */
+static int context_push(struct skua__context **ret_outer, struct skua__context **ret_inner,
+                        int64_t deadline, const skua_local_key *key, void *value)
+{
+    struct skua__fiber *fiber = skua__fiber_current(skua__thread_self());
+    struct skua__context *link;
+
+    *ret_outer = NULL;
+    *ret_inner = NULL;
+    if (fiber == NULL)
+        return SKUA_EUSAGE;
+    link = skua__os_alloc(sizeof *link);
+    *ret_outer = fiber->task.context;
+    *ret_inner = &context_failed;
+    if (link == NULL)
+        return -ENOMEM;
+    link->outer = fiber->task.context; /* the fiber's reference becomes the link's */
+    link->maker = &fiber->task;
+    skua__store_relaxed(&link->refs, 1);
+    link->deadline = skua__context_deadline(link->outer);
+    if (deadline < link->deadline)
+        link->deadline = deadline;
+    link->key = key;
+    link->value = value;
+    if (key != NULL && key->ref != NULL)
+        key->ref(value);
+    fiber->task.context = link;
+    *ret_inner = link;
+    return 0;
+}
+
+/* Takes it off again. A frame that is not open holds NULL. */
+static int context_pop(struct skua__context **outer, struct skua__context **inner)
+{
+    struct skua__fiber *fiber = skua__fiber_current(skua__thread_self());
+    struct skua__context *link = *inner;
+
+    if (fiber == NULL || link == NULL)
+        return SKUA_EUSAGE;
+    if (link != &context_failed) {
+        if (fiber->task.context != link || link->maker != &fiber->task)
+            return SKUA_EUSAGE;
+        fiber->task.context = skua__context_ref(*outer);
+        skua__context_unref(link);
+    }
+    *inner = NULL;
+    return 0;
+}
+
+int skua_deadline_begin(skua_deadline *frame, int64_t deadline)
+{
+    return context_push(&frame->outer, &frame->inner, deadline, NULL, NULL);
+}
+
+int skua_deadline_end(skua_deadline *frame)
+{
+    return context_pop(&frame->outer, &frame->inner);
+}
+
+int64_t skua_deadline_current(void)
+{
+    struct skua_task *task = skua__thread_self()->current;
+
+    return task == NULL ? SKUA_FOREVER : skua__context_deadline(task->context);
+}
+
+int skua_local_begin(skua_local *frame, const skua_local_key *key, void *value)
+{
+    if (key == NULL)
+        return -EINVAL;
+    return context_push(&frame->outer, &frame->inner, SKUA_FOREVER, key, value);
+}
+
+int skua_local_end(skua_local *frame)
+{
+    return context_pop(&frame->outer, &frame->inner);
+}
+
+void *skua_local_get(const skua_local_key *key)
+{
+    struct skua_task *task = skua__thread_self()->current;
+    struct skua__context *link = task == NULL ? NULL : task->context;
+
+    while (link != NULL && link->key != key)
+        link = link->outer;
+    return link == NULL ? NULL : link->value;
+}

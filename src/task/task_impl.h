@@ -1,0 +1,390 @@
+/* task_impl.h - the task: its cell, its state word, and what the floors above fill in.
+ *
+ * A task is a cell of one arena of its runtime: 64 bytes of header, then a fiber's control block
+ * or a poll task's state. Cells are type-stable: as long as the runtime lives, a cell is only ever
+ * reused as a cell of the same size. So a wake or a look-up that comes too late touches a valid
+ * header: at worst it wakes a stranger once too often, which every future allows for. That is why
+ * task wakers need no reference count, and why a stale id is told apart by its generation.
+ *
+ * The state word (skua_task.state), flags in the low byte, references above:
+ *
+ *   flag       set by                     cleared by
+ *   ACTIVE     spawn, the wake of an      the worker that ran it and found nothing new;
+ *              idle task                  set = in one queue or on one worker, exactly once
+ *   NOTIFIED   a wake while ACTIVE        the worker, before it polls (again)
+ *   DONE       the worker, once           nobody, until the cell is reused
+ *   CANCELLED  cancel, any thread         nobody: cancelling is sticky
+ *   JOINING    the joiner                 the joiner; not after DONE
+ *
+ *   from       event                      to
+ *   -          spawn                      ACTIVE            queued
+ *   ACTIVE     poll: ready                DONE              joiner woken, scope told
+ *   ACTIVE     poll: pending              (idle)            waits for a wake
+ *   ACTIVE     wake                       ACTIVE|NOTIFIED   polled once more
+ *   ACTIVE|NOTIFIED  poll: pending        ACTIVE            queued again
+ *   (idle)     wake                       ACTIVE            queued
+ *
+ * Who may touch which other field: whoever made the task ACTIVE until it is queued, then whoever
+ * takes it from the queue until it is idle again ("the holder"): the transitions are acquire-
+ * release, so that each holder sees the last one's writes. joiner belongs to the joiner while
+ * JOINING is clear and DONE is not set, to the finishing worker once both are set. The links of
+ * the children's list are under the scope's lock.
+ */
+#ifndef SKUA_TASK_TASK_IMPL_H
+#define SKUA_TASK_TASK_IMPL_H
+
+#include <errno.h>
+
+#include <skua/runtime.h>
+#include <skua/task.h>
+
+#include "base/atomic.h"
+#include "base/check.h"
+#include "base/lock.h"
+#include "base/wheel.h"
+#include "coro/coro.h"
+#include "coro/stack.h"
+#include "os/os.h"
+#include "probe/probe.h"
+#include "task/cell.h"
+
+#define SKUA__ACTIVE 0x01u
+#define SKUA__NOTIFIED 0x02u
+#define SKUA__DONE 0x04u
+#define SKUA__CANCELLED 0x08u
+#define SKUA__JOINING 0x10u
+#define SKUA__REF 0x100u
+#define SKUA__REFS(state) ((state) >> 8)
+
+/* skua_task.flags; guard: the holder. */
+#define SKUA__FIBER 0x01u
+#define SKUA__STARTED 0x02u
+#define SKUA__MIGRATES 0x04u
+#define SKUA__PINS 0x08u
+#define SKUA__PRIORITY 0x30u /* skua_priority << 4 */
+#define SKUA__TIMED 0x40u    /* a poll task with a deadline: a timer stands behind its state */
+#define SKUA__FP 0x80u
+
+/* skua_task.place: the worker that it is bound to, or last ran on; and how many armed timers and
+ * operations bind it there. With as many as BINDS_MAX it is bound until it ends. */
+#define SKUA__WORKERS_MAX 1024u
+#define SKUA__BIND 1024u
+#define SKUA__BINDS_MAX (63 * SKUA__BIND)
+
+struct skua_task {
+    _Atomic uint32_t state; /* the table above */
+    _Atomic uint32_t
+        generation;     /* changes when the cell is given back; written by its last holder */
+    uint32_t next;      /* queued: the cell behind it, guard: the queue's; done: the result */
+    uint16_t place;     /* owner and bindings, see skua__task_owner; holder */
+    uint8_t flags;      /* holder */
+    uint8_t cell_class; /* constant for the cell */
+    skua_poll_fn poll;  /* NULL for fibers; constant */
+    _Atomic(const skua_site *) site; /* constant; relaxed, for listings that look from outside */
+    struct skua__context *context;   /* one reference; NULL = empty; holder */
+    skua_scope *scope;               /* constant; valid until this task has left it */
+    uint32_t prev_child;             /* cells; lock: scope */
+    uint32_t next_child;             /* cells; lock: scope */
+    skua_waker *joiner;              /* see above */
+};
+
+_Static_assert(sizeof(struct skua_task) == SKUA__CACHE_LINE, "the header is one cache line");
+
+/* A fiber's control block: a cell of 128 bytes. */
+struct skua__fiber {
+    struct skua_task task;
+    struct skua__coro coro;            /* parked: its registers; holder */
+    struct skua__stack *stack;         /* NULL until it starts; holder */
+    skua_fiber_fn fn;                  /* constant */
+    void *arg;                         /* constant */
+    skua_scope *scope;                 /* the innermost open one; the fiber itself */
+    _Atomic(const char *) waiting_for; /* the future's name while parked; relaxed, for listings */
+    uint16_t shields;                  /* open shields; the fiber itself */
+    uint8_t stack_class;               /* constant */
+};
+
+/* How many ended tasks a worker lets go of in one visit to their scope. */
+#define SKUA__LEAVE_BATCH 32
+
+/* skua__thread.migrating */
+#define SKUA__MIGRATING_NOT 0
+#define SKUA__MIGRATING_PARKS 1
+#define SKUA__MIGRATING_YIELDS 2
+
+struct skua__thread;
+struct skua__core;
+struct skua__driver;
+
+/* Interface 1: how a task is scheduled. Filled in by sched. */
+struct skua__sched_ops {
+    /* Queues a task that has just become ACTIVE. Any thread; `self` is the caller's. */
+    void (*schedule)(struct skua__thread *self, struct skua_task *task);
+    /* Queues the task that just ran on `self` behind the other runnable ones. */
+    void (*requeue)(struct skua__thread *self, struct skua_task *task);
+    /* The next task for a fiber that stops running to switch to; NULL: back to the loop. */
+    struct skua_task *(*next)(struct skua__thread *self);
+    /* Both: queues the running fiber and says who is next, perhaps the same. */
+    struct skua_task *(*swap)(struct skua__thread *self, struct skua_task *task);
+};
+
+/* Interface 2: how a worker parks. Filled in by drive. */
+struct skua__park_ops {
+    const char *name;
+    /* Submits what is queued, waits at most timeout_ns (0 = look only, INT64_MAX = no end) and
+     * wakes whom the events concern. Returns the number of events. Owner thread. */
+    int (*turn)(struct skua__driver *driver, int64_t timeout_ns);
+    /* Ends a wait of the owner's, or the next one. Any thread. */
+    void (*unpark)(struct skua__driver *driver);
+};
+
+/* A runtime as this floor sees it; the first member of struct skua_runtime. */
+struct skua__core {
+    struct skua__cells cells;
+    const struct skua__sched_ops *sched; /* constant */
+    struct skua__stack_depot stacks;
+    skua_scope root;
+    unsigned budget;                 /* constant */
+    size_t tasks_max;                /* constant; 0 = no bound */
+    _Atomic uint64_t tasks_alive;    /* counted only when tasks_max is set */
+    _Atomic uint32_t stopping;       /* 1: spawn says SKUA_ESTOPPED */
+    _Atomic uint64_t remote_spawned; /* tasks made outside the workers */
+    void (*on_task_spawn)(const skua_task_info *task, void *arg); /* constant, as are the next */
+    void (*on_task_done)(const skua_task_info *task, void *arg);
+    void *hook_arg;
+};
+
+/* What this floor keeps for each thread that ever calls Skua; a worker has one inside. Plain
+ * threads' are pooled and never freed, so that a wake that comes late finds one. */
+struct skua__thread {
+    struct skua_task *current; /* running here, or NULL; owner, as all below but `wakes` */
+    struct skua__core *core;   /* the worker's runtime; NULL on a plain thread */
+    struct skua__wheel *wheel;
+    struct skua__driver *driver; /* the worker's; NULL on a plain thread */
+    unsigned budget;             /* units left in this turn */
+    unsigned index;              /* of the worker */
+    struct skua__coro loop;      /* the worker's own stack, while a fiber runs */
+    struct skua_task *handoff;   /* a fiber's successor that the loop is to run first */
+    struct skua__stack
+        *dead_stack; /* of a fiber that has just ended: given back after the switch */
+    struct skua__coro dead_coro;
+    uint8_t migrating;   /* what the loop still owes the fiber that just left it */
+    bool multi;          /* several workers: other threads take from its queue */
+    skua_scope *leaving; /* the scope of the tasks in `left` */
+    unsigned left_count;
+    struct skua_task *left[SKUA__LEAVE_BATCH]; /* ended, but still listed in their scope */
+    struct skua__cell_cache cells;
+    struct skua__stack_cache stacks;
+    _Atomic uint64_t spawned; /* one writer, as all counters */
+    _Atomic uint64_t done;
+    _Atomic uint64_t budget_yields;
+    struct skua_custom_waker waker; /* plain threads: wakes `wakes` */
+    _Atomic uint32_t wakes;         /* plain threads: the futex */
+    struct skua__thread *pooled;    /* plain threads: the next free one; lock: thread pool's */
+    bool in_use;                    /* plain threads: lock: thread pool's */
+};
+
+/* The calling thread's; never NULL (a plain thread that has none gets one; when memory is out, the
+ * process ends with a message: nothing could wait there). Behind a call on purpose: a fiber may
+ * come back from a wait on another thread, and compilers keep thread-local addresses (see fiber.c).
+ */
+SKUA__NOINLINE struct skua__thread *skua__thread_self(void);
+/* The same, or NULL: makes nothing, so that a signal handler may ask. */
+struct skua__thread *skua__thread_peek(void);
+/* Makes `thread` the calling thread's and returns the one before (NULL: none yet). */
+struct skua__thread *skua__thread_adopt(struct skua__thread *thread);
+
+/* ---- wakers: a task pointer, or a custom waker with bit 0 set -------------------------------- */
+
+SKUA__INLINE skua_waker *skua__task_waker(struct skua_task *task)
+{
+    return (skua_waker *)(void *)task;
+}
+
+SKUA__INLINE bool skua__waker_is_task(const skua_waker *waker)
+{
+    return ((uintptr_t)waker & 1) == 0;
+}
+
+SKUA__INLINE struct skua_task *skua__waker_task(skua_waker *waker)
+{
+    return (struct skua_task *)(void *)waker;
+}
+
+SKUA__INLINE struct skua_custom_waker *skua__waker_custom_of(skua_waker *waker)
+{
+    return (struct skua_custom_waker *)((uintptr_t)waker & ~(uintptr_t)1);
+}
+
+void skua__task_wake(struct skua_task *task);
+
+/* ---- cells ----------------------------------------------------------------------------------- */
+
+SKUA__INLINE struct skua__core *skua__task_core(const struct skua_task *task)
+{
+    return skua__cells_core(task);
+}
+
+SKUA__INLINE struct skua__fiber *skua__fiber_of(struct skua_task *task)
+{
+    skua__assert_slow(task->flags & SKUA__FIBER);
+    return (struct skua__fiber *)(void *)task;
+}
+
+SKUA__INLINE void *skua__task_state(struct skua_task *task)
+{
+    return task + 1;
+}
+
+SKUA__INLINE int skua__task_result(const struct skua_task *task)
+{
+    return (int)task->next;
+}
+
+/* Bound: may run on its owner only. Holder. */
+SKUA__INLINE bool skua__task_bound(const struct skua_task *task)
+{
+    unsigned started = task->flags & (SKUA__FIBER | SKUA__STARTED | SKUA__MIGRATES);
+
+    return task->place >= SKUA__BIND || (task->flags & SKUA__PINS) != 0 ||
+           started == (SKUA__FIBER | SKUA__STARTED);
+}
+
+SKUA__INLINE unsigned skua__task_owner(const struct skua_task *task)
+{
+    return task->place & (SKUA__BIND - 1);
+}
+
+/* It runs on worker `index` now. A task with bindings is there already. */
+SKUA__INLINE void skua__task_own(struct skua_task *task, unsigned index)
+{
+    if (task->place < SKUA__BIND)
+        task->place = (uint16_t)index;
+}
+
+/* The running task's futures have armed something on this worker (or let go of it). */
+SKUA__INLINE void skua__task_bind(struct skua_task *task)
+{
+    if (task->place < SKUA__BINDS_MAX)
+        task->place = (uint16_t)(task->place + SKUA__BIND);
+}
+
+SKUA__INLINE void skua__task_unbind(struct skua_task *task)
+{
+    if (task->place < SKUA__BINDS_MAX)
+        task->place = (uint16_t)(task->place - SKUA__BIND);
+}
+
+skua_task_id skua__task_id(const struct skua_task *task);
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+/* Ends the running task: tells joiner and scope, gives the cell back. */
+void skua__task_finish(struct skua__thread *self, struct skua_task *task, int result);
+/* Lets go of the tasks that ended here, at the latest when the loop goes round. */
+void skua__task_flush_left(struct skua__thread *self);
+/* Drops one reference. */
+void skua__task_unref(struct skua__thread *self, struct skua_task *task);
+/* Cancels and wakes. Any thread that holds the task by reference, lock or type-stability. */
+bool skua__task_cancel(struct skua_task *task);
+/* Runs one turn of a task on its worker's own stack. */
+void skua__task_turn(struct skua__thread *self, struct skua_task *task);
+
+/* After the holder found nothing more to do: idle. False when a wake came in between (taken). */
+SKUA__INLINE bool skua__task_idle(struct skua_task *task)
+{
+    uint32_t state = skua__load_relaxed(&task->state); /* the CAS below synchronises */
+
+    for (;;) {
+        if (state & SKUA__NOTIFIED) {
+            /* Acquire pairs with the waker's release: what it did before waking is seen. */
+            skua__and_acq_rel(&task->state, ~SKUA__NOTIFIED);
+            return false;
+        }
+        /* Release: the next holder sees this one's writes. */
+        if (skua__cas_acq_rel(&task->state, &state, state & ~SKUA__ACTIVE))
+            return true;
+    }
+}
+
+/* ---- fibers (fiber.c) ------------------------------------------------------------------------ */
+
+/* Starts or resumes a fiber from the worker's loop; returns when the worker is to do something
+ * else: that fiber, or others it switched to, stopped running. */
+void skua__fiber_run(struct skua__thread *self, struct skua__fiber *fiber);
+/* Parks the calling fiber until it is woken (maybe spuriously). */
+void skua__fiber_park(struct skua__thread *self, struct skua__fiber *fiber);
+/* Lets other tasks run. */
+void skua__fiber_yield(struct skua__thread *self, struct skua__fiber *fiber);
+/* The calling fiber, or NULL. */
+SKUA__INLINE struct skua__fiber *skua__fiber_current(struct skua__thread *self)
+{
+    struct skua_task *task = self->current;
+
+    return task != NULL && (task->flags & SKUA__FIBER) ? skua__fiber_of(task) : NULL;
+}
+/* Tells on standard error that the calling thread's fiber has overflown its stack, if `addr` is in
+ * its guard. In a signal handler. */
+bool skua__fiber_overflow(void *addr);
+
+/* ---- timers (await.c) ------------------------------------------------------------------------ */
+
+/* The two verbs of a sleep future, for direct calls. */
+skua_poll skua__sleep_poll(skua_future *future, skua_waker *waker);
+void skua__sleep_drop(skua_future *future);
+
+/* ---- scopes (task_scope.c) ------------------------------------------------------------------- */
+
+void skua__scope_init(skua_scope *scope, skua_runtime *runtime, unsigned flags);
+/* Takes a task in: 0, or -ECANCELED, SKUA_EUSAGE. */
+int skua__scope_enter(skua_scope *scope, struct skua_task *task);
+/* Lets ended tasks go. */
+void skua__scope_leave(skua_scope *scope, struct skua_task **tasks, unsigned count);
+/* Whether `count` tasks about to leave might be the last that somebody waits for. */
+bool skua__scope_expects(skua_scope *scope, unsigned count);
+
+/* ---- context (task_context.c) ---------------------------------------------------------------- */
+
+/* An immutable link of the chain that a task sees: a deadline, or one local. Counted, since a
+ * spawned task may outlive the frame that made it. */
+struct skua__context {
+    struct skua__context *outer; /* one reference; constant */
+    struct skua_task *maker;     /* whose frame it is, and who may end it; constant */
+    _Atomic uint32_t refs;
+    int64_t deadline;          /* the earliest of the chain; constant */
+    const skua_local_key *key; /* NULL: a deadline's link; constant */
+    void *value;               /* constant */
+};
+
+SKUA__INLINE struct skua__context *skua__context_ref(struct skua__context *context)
+{
+    if (context != NULL)
+        skua__add_relaxed(&context->refs, 1); /* the caller holds one: no ordering is needed */
+    return context;
+}
+void skua__context_unref(struct skua__context *context);
+
+SKUA__INLINE int64_t skua__context_deadline(const struct skua__context *context)
+{
+    return context == NULL ? INT64_MAX : context->deadline;
+}
+
+/* ---- telling --------------------------------------------------------------------------------- */
+
+SKUA__COLD void skua__task_tell(enum skua__probe_kind kind, struct skua__thread *self,
+                                struct skua_task *task, int64_t arg);
+
+SKUA__INLINE void skua__task_probe(enum skua__probe_kind kind, struct skua__thread *self,
+                                   struct skua_task *task, int64_t arg)
+{
+    if (skua__probe_on())
+        skua__task_tell(kind, self, task, arg);
+}
+
+/* The site `site` with another name; made once for each pair. `site` itself when there is no memory
+ * for it. */
+const skua_site *skua__site_named(const skua_site *site, const char *name);
+
+/* Fills in what hooks and listings are told. */
+void skua__task_describe(struct skua_task *task, skua_task_info *info);
+
+#endif

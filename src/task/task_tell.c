@@ -1,0 +1,69 @@
+/* task_tell.c - what the outside is told of a task: probe events, hooks' arguments, names.
+ *
+ * A task's name and origin are its site, a static struct of the call that spawned it. A name given
+ * at the spawn makes a copy of the site with that name, once for each pair. The copies are never
+ * freed, as static sites are not: listeners keep them longer than a runtime lives.
+ */
+#include "task/task_impl.h"
+
+struct tell_named {
+    skua_site site;
+    const skua_site *origin;
+    struct tell_named *next;
+};
+
+static struct skua__lock tell_lock;
+static struct tell_named *tell_sites; /* lock: tell_lock */
+
+void skua__task_describe(struct skua_task *task, skua_task_info *info)
+{
+    const char *waiting_for = NULL;
+
+    /* Relaxed: for listings; a task that ends meanwhile gives its old or its new answers. */
+    if (task->poll == NULL && !(skua__load_relaxed(&task->state) & (SKUA__ACTIVE | SKUA__DONE)))
+        waiting_for = skua__load_relaxed(&((struct skua__fiber *)(void *)task)->waiting_for);
+    info->id = skua__task_id(task);
+    info->site = skua__load_relaxed(&task->site);
+    info->waiting_for = waiting_for;
+}
+
+void skua__task_tell(enum skua__probe_kind kind, struct skua__thread *self, struct skua_task *task,
+                     int64_t arg)
+{
+    struct skua__probe_event event = {.kind = kind, .worker = self->index, .arg = arg};
+
+    if (task != NULL) {
+        event.task = skua__task_id(task);
+        event.site = skua__load_relaxed(&task->site);
+        if (kind == SKUA__PROBE_PARKED && (task->flags & SKUA__FIBER))
+            event.waiting_for = skua__load_relaxed(&skua__fiber_of(task)->waiting_for);
+    }
+    skua__probe_emit(&event);
+}
+
+const skua_site *skua__site_named(const skua_site *site, const char *name)
+{
+    struct tell_named *named;
+
+    if (site->name == name)
+        return site;
+    skua__lock_take(&tell_lock);
+    for (named = tell_sites; named != NULL; named = named->next)
+        if (named->origin == site && named->site.name == name)
+            break;
+    skua__lock_drop(&tell_lock);
+    if (named != NULL)
+        return &named->site;
+    named = skua__os_alloc(sizeof *named);
+    if (named == NULL)
+        return site;
+    named->site = *site;
+    named->site.name = name;
+    named->origin = site;
+    /* Two threads may both have made one: both stay, and either is right. */
+    skua__lock_take(&tell_lock);
+    named->next = tell_sites;
+    tell_sites = named;
+    skua__lock_drop(&tell_lock);
+    return &named->site;
+}

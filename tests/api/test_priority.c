@@ -1,0 +1,197 @@
+/* test_priority.c - HIGH goes first, LOW goes last, and nobody starves.
+ *
+ * Specifies task.h: skua_priority. Of four turns three are HIGH's when it has work; LOW gets one
+ * of sixteen at least. Observed on one worker, where turns have an order.
+ */
+#include "../lib/event.h"
+
+enum { EACH = 60 };
+
+struct order {
+    atomic_int next;
+    int place[3][EACH]; /* by priority: the turns in which its tasks ran */
+    int seen[3];
+};
+
+struct runner {
+    struct order *order;
+    int class;
+};
+
+static int takes_a_place(void *arg)
+{
+    struct runner *self = arg;
+    struct order *order = self->order;
+
+    order->place[self->class][order->seen[self->class]++] = atomic_fetch_add(&order->next, 1);
+    return 0;
+}
+
+static skua_poll poll_takes_a_place(void *state, skua_waker *waker)
+{
+    (void)waker;
+    return takes_a_place(*(void **)state);
+}
+
+static int mean(const int *place)
+{
+    int sum = 0;
+
+    for (int i = 0; i < EACH; i++)
+        sum += place[i];
+    return sum / EACH;
+}
+
+/* Spawned in the unfavourable order: LOW first, HIGH last. */
+static void check_order(bool poll_tasks)
+{
+    static const skua_priority classes[] = {SKUA_LOW, SKUA_NORMAL, SKUA_HIGH};
+    struct order *order = calloc(1, sizeof *order);
+    struct runner runners[3];
+    skua_scope scope;
+    int early = 0;
+
+    skua_scope_open(&scope, SKUA_COLLECT);
+    for (int c = 0; c < 3; c++)
+        for (int i = 0; i < EACH; i++) {
+            void *runner = &runners[c];
+
+            runners[c] = (struct runner){order, (int)classes[c]};
+            if (poll_tasks)
+                CHECK_EQ(
+                    skua_spawn_poll(&scope, poll_takes_a_place, &runner, .priority = classes[c]),
+                    0);
+            else
+                CHECK_EQ(skua_spawn(&scope, takes_a_place, runner, .priority = classes[c]), 0);
+        }
+    CHECK_EQ(skua_scope_join(&scope), 0);
+    CHECK_EQ(atomic_load(&order->next), 3 * EACH);
+    CHECK(mean(order->place[SKUA_HIGH]) < mean(order->place[SKUA_NORMAL]));
+    CHECK(mean(order->place[SKUA_NORMAL]) < mean(order->place[SKUA_LOW]));
+    for (int i = 0; i < EACH; i++)
+        early += order->place[SKUA_HIGH][i] < EACH;
+    CHECK_RANGE(early, EACH * 3 / 4 - 5, EACH);
+    free(order);
+}
+
+TEST_FIBER_CURRENT(priority_orders_fibers)
+{
+    check_order(false);
+    return 0;
+}
+
+TEST_FIBER_CURRENT(priority_orders_poll_tasks)
+{
+    check_order(true);
+    return 0;
+}
+
+/* ---- starving -------------------------------------------------------------------------------- */
+
+struct contest {
+    atomic_int stop;
+    atomic_llong turns[3];
+};
+
+struct contestant {
+    struct contest *contest;
+    int class;
+};
+
+static int yields_and_counts(void *arg)
+{
+    struct contestant *self = arg;
+
+    while (!atomic_load(&self->contest->stop)) {
+        atomic_fetch_add(&self->contest->turns[self->class], 1);
+        if (skua_yield() != 0)
+            return -EIO;
+    }
+    return 0;
+}
+
+static void run_contest(struct contest *contest, const skua_priority *classes, int count)
+{
+    struct contestant contestants[8];
+    skua_scope scope;
+
+    skua_scope_open(&scope, SKUA_COLLECT);
+    for (int i = 0; i < count; i++) {
+        contestants[i] = (struct contestant){contest, (int)classes[i]};
+        CHECK_EQ(skua_spawn(&scope, yields_and_counts, &contestants[i], .priority = classes[i]), 0);
+    }
+    CHECK_EQ(skua_sleep(MS(200)), 0);
+    atomic_store(&contest->stop, 1);
+    CHECK_EQ(skua_scope_join(&scope), 0);
+}
+
+static void check_share(const struct contest *contest, int class, int per_thousand)
+{
+    const atomic_llong *turns = contest->turns;
+    int64_t all = atomic_load(&turns[0]) + atomic_load(&turns[1]) + atomic_load(&turns[2]);
+
+    if (!CHECK(all > 100 && atomic_load(&turns[class]) * 1000 >= all * per_thousand))
+        test_note("%lld of %lld turns", (long long)atomic_load(&turns[class]), (long long)all);
+}
+
+TEST_FIBER_CURRENT(priority_low_is_never_starved)
+{
+    static const skua_priority classes[] = {SKUA_NORMAL, SKUA_NORMAL, SKUA_HIGH,
+                                            SKUA_HIGH,   SKUA_LOW,    SKUA_HIGH};
+    struct contest contest = {.stop = 0};
+
+    run_contest(&contest, classes, 6);
+    check_share(&contest, SKUA_LOW, 50);     /* promised: 62 */
+    check_share(&contest, SKUA_NORMAL, 120); /* a quarter, less LOW's share */
+    check_share(&contest, SKUA_HIGH, 600);
+    return 0;
+}
+
+TEST_FIBER_CURRENT(priority_low_beside_normal)
+{
+    static const skua_priority classes[] = {SKUA_NORMAL, SKUA_NORMAL, SKUA_LOW};
+    struct contest contest = {.stop = 0};
+
+    run_contest(&contest, classes, 3);
+    check_share(&contest, SKUA_LOW, 50);
+    check_share(&contest, SKUA_NORMAL, 500);
+    return 0;
+}
+
+TEST_FIBER_CURRENT(priority_normal_beside_high)
+{
+    static const skua_priority classes[] = {SKUA_HIGH, SKUA_NORMAL, SKUA_HIGH};
+    struct contest contest = {.stop = 0};
+
+    run_contest(&contest, classes, 3);
+    check_share(&contest, SKUA_NORMAL, 150);
+    check_share(&contest, SKUA_HIGH, 600);
+    return 0;
+}
+
+/* On any number of workers nobody starves, whatever the others are. */
+TEST_FIBER(priority_nobody_starves)
+{
+    static const skua_priority classes[] = {SKUA_HIGH, SKUA_HIGH, SKUA_HIGH, SKUA_HIGH,
+                                            SKUA_HIGH, SKUA_HIGH, SKUA_LOW,  SKUA_NORMAL};
+    struct contest contest = {.stop = 0};
+
+    run_contest(&contest, classes, 8);
+    check_share(&contest, SKUA_LOW, 20);
+    check_share(&contest, SKUA_NORMAL, 20);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(priority_orders_fibers),
+        cmocka_unit_test(priority_orders_poll_tasks),
+        cmocka_unit_test(priority_low_is_never_starved),
+        cmocka_unit_test(priority_low_beside_normal),
+        cmocka_unit_test(priority_normal_beside_high),
+        cmocka_unit_test(priority_nobody_starves),
+    };
+
+    return TEST_MAIN(tests);
+}

@@ -1,0 +1,368 @@
+/* harness.c - checks, the watchdog's thread and runtimes of every kind.
+ *
+ * The watchdog is a thread of its own, not a signal: a handler could not say where a test hangs,
+ * and ThreadSanitizer delays it. Everything it shares with the test is under `guard.lock`.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "harness.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MESSAGES_MAX 20
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    const char *name;      /* lock: the running test, NULL between tests */
+    const char *variant;   /* lock */
+    int64_t limit;         /* lock: monotonic ns */
+    skua_runtime *runtime; /* lock: whose tasks to list */
+    bool started;          /* lock */
+} guard = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static atomic_int failures;
+
+const struct test_kind test_kinds[TEST_KINDS] = {
+    {"current-thread", SKUA_CURRENT_THREAD, 0},
+    {"1 worker", SKUA_MULTI_THREAD, 1},
+    {"2 workers", SKUA_MULTI_THREAD, 2},
+    {"4 workers", SKUA_MULTI_THREAD, 4},
+};
+
+static int64_t clock_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * SKUA_SECOND + now.tv_nsec;
+}
+
+/* ---- checks ---------------------------------------------------------------------------------- */
+
+static const char *variant_now(void)
+{
+    const char *variant;
+
+    pthread_mutex_lock(&guard.lock);
+    variant = guard.variant ? guard.variant : "-";
+    pthread_mutex_unlock(&guard.lock);
+    return variant;
+}
+
+static bool failed(void)
+{
+    return atomic_fetch_add(&failures, 1) < MESSAGES_MAX;
+}
+
+bool test_check(bool ok, const char *file, int line, const char *text)
+{
+    if (!ok && failed())
+        fprintf(stderr, "%s:%d: [%s] does not hold: %s\n", file, line, variant_now(), text);
+    return ok;
+}
+
+bool test_check_eq(int64_t actual, int64_t wanted, const char *file, int line, const char *text)
+{
+    if (actual != wanted && failed())
+        fprintf(stderr, "%s:%d: [%s] %s is %lld (%s), not %lld (%s)\n", file, line, variant_now(),
+                text, (long long)actual, skua_error_name(actual), (long long)wanted,
+                skua_error_name(wanted));
+    return actual == wanted;
+}
+
+bool test_check_range(int64_t actual, int64_t low, int64_t high, const char *file, int line,
+                      const char *text)
+{
+    bool ok = actual >= low && actual <= high;
+
+    if (!ok && failed())
+        fprintf(stderr, "%s:%d: [%s] %s is %lld, not in %lld .. %lld\n", file, line, variant_now(),
+                text, (long long)actual, (long long)low, (long long)high);
+    return ok;
+}
+
+void test_die(const char *file, int line, const char *text)
+{
+    fprintf(stderr, "%s:%d: [%s] cannot go on without: %s\n", file, line, variant_now(), text);
+    abort();
+}
+
+void test_note(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    fprintf(stderr, "             ");
+    vfprintf(stderr, format, args);
+    fprintf(stderr, "\n");
+    va_end(args);
+}
+
+/* ---- the watchdog ---------------------------------------------------------------------------- */
+
+static void list_task(const skua_task_info *task, void *arg)
+{
+    int *left = arg;
+
+    if ((*left)-- > 0)
+        fprintf(stderr, "    task %llu \"%s\" from %s:%d waits for %s\n",
+                (unsigned long long)task->id, task->site->name, task->site->file, task->site->line,
+                task->waiting_for ? task->waiting_for : "-");
+}
+
+static _Noreturn void bite(const char *name, const char *variant, skua_runtime *runtime)
+{
+    int left = 20;
+
+    fprintf(stderr, "watchdog: test %s [%s] does not end\n", name, variant ? variant : "-");
+    fflush(stderr);
+    if (runtime)
+        skua_runtime_each_task(runtime, list_task, &left);
+    abort();
+}
+
+static void *watch(void *arg)
+{
+    (void)arg;
+    pthread_mutex_lock(&guard.lock);
+    for (;;) {
+        struct timespec until = {guard.limit / SKUA_SECOND, guard.limit % SKUA_SECOND};
+
+        if (!guard.name) {
+            pthread_cond_wait(&guard.changed, &guard.lock);
+            continue;
+        }
+        if (clock_ns() >= guard.limit) {
+            const char *name = guard.name;
+            const char *variant = guard.variant;
+            skua_runtime *runtime = guard.runtime;
+
+            pthread_mutex_unlock(&guard.lock);
+            bite(name, variant, runtime);
+        }
+        pthread_cond_timedwait(&guard.changed, &guard.lock, &until);
+    }
+    return NULL;
+}
+
+static void watchdog_start(void)
+{
+    pthread_condattr_t attr;
+    pthread_t thread;
+    sigset_t all, old;
+
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&guard.changed, &attr);
+    pthread_condattr_destroy(&attr);
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &old);
+    MUST(pthread_create(&thread, NULL, watch, NULL) == 0);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_setname_np(thread, "watchdog");
+    pthread_detach(thread);
+}
+
+void test_limit(int seconds)
+{
+    const char *text = getenv("TEST_SECONDS");
+    int64_t ns = seconds * SKUA_SECOND * (TEST_SANITIZED ? 4 : 1);
+
+    if (text)
+        ns = atoi(text) * SKUA_SECOND;
+    pthread_mutex_lock(&guard.lock);
+    guard.limit = clock_ns() + ns;
+    pthread_cond_signal(&guard.changed);
+    pthread_mutex_unlock(&guard.lock);
+}
+
+void test_variant(const char *label)
+{
+    pthread_mutex_lock(&guard.lock);
+    guard.variant = label;
+    pthread_mutex_unlock(&guard.lock);
+}
+
+void test_begin(const char *name)
+{
+    bool start;
+
+    atomic_store(&failures, 0);
+    pthread_mutex_lock(&guard.lock);
+    start = !guard.started;
+    guard.started = true;
+    pthread_mutex_unlock(&guard.lock);
+    if (start)
+        watchdog_start();
+    pthread_mutex_lock(&guard.lock);
+    guard.name = name;
+    guard.variant = NULL;
+    guard.runtime = NULL;
+    pthread_mutex_unlock(&guard.lock);
+    test_limit(20);
+}
+
+void test_end(void)
+{
+    pthread_mutex_lock(&guard.lock);
+    guard.name = NULL;
+    guard.variant = NULL;
+    guard.runtime = NULL;
+    pthread_mutex_unlock(&guard.lock);
+    if (atomic_load(&failures) > 0)
+        fail_msg("%d checks failed", atomic_load(&failures));
+}
+
+int test_failures(void)
+{
+    return atomic_load(&failures);
+}
+
+void test_setup(void)
+{
+    const char *filter = getenv("TEST_FILTER");
+    const char *driver = getenv("SKUA_DRIVER");
+    skua_runtime *runtime;
+    int rc;
+
+    if (filter)
+        cmocka_set_test_filter(filter);
+    if (driver && strcmp(driver, "io_uring") == 0) {
+        rc = skua_runtime_new(&runtime, SKUA_RUNTIME_OPTIONS(.kind = SKUA_CURRENT_THREAD));
+        if (rc == -ENOSYS || rc == -EPERM) {
+            fprintf(stderr, "skipped: no io_uring here\n");
+            exit(77);
+        }
+        if (rc == 0)
+            skua_runtime_free(runtime);
+    }
+}
+
+/* ---- random numbers and time ----------------------------------------------------------------- */
+
+uint64_t test_seed(void)
+{
+    const char *text = getenv("TEST_SEED");
+    uint64_t seed = text ? strtoull(text, NULL, 0) : (uint64_t)clock_ns() * 0x9e3779b97f4a7c15u;
+
+    seed |= 1;
+    test_note("TEST_SEED=0x%llx", (unsigned long long)seed);
+    return seed;
+}
+
+uint64_t test_random(uint64_t *state)
+{
+    uint64_t x = *state;
+
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    *state = x;
+    return (x * 0x2545f4914f6cdd1du) >> 16;
+}
+
+int64_t test_stress_time(int seconds)
+{
+    const char *text = getenv("SKUA_STRESS_SECONDS");
+
+    if (text && atoi(text) > 0)
+        seconds = atoi(text);
+    test_limit(seconds * 3 + 30);
+    return seconds * SKUA_SECOND;
+}
+
+void test_thread_sleep(int64_t ns)
+{
+    struct timespec left = {ns / SKUA_SECOND, ns % SKUA_SECOND};
+
+    while (nanosleep(&left, &left) != 0)
+        ;
+}
+
+/* ---- runtimes -------------------------------------------------------------------------------- */
+
+skua_runtime *test_runtime_with(const struct test_kind *kind, skua_runtime_options options)
+{
+    skua_runtime *runtime = NULL;
+    int rc;
+
+    options.size = sizeof options;
+    options.kind = kind->kind;
+    options.workers = kind->workers;
+    test_variant(kind->label);
+    rc = skua_runtime_new(&runtime, &options);
+    if (rc != 0)
+        fprintf(stderr, "skua_runtime_new: %s\n", skua_strerror(rc));
+    MUST(rc == 0);
+    pthread_mutex_lock(&guard.lock);
+    guard.runtime = runtime;
+    pthread_mutex_unlock(&guard.lock);
+    return runtime;
+}
+
+skua_runtime *test_runtime(const struct test_kind *kind)
+{
+    return test_runtime_with(kind, (skua_runtime_options){0});
+}
+
+void test_runtime_free(skua_runtime *runtime)
+{
+    CHECK_EQ(skua_runtime_stop(runtime, skua_now() + 10 * SKUA_SECOND), 0);
+    pthread_mutex_lock(&guard.lock);
+    if (guard.runtime == runtime)
+        guard.runtime = NULL;
+    pthread_mutex_unlock(&guard.lock);
+    CHECK_EQ(skua_runtime_free(runtime), 0);
+}
+
+void test_run(skua_runtime *runtime, skua_fiber_fn fn, void *arg)
+{
+    int result = -1;
+
+    CHECK_EQ(skua_block_on(runtime, fn, arg, &result), 0);
+    CHECK_EQ(result, 0);
+}
+
+static void run_kind(const struct test_kind *kind, skua_fiber_fn fn)
+{
+    skua_runtime *runtime = test_runtime(kind);
+
+    test_run(runtime, fn, runtime);
+    test_runtime_free(runtime);
+}
+
+void test_each_kind(skua_fiber_fn fn)
+{
+    for (int i = 0; i < TEST_KINDS; i++)
+        run_kind(&test_kinds[i], fn);
+}
+
+void test_current_kind(skua_fiber_fn fn)
+{
+    run_kind(&test_kinds[0], fn);
+}
+
+/* ---- small bodies ---------------------------------------------------------------------------- */
+
+int test_fiber_return(void *arg)
+{
+    return (int)(intptr_t)arg;
+}
+
+int test_fiber_forever(void *arg)
+{
+    (void)arg;
+    return skua_sleep(SKUA_FOREVER);
+}
+
+void test_yield_until(atomic_int *flag)
+{
+    while (atomic_load(flag) == 0)
+        skua_yield();
+}
