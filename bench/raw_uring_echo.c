@@ -36,7 +36,7 @@
 
 #define SQ_ENTRIES 1024u
 #define CQ_ENTRIES 8192u
-#define CONNS_MAX 8192
+#define CONNS_MAX 32768
 #define BUFFERS_MAX 4096 /* a power of two */
 #define BUFFERS_FIRST 128
 #define BUFFER_BYTES (16 * 1024)
@@ -371,7 +371,7 @@ static void *map(size_t bytes)
     return memory;
 }
 
-static void start(int stop)
+static void start(int stop, int files)
 {
     struct io_uring_params params = {.cq_entries = CQ_ENTRIES};
     struct io_uring_buf_reg reg = {.ring_entries = BUFFERS_MAX};
@@ -381,7 +381,8 @@ static void start(int stop)
     params.flags = IORING_SETUP_CQSIZE | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
     rc = io_uring_queue_init_params(SQ_ENTRIES, &server.ring, &params);
     if (rc == 0)
-        rc = io_uring_register_files_sparse(&server.ring, CONNS_MAX);
+        rc = io_uring_register_files_sparse(&server.ring,
+                                            (unsigned)(files < CONNS_MAX ? files : CONNS_MAX));
     server.memory = map((size_t)BUFFERS_MAX * BUFFER_BYTES);
     server.buffers = map(BUFFERS_MAX * sizeof(struct io_uring_buf));
     reg.ring_addr = (uintptr_t)server.buffers;
@@ -401,6 +402,7 @@ static void start(int stop)
 int main(int argc, char **argv)
 {
     int port = 0;
+    int files;
     int stop;
 
     if (argc == 3 && strcmp(argv[1], "--port") == 0) {
@@ -409,10 +411,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: raw_uring_echo [--port N]\n");
         return 2;
     }
-    meter_files_raise();
+    files = meter_files_raise();
     stop = meter_stop_fd();
     server.listener = meter_listen(port, 0);
-    start(stop);
+    start(stop, files);
     serve();
     meter_server_end(server.echoes, server.bytes);
     return 0;

@@ -66,13 +66,12 @@ struct snapshot_walk {
 static void snapshot_visit(struct skua_task *task, void *arg)
 {
     struct snapshot_walk *walk = arg;
-    /* Acquire pairs with the release in task_init: a living task's site and id are seen. */
-    uint32_t state = skua__load_acquire(&task->state);
     skua_task_info info;
 
-    if ((state & SKUA__DONE) || SKUA__REFS(state) == 0)
+    if (!skua__task_ref_alive(task, 0))
         return;
     skua__task_describe(task, &info);
+    skua__task_unref(skua__thread_self(), task);
     walk->count++;
     if (walk->fn != NULL)
         walk->fn(&info, walk->arg);

@@ -57,14 +57,14 @@ static SKUA__COLD int await_cancelled_verdict(struct skua_task *task)
     return skua__context_deadline(task->context) <= skua__os_now() ? -ETIMEDOUT : -ECANCELED;
 }
 
-/* 0, or why the task's waits end. `now` may be a little old: a deadline that has just passed is
- * then told by the timer of the wait. */
-SKUA__INLINE int await_verdict(struct skua_task *task, int64_t now)
+/* 0, or why the task's waits end. Only a task under a deadline has the clock read for it. */
+SKUA__INLINE int await_verdict(struct skua_task *task)
 {
     /* Relaxed: whoever cancels wakes afterwards, and the wake synchronises. */
     if (skua__unlikely(skua__load_relaxed(&task->state) & SKUA__CANCELLED))
         return await_cancelled_verdict(task);
-    if (skua__unlikely(task->context != NULL) && task->context->deadline <= now)
+    if (skua__unlikely(task->context != NULL) && task->context->deadline != INT64_MAX &&
+        task->context->deadline <= skua__os_now())
         return -ETIMEDOUT;
     return 0;
 }
@@ -77,7 +77,7 @@ skua_poll skua_future_poll(skua_future *future, skua_waker *waker)
     if (skua__unlikely(!skua__waker_is_task(waker)))
         return await_poll(future, waker);
     self = skua__thread_self();
-    verdict = await_verdict(skua__waker_task(waker), skua__wheel_now(self->wheel));
+    verdict = await_verdict(skua__waker_task(waker));
     if (skua__unlikely(verdict != 0)) {
         skua_future_drop(future);
         return verdict;
@@ -118,7 +118,8 @@ static int64_t await_parked(struct skua__fiber *fiber, skua_future *future, int6
     if (!fiber->shields && skua__context_deadline(task->context) < deadline)
         deadline = task->context->deadline;
     skua_sleep_until_init(&timer, deadline);
-    if (deadline != INT64_MAX && skua__sleep_poll(&timer.future, waker) == 0) {
+    if (deadline != INT64_MAX &&
+        (deadline <= skua__os_now() || skua__sleep_poll(&timer.future, waker) == 0)) {
         skua_future_drop(future);
         return -ETIMEDOUT;
     }
@@ -146,7 +147,7 @@ static int64_t await_fiber(struct skua__thread *self, struct skua__fiber *fiber,
     int64_t answer = 0;
 
     if (skua__likely(fiber->shields == 0))
-        answer = await_verdict(&fiber->task, skua__wheel_now(self->wheel));
+        answer = await_verdict(&fiber->task);
     if (skua__unlikely(answer != 0)) {
         skua_future_drop(future);
         return answer;
@@ -233,16 +234,14 @@ int skua_yield(void)
     skua__fiber_yield(self, skua__fiber_of(task));
     if (skua__unlikely(skua__fiber_of(task)->shields != 0))
         return 0;
-    if (skua__unlikely(task->flags & SKUA__MIGRATES))
-        self = skua__thread_self();
-    return await_verdict(task, skua__wheel_now(self->wheel));
+    return await_verdict(task);
 }
 
 int skua_cancelled(void)
 {
     struct skua_task *task = skua__thread_self()->current;
 
-    return task == NULL ? 0 : await_verdict(task, skua__os_now());
+    return task == NULL ? 0 : await_verdict(task);
 }
 
 int skua_shield_begin(void)

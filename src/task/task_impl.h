@@ -276,6 +276,20 @@ SKUA__INLINE void skua__task_unbind(struct skua_task *task)
 
 skua_task_id skua__task_id(const struct skua_task *task);
 
+/* A reference on a task that is alive and has none of `unless` set. Any thread, any cell: with it
+ * the task's constant fields may be read. It is taken only while DONE is not set: a finisher that
+ * saw itself alone relies on staying so. */
+SKUA__INLINE bool skua__task_ref_alive(struct skua_task *task, uint32_t unless)
+{
+    uint32_t state = skua__load_relaxed(&task->state); /* the CAS synchronises */
+
+    do {
+        if ((state & (SKUA__DONE | unless)) != 0 || SKUA__REFS(state) == 0)
+            return false;
+    } while (!skua__cas_acq_rel(&task->state, &state, state + SKUA__REF));
+    return true;
+}
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 /* Ends the running task: tells joiner and scope, gives the cell back. */

@@ -155,15 +155,9 @@ int skua_task_find(skua_runtime *runtime, skua_task_id id, skua_task **ret)
 {
     struct skua__core *core = (struct skua__core *)(void *)runtime;
     struct skua_task *task = skua__cell_at(&core->cells, (uint32_t)id);
-    uint32_t state;
 
-    if (task == NULL)
+    if (task == NULL || !skua__task_ref_alive(task, 0))
         return -ESRCH;
-    state = skua__load_acquire(&task->state);
-    do {
-        if (state & SKUA__DONE || SKUA__REFS(state) == 0)
-            return -ESRCH;
-    } while (!skua__cas_acq_rel(&task->state, &state, state + SKUA__REF));
     /* With the reference the cell cannot change hands any more: is it the one that was meant? */
     if (skua__load_acquire(&task->generation) != (uint32_t)(id >> 32)) {
         skua__task_unref(skua__thread_self(), task);

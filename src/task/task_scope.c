@@ -100,19 +100,6 @@ int skua__scope_enter(skua_scope *scope, struct skua_task *task)
     return 0;
 }
 
-/* A reference on a child that is still to be cancelled. It is taken only while DONE is not set:
- * a finisher that saw itself alone relies on staying so. */
-static bool scope_ref_child(struct skua_task *task)
-{
-    uint32_t state = skua__load_relaxed(&task->state); /* the CAS synchronises */
-
-    do {
-        if (state & (SKUA__CANCELLED | SKUA__DONE))
-            return false;
-    } while (!skua__cas_acq_rel(&task->state, &state, state + SKUA__REF));
-    return true;
-}
-
 /* Cancels all children in handfuls: each handful is moved to the cancelled ones and referenced
  * under the lock, and cancelled without it, because a wake may go to another worker. A cancelled
  * scope takes no new children, so that the walk ends. */
@@ -130,7 +117,7 @@ static void scope_cancel_children(skua_scope *scope)
         for (moved = 0; moved < 32 && (task = scope->children) != NULL; moved++) {
             scope_unlink(scope, task);
             scope_link(&scope->cancelled, task);
-            if (scope_ref_child(task))
+            if (skua__task_ref_alive(task, SKUA__CANCELLED))
                 batch[count++] = task;
         }
         skua__lock_drop(scope_lock(scope));

@@ -338,13 +338,15 @@ static skua_poll ping_pong(void *state, skua_waker *waker)
 {
     struct pong *self = state;
 
+    bool stops = atomic_load(self->stop); /* before the wake: the other sees it then, too */
+
     pthread_mutex_lock(self->lock);
     if (!*self->mine)
         *self->mine = skua_waker_ref(waker);
     if (*self->other)
         skua_waker_wake(*self->other);
     pthread_mutex_unlock(self->lock);
-    return atomic_load(self->stop) ? 0 : SKUA_PENDING;
+    return stops ? 0 : SKUA_PENDING;
 }
 
 TEST_FIBER(poll_task_ping_pong_starves_nobody)

@@ -116,14 +116,18 @@ static void list_task(const skua_task_info *task, void *arg)
                 task->waiting_for ? task->waiting_for : "-");
 }
 
-static _Noreturn void bite(const char *name, const char *variant, skua_runtime *runtime)
+/* Under the lock, so that the runtime is not freed meanwhile; should the listing hang, too, then
+ * the alarm ends it. */
+static _Noreturn void bite(void)
 {
     int left = 20;
 
-    fprintf(stderr, "watchdog: test %s [%s] does not end\n", name, variant ? variant : "-");
-    fflush(stderr);
-    if (runtime)
-        skua_runtime_each_task(runtime, list_task, &left);
+    fprintf(stderr, "watchdog: test %s [%s] does not end\n", guard.name,
+            guard.variant ? guard.variant : "-");
+    signal(SIGALRM, SIG_DFL);
+    alarm(5);
+    if (guard.runtime)
+        skua_runtime_each_task(guard.runtime, list_task, &left);
     abort();
 }
 
@@ -134,19 +138,12 @@ static void *watch(void *arg)
     for (;;) {
         struct timespec until = {guard.limit / SKUA_SECOND, guard.limit % SKUA_SECOND};
 
-        if (!guard.name) {
+        if (!guard.name)
             pthread_cond_wait(&guard.changed, &guard.lock);
-            continue;
-        }
-        if (clock_ns() >= guard.limit) {
-            const char *name = guard.name;
-            const char *variant = guard.variant;
-            skua_runtime *runtime = guard.runtime;
-
-            pthread_mutex_unlock(&guard.lock);
-            bite(name, variant, runtime);
-        }
-        pthread_cond_timedwait(&guard.changed, &guard.lock, &until);
+        else if (clock_ns() >= guard.limit)
+            bite();
+        else
+            pthread_cond_timedwait(&guard.changed, &guard.lock, &until);
     }
     return NULL;
 }

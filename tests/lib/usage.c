@@ -26,6 +26,13 @@ int test_fd_count(void)
     return entry_count("/proc/self/fd") - 1;
 }
 
+int test_fd_settle(int count)
+{
+    for (int i = 0; i < 200 && test_fd_count() != count; i++)
+        skua_sleep(MS(10));
+    return test_fd_count();
+}
+
 int test_thread_count(void)
 {
     return entry_count("/proc/self/task");

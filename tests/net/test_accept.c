@@ -275,7 +275,7 @@ TEST_FIBER(accept_storm)
     for (int i = 0; i < STORM; i++)
         CHECK_EQ(skua_spawn(&scope, asks, address), 0);
     CHECK_EQ(skua_scope_join(&scope), 0);
-    CHECK_EQ(test_fd_count(), fds);
+    CHECK_EQ(test_fd_settle(fds), fds);
     CHECK_EQ(skua_listener_close(storm.listener), 0);
     return 0;
 }

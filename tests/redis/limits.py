@@ -104,18 +104,21 @@ def too_many_clients(env):
 
 @test
 def slow_reader(env):
-    """Asks for 2 GB and reads nothing: is not read from either, and nobody else waits."""
+    """Ask for 2 GB and read nothing: are not read from either, and nobody else waits."""
     with MiniRedis(env) as server, server.client() as other:
         other.command("SET", "mega", "m" * (1 << 20))
+        other.command("SET", "small", "s" * 10000)
         before = server.rss()
-        slow = [server.client(rcvbuf=4096) for _ in range(20)]
-        for client in slow:
+        slow = [server.client(rcvbuf=4096) for _ in range(40)]
+        for client in slow[:20]:
             client.send(encode("GET", "mega") * 100)
+        for client in slow[20:]:
+            client.send(encode("GET", "small") * 2000)
         time.sleep(0.3)
         start = time.monotonic()
         ok = all(other.command("PING") == b"+PONG\r\n" for _ in range(100))
         check(ok and time.monotonic() - start < 1, "the others are served")
-        check_memory(env, server.rss() - before, 32 << 20, "20 slow readers")
+        check_memory(env, server.rss() - before, 32 << 20, "40 slow readers")
         check(slow[0].reply() == b"$1048576\r\n" + b"m" * (1 << 20) + b"\r\n",
               "and the replies come when they are read")
         other.command("DEL", "mega")

@@ -53,6 +53,8 @@ SET k v3
 TTL k
 SET k v PX 100200
 TTL k
+SET k v PX 100800
+TTL k
 PERSIST k
 PERSIST k
 PERSIST missing

@@ -194,7 +194,7 @@ static int runs_echo(void *arg)
     for (int i = 0; i < CONNECTIONS; i++)
         CHECK_EQ(skua_spawn(&scope, client, storm), 0);
     CHECK_EQ(skua_scope_join(&scope), 0);
-    CHECK_EQ(test_fd_count(), fds);
+    CHECK_EQ(test_fd_settle(fds), fds);
     return 0;
 }
 
