@@ -10,8 +10,9 @@
  *           to wait, MSG_WAITALL makes a short send a failure, CQE_SKIP_SUCCESS keeps success
  *           silent. So a send that has been submitted and has no completion is done, in full; and
  *           what is worth more, a turn's own sends never end its wait.
- * Order     a connection has one send under way. Pieces that come meanwhile queue behind it. As
- *           long as there are such the next turn does not wait: no completion would wake it.
+ * Order     a connection has one send under way. Pieces that come meanwhile queue behind it. When
+ *           something hangs on a silent send (a next piece, the end of the connection, a buffer)
+ *           the turn does not wait, for no completion would wake it.
  * Slow      a send that found no room is repeated as one that may wait and does complete; its
  * peers     pieces keep their buffers. A recv that found no buffer is armed again when some come
  *           back.
@@ -85,7 +86,7 @@ static struct {
     int starved[CONNS_MAX]; /* connections without a recv, for want of a buffer */
     int starved_count;
     bool returned; /* some buffer came back this turn */
-    bool behind;   /* some piece waits for one whose send will be silent: do not sleep on that */
+    bool hurry;    /* something waits for a silent send to be known as done: do not sleep */
     uint64_t echoes;
     uint64_t bytes;
 } server;
@@ -104,10 +105,15 @@ static struct io_uring_sqe *sqe_get(void)
     return sqe;
 }
 
+static uint64_t mark_of(enum op op, int conn)
+{
+    return (uint64_t)op << 32 | (unsigned)conn;
+}
+
 static void sqe_mark(struct io_uring_sqe *sqe, enum op op, int conn, unsigned flags)
 {
     sqe->flags |= (__u8)flags;
-    sqe->user_data = (uint64_t)op << 32 | (unsigned)conn;
+    sqe->user_data = mark_of(op, conn);
 }
 
 static void accept_arm(void)
@@ -197,7 +203,7 @@ static void conn_pop(int conn)
         return;
     }
     send_first(conn, false);
-    server.behind |= pieces[c->first].next != NONE;
+    server.hurry |= c->ending || pieces[c->first].next != NONE;
 }
 
 static void conn_push(int conn, int id, unsigned bytes)
@@ -214,10 +220,12 @@ static void conn_push(int conn, int id, unsigned bytes)
     }
     pieces[c->last].next = id;
     c->last = id;
-    server.behind = true;
+    server.hurry = true;
 }
 
-/* The peer takes no more: all pieces go, and shutdown ends the recv if that has not ended. */
+/* The peer takes no more: all pieces go, and the recv is cancelled if it has not ended. (Not by a
+ * shutdown of the socket: the kernel runs that in a worker thread, which looks up the descriptor
+ * late and may find the next connection there.) */
 static void conn_break(int conn)
 {
     struct conn *c = &conns[conn];
@@ -231,8 +239,8 @@ static void conn_break(int conn)
         return;
     }
     sqe = sqe_get();
-    io_uring_prep_shutdown(sqe, conn, SHUT_RDWR);
-    sqe_mark(sqe, OP_IGNORED, 0, IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS);
+    io_uring_prep_cancel64(sqe, mark_of(OP_RECV, conn), 0);
+    sqe_mark(sqe, OP_IGNORED, 0, IOSQE_CQE_SKIP_SUCCESS);
 }
 
 /* Completions */
@@ -266,6 +274,7 @@ static void on_recv(int conn, const struct io_uring_cqe *cqe)
     if ((cqe->flags & IORING_CQE_F_BUFFER) != 0)
         buffer_add(id);
     conns[conn].ending = true;
+    server.hurry = true;
     if (conns[conn].first == NONE)
         conn_close(conn);
 }
@@ -339,12 +348,13 @@ static void serve(void)
 {
     for (;;) {
         int tried = server.tried_count;
-        int rc = io_uring_submit_and_wait(&server.ring, server.behind ? 0 : 1);
+        bool hurry = server.hurry || (server.starved_count > 0 && tried > 0);
+        int rc = io_uring_submit_and_wait(&server.ring, hurry ? 0 : 1);
         struct io_uring_cqe *cqe;
         unsigned head;
         unsigned seen = 0;
 
-        server.behind = false;
+        server.hurry = false;
         if (rc < 0 && rc != -EINTR)
             meter_die("io_uring_enter", -rc);
         io_uring_for_each_cqe (&server.ring, head, cqe) {

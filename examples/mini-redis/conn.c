@@ -182,6 +182,12 @@ static int conn_serve(void *arg)
     return 0; /* how one client ends is no failure of the server */
 }
 
+/* The server stopped before the connection's fiber had started. */
+static void conn_drop(void *arg)
+{
+    conn_free(arg);
+}
+
 int conn_start(struct server *server, skua_tcp *tcp)
 {
     struct conn *conn = mem_zeroed(1, sizeof *conn);
@@ -195,7 +201,7 @@ int conn_start(struct server *server, skua_tcp *tcp)
     reply_init(&conn->reply, (size_t)server->options->output_max);
     server_count(&server->clients, 1);
     (void)skua_tcp_set_keepalive(tcp, CONN_KEEPALIVE, 0, 0);
-    rc = skua_spawn(NULL, conn_serve, conn, .name = "connection");
+    rc = skua_spawn(NULL, conn_serve, conn, .name = "connection", .drop = conn_drop);
     if (rc != 0)
         conn_free(conn);
     return rc;

@@ -57,13 +57,16 @@ typedef enum skua_stack_class {
 #define SKUA_SAVE_FP 0x4u    /* a fiber with floating-point control words of its own */
 
 typedef struct skua_spawn_options {
-    size_t size;            /* stamped by the macros */
-    const char *name;       /* static: it is kept (default: the call site's) */
-    skua_priority priority; /* (default SKUA_NORMAL) */
-    skua_stack_class stack; /* fibers only (default SKUA_STACK_DEFAULT) */
-    unsigned flags;         /* SKUA_MIGRATABLE, SKUA_PINNED, SKUA_SAVE_FP (default 0) */
-    skua_task **task;       /* receives a handle, to be joined or detached (default none) */
-    skua_task_id *id;       /* receives the id (default none) */
+    size_t size;             /* stamped by the macros */
+    const char *name;        /* static: it is kept (default: the call site's) */
+    skua_priority priority;  /* (default SKUA_NORMAL) */
+    skua_stack_class stack;  /* fibers only (default SKUA_STACK_DEFAULT) */
+    unsigned flags;          /* SKUA_MIGRATABLE, SKUA_PINNED, SKUA_SAVE_FP (default 0) */
+    skua_task **task;        /* receives a handle, to be joined or detached (default none) */
+    skua_task_id *id;        /* receives the id (default none) */
+    void (*drop)(void *arg); /* fibers: called on a worker instead of the fiber, when it ends
+                                without having run (cancelled before, no stack): gives `arg` back;
+                                must not wait (default none) */
 } skua_spawn_options;
 
 /* ---- spawn ----------------------------------------------------------------------------------- */
@@ -80,7 +83,8 @@ typedef struct skua_spawn_options {
  * scope      open; NULL = the scope of the calling task (skua_scope_current)
  * Returns    0; -ENOMEM, SKUA_ELIMIT (too many tasks), SKUA_ESTOPPED (the runtime is stopping),
  *            -ECANCELED (the scope is cancelled), SKUA_EUSAGE (no scope here): nothing was spawned
- * Ownership  `arg` is the fiber's, when 0 was returned
+ * Ownership  `arg` is the fiber's, when 0 was returned; a fiber that is cancelled before it started
+ *            never runs: give `.drop` for an `arg` that must be given back even so
  * Threads    any, for an open scope; the scope's opener answers for its lifetime
  * Since      0.1
  */

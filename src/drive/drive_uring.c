@@ -214,6 +214,7 @@ static int uring_reap(struct skua__uring *uring)
         for (unsigned i = 0; i < count; i++) {
             done[i].op = io_uring_cqe_get_data(batch[i]);
             done[i].result = batch[i]->res;
+            __builtin_prefetch(done[i].op, 1); /* on a fiber's stack, near where it goes on */
         }
         io_uring_cq_advance(&uring->ring, count);
         for (unsigned i = 0; i < count; i++) {

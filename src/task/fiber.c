@@ -204,13 +204,20 @@ void skua__fiber_yield(struct skua__thread *self, struct skua__fiber *fiber)
     fiber_switch_away(self, fiber, self->core->sched->swap(self, &fiber->task));
 }
 
+void skua__fiber_abandon(struct skua__thread *self, struct skua__fiber *fiber, int result)
+{
+    if (fiber->drop != NULL)
+        fiber->drop(fiber->arg);
+    skua__task_finish(self, &fiber->task, result);
+}
+
 void skua__fiber_run(struct skua__thread *self, struct skua__fiber *fiber)
 {
     struct skua_task *left;
     unsigned how;
 
     if (skua__unlikely(!fiber_prepare(self, fiber))) {
-        skua__task_finish(self, &fiber->task, -ENOMEM);
+        skua__fiber_abandon(self, fiber, -ENOMEM);
         return;
     }
     skua__coro_switch(&self->loop, &fiber->coro);

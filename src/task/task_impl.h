@@ -97,6 +97,7 @@ struct skua__fiber {
     struct skua__stack *stack;         /* NULL until it starts; holder */
     skua_fiber_fn fn;                  /* constant */
     void *arg;                         /* constant */
+    void (*drop)(void *arg);           /* for an arg that fn never sees; constant */
     skua_scope *scope;                 /* the innermost open one; the fiber itself */
     _Atomic(const char *) waiting_for; /* the future's name while parked; relaxed, for listings */
     uint16_t shields;                  /* open shields; the fiber itself */
@@ -105,6 +106,9 @@ struct skua__fiber {
 
 /* How many ended tasks a worker lets go of in one visit to their scope. */
 #define SKUA__LEAVE_BATCH 32
+
+/* How much of a fiber's stack is fetched ahead: what a read that parks has on it. */
+#define SKUA__WARM_LINES 12
 
 /* skua__thread.migrating */
 #define SKUA__MIGRATING_NOT 0
@@ -322,6 +326,8 @@ SKUA__INLINE bool skua__task_idle(struct skua_task *task)
 
 /* ---- fibers (fiber.c) ------------------------------------------------------------------------ */
 
+/* Ends a fiber that has not started, and will not. */
+void skua__fiber_abandon(struct skua__thread *self, struct skua__fiber *fiber, int result);
 /* Starts or resumes a fiber from the worker's loop; returns when the worker is to do something
  * else: that fiber, or others it switched to, stopped running. */
 void skua__fiber_run(struct skua__thread *self, struct skua__fiber *fiber);
@@ -329,6 +335,27 @@ void skua__fiber_run(struct skua__thread *self, struct skua__fiber *fiber);
 void skua__fiber_park(struct skua__thread *self, struct skua__fiber *fiber);
 /* Lets other tasks run. */
 void skua__fiber_yield(struct skua__thread *self, struct skua__fiber *fiber);
+/* A waker that is about to be woken: what its fiber touches first is fetched into the cache in two
+ * steps, for a batch of them: the control block, then the stack. With many fibers these misses
+ * are most of what a switch costs. */
+SKUA__INLINE void skua__waker_warm(skua_waker *waker)
+{
+    if (waker != NULL && skua__waker_is_task(waker))
+        __builtin_prefetch(&((struct skua__fiber *)(void *)skua__waker_task(waker))->coro, 1);
+}
+
+SKUA__INLINE void skua__waker_warm_stack(skua_waker *waker)
+{
+    struct skua_task *task = skua__waker_task(waker);
+    const char *sp;
+
+    if (waker == NULL || !skua__waker_is_task(waker) || !(task->flags & SKUA__FIBER))
+        return;
+    sp = skua__fiber_of(task)->coro.sp;
+    for (unsigned line = 0; line < SKUA__WARM_LINES; line++)
+        __builtin_prefetch(sp + line * SKUA__CACHE_LINE, 1);
+}
+
 /* The calling fiber, or NULL. */
 SKUA__INLINE struct skua__fiber *skua__fiber_current(struct skua__thread *self)
 {

@@ -214,6 +214,7 @@ int skua_spawn_at(const skua_site *site, skua_scope *scope, skua_fiber_fn fn, vo
     fiber->stack = NULL;
     fiber->fn = fn;
     fiber->arg = arg;
+    fiber->drop = options != NULL ? options->drop : NULL;
     fiber->scope = scope;
     skua__store_relaxed(&fiber->waiting_for, NULL);
     fiber->shields = 0;
@@ -423,7 +424,10 @@ void skua__task_turn(struct skua__thread *self, struct skua_task *task)
     if (state & SKUA__NOTIFIED)
         state = skua__and_acq_rel(&task->state, ~SKUA__NOTIFIED);
     if (skua__unlikely((state & SKUA__CANCELLED) && !(task->flags & SKUA__STARTED))) {
-        skua__task_finish(self, task, -ECANCELED);
+        if (task->flags & SKUA__FIBER)
+            skua__fiber_abandon(self, skua__fiber_of(task), -ECANCELED);
+        else
+            skua__task_finish(self, task, -ECANCELED);
         return;
     }
     self->budget = self->core->budget;

@@ -432,9 +432,48 @@ TEST_FIBER(cancel_reaches_children_through_the_join)
     return 0;
 }
 
+static int never_runs(void *arg)
+{
+    (void)arg;
+    CHECK(!"a fiber that was cancelled before it started ran");
+    return 0;
+}
+
+static void counts_drop(void *arg)
+{
+    atomic_fetch_add((atomic_int *)arg, 1);
+}
+
+static int runs_and_counts(void *arg)
+{
+    atomic_fetch_add((atomic_int *)arg, 100);
+    return 0;
+}
+
+/* Whoever owns the argument hears of it: the fiber, or its drop; never both. */
+TEST_FIBER(cancel_before_the_start_drops_the_argument)
+{
+    atomic_int counted = 0;
+    skua_scope scope;
+
+    skua_scope_open(&scope, SKUA_COLLECT);
+    for (int i = 0; i < 10; i++)
+        CHECK_EQ(
+            skua_spawn(&scope, never_runs, &counted, .drop = counts_drop, .flags = SKUA_PINNED), 0);
+    CHECK_EQ(skua_scope_cancel(&scope), 0);
+    CHECK_EQ(skua_scope_join(&scope), -ECANCELED);
+    CHECK_EQ(atomic_load(&counted), 10);
+    skua_scope_open(&scope, SKUA_COLLECT);
+    CHECK_EQ(skua_spawn(&scope, runs_and_counts, &counted, .drop = counts_drop), 0);
+    CHECK_EQ(skua_scope_join(&scope), 0);
+    CHECK_EQ(atomic_load(&counted), 110);
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cancel_before_the_start_drops_the_argument),
         cmocka_unit_test(cancel_is_sticky),
         cmocka_unit_test(cancel_leaves_the_result_to_the_task),
         cmocka_unit_test(cancel_before_the_start_never_runs),

@@ -70,6 +70,7 @@ static int spawns_fifty(void *arg)
     for (int i = 0; i < 50; i++)
         CHECK_EQ(skua_spawn(&scope, sleeps_a_little, NULL), 0);
     CHECK_EQ(skua_scope_join(&scope), 0);
+    CHECK_EQ(skua_sleep(MS(50)), 0); /* alone: its worker parks */
     CHECK_EQ(skua_spawn_on(skua_runtime_current(), test_fiber_forever, NULL), 0);
     return 0;
 }

@@ -63,8 +63,9 @@ static int spawns_digger(void *arg)
 
 static int faults(void *arg)
 {
-    (void)arg;
-    return *(volatile int *)8;
+    volatile int *volatile nowhere = arg;
+
+    return *nowhere;
 }
 
 static void users_handler(int signal)

@@ -424,6 +424,7 @@ TEST_FIBER(scope_current)
 {
     skua_scope *outer = skua_scope_current();
     skua_scope *of_poll;
+    skua_task *rooted;
     skua_scope a, b;
 
     CHECK(outer != NULL);
@@ -440,7 +441,10 @@ TEST_FIBER(scope_current)
     CHECK(skua_scope_current() == &a);
     CHECK_EQ(skua_scope_join(&a), 0);
     CHECK(skua_scope_current() == outer);
-    CHECK_EQ(skua_spawn_on(skua_runtime_current(), sees_scope, skua_runtime_scope(arg)), 0);
+    CHECK_EQ(skua_spawn_on(skua_runtime_current(), sees_scope, skua_runtime_scope(arg),
+                           .task = &rooted),
+             0);
+    CHECK_EQ(skua_task_join(rooted, NULL), 0); /* before the runtime's end cancels it */
     return 0;
 }
 

@@ -2,7 +2,8 @@
 import random
 import time
 
-from harness import (MiniRedis, check, check_memory, encode, note, raise_descriptors, test, wait_for)
+from harness import (MiniRedis, check, check_memory, encode, note, raise_descriptors, test,
+                     wait_for)
 
 
 @test

@@ -71,13 +71,15 @@ def counters_and_atomicity(env):
     def set_and_look(n):
         with env.mini.client(timeout=60) as client:
             for i in range(env.scale(100)):
-                if n % 2:
+                if n % 2:  # each from another key on: no common first lock saves them
                     client.send(b"".join(
-                        encode("MSET", *[x for key in keys for x in (key, f"{n}-{i}-{k}")])
-                        for k in range(50)))
+                        encode("MSET", *[x for key in keys[k:] + keys[:k]
+                                         for x in (key, f"{n}-{i}-{k}")])
+                        for k in range(len(keys))))
                 else:
-                    client.send(encode("MGET", *keys) * 50)
-                for reply in [client.reply() for _ in range(50)]:
+                    client.send(b"".join(encode("MGET", *keys[k:], *keys[:k])
+                                         for k in range(len(keys))))
+                for reply in [client.reply() for _ in keys]:
                     values = set(reply.split(b"\r\n")[2::2])
                     if len(values) > 1:
                         torn.append(values)
