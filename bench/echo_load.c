@@ -60,7 +60,8 @@ struct conn {
     int64_t start_ns;
 };
 
-static struct options opts = {.connections = 50, .size = 64, .cpu = -1, .seconds = 1, .warmup = 0.2};
+static struct options opts = {
+    .connections = 50, .size = 64, .cpu = -1, .seconds = 1, .warmup = 0.2};
 static struct meter_hist hist;
 static char pattern[SIZE_MAX_BYTES]; /* what a request looks like behind its number */
 static char reply[SIZE_MAX_BYTES];

@@ -21,6 +21,9 @@
  * Files     connections are direct descriptors, which spares each send the look-up of its file.
  *           (setsockopt cannot name such; they have TCP_NODELAY from the listening socket.)
  *
+ * Not here  fairness: peers that send and never read may hold all 64 MiB of buffers, and then
+ *           everybody waits for them. A bar to measure against, not a server for strangers.
+ *
  *     raw_uring_echo [--port N]
  */
 #define _GNU_SOURCE

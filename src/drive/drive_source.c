@@ -40,8 +40,11 @@ void skua__source_init(struct skua__source *source, int fd,
 
 static void source_wake(struct skua__source *source, unsigned direction)
 {
-    skua_waker *waker = skua__xchg_seq(&source->waiter[direction], NULL);
+    skua_waker *waker = skua__load_seq(&source->waiter[direction]);
 
+    if (waker == NULL) /* mostly: one side of a stream waits */
+        return;
+    waker = skua__xchg_seq(&source->waiter[direction], NULL);
     if (waker == NULL)
         return;
     skua_waker_wake(waker);

@@ -43,7 +43,7 @@ static char *overflow_number(char *to, const char *end, size_t number)
 static SKUA__COLD void fiber_overflow_tell(struct skua__fiber *fiber)
 {
     const skua_site *site = skua__load_relaxed(&fiber->task.site); /* constant */
-    char line[512];
+    char line[512] = "";
     const char *end = line + sizeof line - 2;
     char *to = line;
 
