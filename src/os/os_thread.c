@@ -88,26 +88,20 @@ void skua__os_thread_join(skua__thread_handle thread)
     pthread_join(thread.id, NULL);
 }
 
-static pthread_once_t thread_end_once = PTHREAD_ONCE_INIT;
-static pthread_key_t thread_end_key;
-static void (*thread_end_fn)(void *); /* constant after the first call */
-
-static void thread_end_make(void)
-{
-    /* Without a key the thread's state is not reused: nothing else is lost. */
-    if (pthread_key_create(&thread_end_key, thread_end_fn) != 0)
-        thread_end_key = (pthread_key_t)-1;
-}
+static pthread_mutex_t thread_end_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_key_t thread_end_key; /* constant once made */
+static bool thread_end_made;         /* lock: thread_end_mutex */
 
 void skua__os_at_thread_end(void (*fn)(void *), void *arg)
 {
-    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    bool made;
 
-    pthread_mutex_lock(&mutex);
-    thread_end_fn = fn;
-    pthread_mutex_unlock(&mutex);
-    pthread_once(&thread_end_once, thread_end_make);
-    if (thread_end_key != (pthread_key_t)-1)
+    pthread_mutex_lock(&thread_end_mutex);
+    if (!thread_end_made)
+        thread_end_made = pthread_key_create(&thread_end_key, fn) == 0;
+    made = thread_end_made;
+    pthread_mutex_unlock(&thread_end_mutex);
+    if (made) /* without a key the thread's state is not reused: nothing else is lost */
         pthread_setspecific(thread_end_key, arg);
 }
 

@@ -7,17 +7,29 @@
  */
 #include "sched/sched_impl.h"
 
-int skua__worker_events(struct skua__worker *worker, int64_t timeout_ns)
-{
-    int events = worker->sched->park->turn(worker->thread.driver, timeout_ns);
-    unsigned fired = skua__wheel_advance(&worker->wheel, skua__os_now());
+/* How often in a row a search may bring work before events are looked at. */
+#define WORKER_FOUND_MAX 8
 
-    skua__stat(worker, events, (uint64_t)(events > 0 ? events : 0));
-    skua__stat(worker, timers_fired, fired);
+/* What snapshots are to see while the worker waits. */
+static void worker_publish(struct skua__worker *worker)
+{
     skua__stat_set(worker, timers_armed, worker->wheel.armed);
     skua__stat_set(worker, queue_len,
                    worker->lanes[SKUA_NORMAL].len + worker->lanes[SKUA_HIGH].len +
                        worker->lanes[SKUA_LOW].len);
+}
+
+int skua__worker_events(struct skua__worker *worker, int64_t timeout_ns)
+{
+    unsigned fired;
+    int events;
+
+    worker_publish(worker);
+    events = worker->sched->park->turn(worker->thread.driver, timeout_ns);
+    fired = skua__wheel_advance(&worker->wheel, skua__os_now());
+    skua__stat(worker, events, (uint64_t)(events > 0 ? events : 0));
+    skua__stat(worker, timers_fired, fired);
+    worker_publish(worker);
     return events + (int)fired;
 }
 
@@ -36,52 +48,73 @@ static struct skua_task *worker_next(struct skua__worker *worker)
 }
 
 /* Turns shorter than 128 ns fall into bucket 0, each further bucket is twice as wide. */
-static void worker_record(struct skua__worker *worker, struct skua_task *task, int64_t ns)
+static void worker_record(struct skua__worker *worker, int64_t ns)
 {
     unsigned bucket = ns < 128 ? 0 : (unsigned)(63 - __builtin_clzll((uint64_t)ns)) - 6;
 
-    (void)task;
     bucket = bucket < SKUA_POLL_BUCKETS ? bucket : SKUA_POLL_BUCKETS - 1;
     skua__stat(worker, poll_time[bucket], 1);
     if (ns >= 10 * SKUA_MILLISECOND)
         skua__task_probe(SKUA__PROBE_BLOCKED, &worker->thread, NULL, ns);
 }
 
-/* One turn of each loop is timed: enough for a histogram, too little to cost anything. */
+/* One turn of each loop is timed: enough for a histogram, too little to cost anything. Without
+ * turns left a fiber comes back here instead of switching to the next one: one turn it is. */
 static void worker_turn_timed(struct skua__worker *worker, struct skua_task *task)
 {
     int64_t start = skua__os_now();
+    unsigned left = worker->turns_left;
 
+    worker->turns_left = 0;
     skua__task_turn(&worker->thread, task);
-    worker_record(worker, task, skua__os_now() - start);
+    worker->turns_left = left;
+    worker_record(worker, skua__os_now() - start);
+}
+
+/* Runs what is runnable, for a while. */
+static void worker_run(struct skua__worker *worker)
+{
+    struct skua_task *task;
+
+    worker->turns_left = worker->sched->event_interval;
+    task = worker_next(worker);
+    if (task != NULL) {
+        skua__idle_found(worker);
+        worker_turn_timed(worker, task);
+    }
+    while ((task = worker_next(worker)) != NULL)
+        skua__task_turn(&worker->thread, task);
+    if (worker->thread.left_count != 0)
+        skua__task_flush_left(&worker->thread);
 }
 
 void skua__worker_loop(struct skua__worker *worker, bool (*until)(void *arg), void *arg)
 {
-    struct skua_task *task;
+    unsigned found = 0; /* tasks in a row that a search brought, without a look at events */
 
     worker->awake_since = skua__os_now();
     for (;;) {
-        worker->turns_left = worker->sched->event_interval;
-        task = worker_next(worker);
-        if (task != NULL) {
-            skua__idle_found(worker);
-            worker_turn_timed(worker, task);
-        }
-        while ((task = worker_next(worker)) != NULL)
-            skua__task_turn(&worker->thread, task);
-        if (worker->thread.left_count != 0)
-            skua__task_flush_left(&worker->thread);
+        struct skua_task *task;
+
+        worker_run(worker);
         if (until(arg))
             break;
-        skua__worker_events(worker, 0);
-        if (skua__queue_any(worker))
+        if (skua__queue_any(worker) || found == WORKER_FOUND_MAX) {
+            skua__worker_events(worker, 0);
+            found = 0;
             continue;
+        }
+        /* Nothing is runnable here: whoever parks looks at events anyway. */
         task = skua__idle_search(worker);
-        if (task != NULL)
+        if (task != NULL) {
+            found++;
             worker_turn_timed(worker, task);
-        else
+        } else {
+            found = 0;
             skua__idle_park(worker, until, arg);
+        }
     }
     skua__stat(worker, busy_ns, skua__os_now() - worker->awake_since);
 }
+
+#undef WORKER_FOUND_MAX

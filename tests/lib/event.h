@@ -25,7 +25,10 @@ struct test_event_wait {
     struct test_event_wait *next, *prev; /* event->lock */
 };
 
-#define TEST_EVENT_INIT {.lock = PTHREAD_MUTEX_INITIALIZER}
+#define TEST_EVENT_INIT                                                                            \
+    {                                                                                              \
+        .lock = PTHREAD_MUTEX_INITIALIZER                                                          \
+    }
 
 void test_event_init(struct test_event *event);
 void test_event_set(struct test_event *event);

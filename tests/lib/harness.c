@@ -166,16 +166,23 @@ static void watchdog_start(void)
     pthread_detach(thread);
 }
 
-void test_limit(int seconds)
+/* Under the lock. */
+static void set_limit(int seconds)
 {
     const char *text = getenv("TEST_SECONDS");
-    int64_t ns = seconds * SKUA_SECOND * (TEST_SANITIZED ? 4 : 1);
 
     if (text)
-        ns = atoi(text) * SKUA_SECOND;
-    pthread_mutex_lock(&guard.lock);
-    guard.limit = clock_ns() + ns;
+        seconds = atoi(text);
+    else if (TEST_SANITIZED)
+        seconds *= 4;
+    guard.limit = clock_ns() + seconds * SKUA_SECOND;
     pthread_cond_signal(&guard.changed);
+}
+
+void test_limit(int seconds)
+{
+    pthread_mutex_lock(&guard.lock);
+    set_limit(seconds);
     pthread_mutex_unlock(&guard.lock);
 }
 
@@ -201,8 +208,8 @@ void test_begin(const char *name)
     guard.name = name;
     guard.variant = NULL;
     guard.runtime = NULL;
+    set_limit(20);
     pthread_mutex_unlock(&guard.lock);
-    test_limit(20);
 }
 
 void test_end(void)

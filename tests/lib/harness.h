@@ -53,7 +53,7 @@
 /* `n` in a plain build, fewer under a sanitizer. */
 #define TEST_COUNT(n) (TEST_TSAN ? (n) / 10 + 1 : TEST_ASAN ? (n) / 4 + 1 : (n))
 
-#define MS(n) ((n) * SKUA_MILLISECOND)
+#define MS(n) ((n)*SKUA_MILLISECOND)
 /* How late a busy machine may be: the bound of every check that something is prompt. */
 #define TEST_LATE (TEST_SANITIZED ? MS(4000) : MS(1000))
 #define TEST_UNUSED __attribute__((unused))
@@ -119,8 +119,7 @@ int64_t test_stress_time(int seconds);
     static int name##_fiber(TEST_UNUSED void *arg)
 
 /* Runs a cmocka table; ends with 77 (skipped) when SKUA_DRIVER= asks for what is not to be had. */
-#define TEST_MAIN(tests)                                                                           \
-    (test_setup(), cmocka_run_group_tests_name(__FILE__, (tests), NULL, NULL))
+#define TEST_MAIN(tests) (test_setup(), cmocka_run_group_tests_name(__FILE__, (tests), NULL, NULL))
 void test_setup(void);
 
 /* ---- runtimes -------------------------------------------------------------------------------- */
