@@ -58,11 +58,42 @@ void skua__coro_make(struct skua__coro *coro, struct skua__stack *stack, void (*
                      void *arg);
 
 /* The assembly (coro_switch.c). skua__switch returns when somebody switches to *save_sp. */
-__attribute__((visibility("hidden"))) void skua__switch(void **save_sp, void *to_sp);
+__attribute__((visibility("hidden"))) void skua__switch(void **save_sp,
+                                                        void *to_sp); /* jumped to */
 __attribute__((visibility("hidden"))) void skua__switch_fp(void **save_sp, void *to_sp,
                                                            uint64_t *words);
 __attribute__((visibility("hidden"))) void skua__fp_read(uint64_t *words);
 __attribute__((visibility("hidden"))) void skua__fp_write(const uint64_t *words);
+
+/* Enters skua__switch and comes out of it when resumed: on x86-64 without a call, whose return
+ * address would stay in the processor's return predictor for ever. Everything that a call may
+ * change is named as changed. */
+#if defined(__x86_64__)
+#if defined(__AVX512F__)
+#define SKUA__CORO_WIDE                                                                            \
+    , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",    \
+        "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6",  \
+        "k7"
+#else
+#define SKUA__CORO_WIDE
+#endif
+SKUA__INLINE void skua__coro_jump(void **save_sp, void *to_sp)
+{
+    __asm__ __volatile__("leaq 1f(%%rip), %%rax\n\tjmp skua__switch\n1:"
+                         : "+D"(save_sp), "+S"(to_sp)
+                         :
+                         : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2",
+                           "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
+                           "xmm12", "xmm13", "xmm14", "xmm15", "st", "st(1)", "st(2)", "st(3)",
+                           "st(4)", "st(5)", "st(6)", "st(7)", "memory", "cc" SKUA__CORO_WIDE);
+}
+#undef SKUA__CORO_WIDE
+#else
+SKUA__INLINE void skua__coro_jump(void **save_sp, void *to_sp)
+{
+    skua__switch(save_sp, to_sp);
+}
+#endif
 
 /* The last thing before the registers are swapped. `fake` is where ASan puts the frames it moved,
  * or NULL to have them freed. TSan must be told right here, in a function that is inlined: the
@@ -105,7 +136,7 @@ SKUA__INLINE void skua__coro_switch(struct skua__coro *from, struct skua__coro *
 {
     void *to_sp = skua__coro_depart(SKUA__CORO_FAKE(from), from, to);
 
-    skua__switch(&from->sp, to_sp);
+    skua__coro_jump(&from->sp, to_sp);
     skua__coro_arrive(from);
 }
 
@@ -142,7 +173,7 @@ _Noreturn SKUA__INLINE void skua__coro_leave(struct skua__coro *from, struct sku
 {
     void *to_sp = skua__coro_depart(NULL, from, to);
 
-    skua__switch(&from->sp, to_sp);
+    skua__coro_jump(&from->sp, to_sp);
     __builtin_trap(); /* somebody resumed a coro that had left */
 }
 
