@@ -18,7 +18,9 @@
  * Prints one line of JSON. Exit status 1, and the reason on stderr, if a byte came back wrong or a
  * connection was lost.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -16,7 +16,9 @@
  *
  *     raw_epoll_echo [--port N] [--level]
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>

@@ -26,7 +26,9 @@
  *
  *     raw_uring_echo [--port N]
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <errno.h>
 #include <liburing.h>
 #include <stdbool.h>

@@ -1,5 +1,7 @@
 /* meter_server.c - see meter_server.h. */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include "meter_server.h"
 
 #include <arpa/inet.h>

@@ -14,11 +14,18 @@ static int driver_try_uring(void)
 #else
 static int driver_try_uring(void)
 {
+    /* Relaxed: a kernel that has once made a ring for this process is not asked again. */
+    static _Atomic bool known;
     struct skua__driver *driver;
-    int rc = skua__uring_ops.open(&driver);
+    int rc;
 
-    if (rc == 0)
+    if (skua__load_relaxed(&known))
+        return 0;
+    rc = skua__uring_ops.open(&driver);
+    if (rc == 0) {
         skua__uring_ops.close(driver);
+        skua__store_relaxed(&known, true);
+    }
     return rc;
 }
 #endif
