@@ -86,6 +86,100 @@ TEST_FIBER_CURRENT(priority_orders_poll_tasks)
     return 0;
 }
 
+/* ---- from a thread: the same through the shared queue --------------------------------------- */
+
+struct doorman {
+    atomic_int inside, open;
+};
+
+/* Keeps the only worker busy, so that what is spawned meanwhile must queue. */
+static int blocks_the_worker(void *arg)
+{
+    struct doorman *self = arg;
+
+    atomic_store(&self->inside, 1);
+    while (!atomic_load(&self->open))
+        ;
+    return 0;
+}
+
+static int fills(void *arg)
+{
+    atomic_fetch_add(&((struct order *)arg)->next, 1);
+    return 0;
+}
+
+/* A thousand NORMAL tasks queue; LOW and HIGH ones come behind them, and get their shares. */
+static void check_injected_order(skua_runtime *runtime, struct order *order)
+{
+    struct runner low = {order, SKUA_LOW}, high = {order, SKUA_HIGH};
+    struct doorman door = {.inside = 0};
+    skua_scope scope;
+
+    CHECK_EQ(skua_scope_open_on(&scope, runtime, SKUA_COLLECT), 0);
+    CHECK_EQ(skua_spawn(&scope, blocks_the_worker, &door), 0);
+    test_yield_until(&door.inside);
+    for (int i = 0; i < 1000; i++)
+        CHECK_EQ(skua_spawn(&scope, fills, order), 0);
+    for (int i = 0; i < EACH; i++) {
+        CHECK_EQ(skua_spawn(&scope, takes_a_place, &low, .priority = SKUA_LOW), 0);
+        CHECK_EQ(skua_spawn(&scope, takes_a_place, &high, .priority = SKUA_HIGH), 0);
+    }
+    atomic_store(&door.open, 1);
+    CHECK_EQ(skua_scope_join(&scope), 0);
+    CHECK_EQ(atomic_load(&order->next), 1000 + 2 * EACH);
+    /* one after the other they would be at 1,030; by their shares at 40 and 480 */
+    if (!CHECK(mean(order->place[SKUA_HIGH]) < 150) || !CHECK(mean(order->place[SKUA_LOW]) < 750))
+        test_note("HIGH at %d, LOW at %d", mean(order->place[SKUA_HIGH]),
+                  mean(order->place[SKUA_LOW]));
+}
+
+TEST(priority_orders_what_threads_spawn)
+{
+    skua_runtime *runtime = test_runtime(&test_kinds[1]);
+    struct order *order = calloc(1, sizeof *order);
+
+    check_injected_order(runtime, order);
+    test_runtime_free(runtime);
+    free(order);
+}
+
+static int sets_flag(void *arg)
+{
+    atomic_store((atomic_int *)arg, 1);
+    return 0;
+}
+
+static int works_a_little(void *arg)
+{
+    (void)arg;
+    for (volatile int i = 0; i < 2000; i++)
+        ;
+    return 0;
+}
+
+/* Threads spawn more NORMAL work than the worker can do: a LOW task gets its turn all the same. */
+TEST(priority_low_of_a_thread_is_never_starved)
+{
+    skua_runtime *runtime = test_runtime(&test_kinds[1]);
+    int64_t until = skua_now() + 5 * SKUA_SECOND;
+    atomic_int ran = 0;
+    skua_scope scope;
+    int spawned = 0;
+
+    CHECK_EQ(skua_scope_open_on(&scope, runtime, SKUA_COLLECT), 0);
+    for (; !atomic_load(&ran) && skua_now() < until; spawned++) {
+        while (skua_scope_alive(&scope) > 2000)
+            skua_yield();
+        CHECK_EQ(skua_spawn(&scope, works_a_little, NULL), 0);
+        if (spawned == 1500)
+            CHECK_EQ(skua_spawn(&scope, sets_flag, &ran, .priority = SKUA_LOW), 0);
+    }
+    CHECK_EQ(atomic_load(&ran), 1);
+    CHECK_EQ(skua_scope_join(&scope), 0);
+    test_runtime_free(runtime);
+}
+
 /* ---- starving -------------------------------------------------------------------------------- */
 
 struct contest {
@@ -187,6 +281,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(priority_orders_fibers),
         cmocka_unit_test(priority_orders_poll_tasks),
+        cmocka_unit_test(priority_orders_what_threads_spawn),
+        cmocka_unit_test(priority_low_of_a_thread_is_never_starved),
         cmocka_unit_test(priority_low_is_never_starved),
         cmocka_unit_test(priority_low_beside_normal),
         cmocka_unit_test(priority_normal_beside_high),
