@@ -81,8 +81,8 @@ static void conn_send(struct conn *conn)
     const char *request = request_of(conn);
 
     while (conn->sent < opts.size) {
-        ssize_t n = send(conn->fd, request + conn->sent, (size_t)(opts.size - conn->sent),
-                         MSG_NOSIGNAL);
+        ssize_t n =
+            send(conn->fd, request + conn->sent, (size_t)(opts.size - conn->sent), MSG_NOSIGNAL);
 
         if (n < 0 && errno == EAGAIN)
             return;
@@ -106,8 +106,8 @@ static void conn_check(const struct conn *conn, const char *bytes, int count)
     if (!opts.verify && count > CHECKED_BYTES)
         count = CHECKED_BYTES;
     if (memcmp(request_of(conn) + conn->got, bytes, (size_t)count) != 0) {
-        fprintf(stderr, "wrong bytes came back, near offset %d of request %" PRIu64 "\n",
-                conn->got, conn->number);
+        fprintf(stderr, "wrong bytes came back, near offset %d of request %" PRIu64 "\n", conn->got,
+                conn->number);
         exit(1);
     }
 }

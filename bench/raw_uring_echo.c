@@ -84,8 +84,8 @@ static struct {
     struct io_uring_buf_ring *buffers;
     char *memory;
     int listener;
-    int handed_out;      /* buffers that the kernel or we have in use */
-    bool accepting;      /* multishot accept is armed */
+    int handed_out;                /* buffers that the kernel or we have in use */
+    bool accepting;                /* multishot accept is armed */
     struct tried tried[TRIED_MAX]; /* oldest first */
     int tried_count;
     int starved[CONNS_MAX]; /* connections without a recv, for want of a buffer */
@@ -362,7 +362,8 @@ static void serve(void)
         server.hurry = false;
         if (rc < 0 && rc != -EINTR)
             meter_die("io_uring_enter", -rc);
-        io_uring_for_each_cqe (&server.ring, head, cqe) {
+        io_uring_for_each_cqe(&server.ring, head, cqe)
+        {
             seen++;
             if (!on_completion(cqe))
                 return;

@@ -10,8 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#define METER_HIST_BITS 6                      /* 64 buckets an octave */
-#define METER_HIST_OCTAVES 34                  /* up to 2^39 ns: nine minutes */
+#define METER_HIST_BITS 6     /* 64 buckets an octave */
+#define METER_HIST_OCTAVES 34 /* up to 2^39 ns: nine minutes */
 #define METER_HIST_BUCKETS ((METER_HIST_OCTAVES + 1) << METER_HIST_BITS)
 
 struct meter_hist {

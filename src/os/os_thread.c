@@ -73,7 +73,7 @@ int skua__os_thread_start(skua__thread_handle *ret, const char *name, size_t sta
         return -ENOMEM;
     start->fn = fn;
     start->arg = arg;
-    snprintf(start->name, sizeof start->name, "%s", name);
+    snprintf(start->name, sizeof start->name, "%.*s", (int)sizeof start->name - 1, name);
     rc = thread_create(&thread, stack_size, start);
     if (rc != 0) {
         skua__os_free(start);
