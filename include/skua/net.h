@@ -248,8 +248,9 @@ typedef struct skua_tcp_future {
     skua_waker *waker; /* whom to wake; NULL when not registered */
     void *operation;   /* in flight in the kernel, or NULL; the driver's */
     int64_t result;
-    uint32_t state; /* private */
-    uint32_t kind;  /* private */
+    uint32_t state; /* private, as the next two */
+    uint32_t kind;
+    uint32_t life;
 } skua_tcp_future;
 
 /* Makes a future of a read: ready as skua_tcp_read returns.
@@ -278,7 +279,8 @@ typedef struct skua_accept_future {
     skua_listener *listener;
     skua_tcp **ret;
     skua_waker *waker;
-    void *operation;
+    uint32_t held; /* private, as the next */
+    uint32_t life;
     int64_t pause;         /* ns of the next back-off; 0 = none yet */
     skua_future *sleeping; /* &sleep.future while backing off */
     struct {

@@ -5,9 +5,8 @@
  * write to the eventfd is an edge, so nobody ever reads it.
  *
  * Trap       an event of a turn may name a source that was closed earlier in the same turn by
- *            another worker. So each event's source is looked up in the driver's list, in effect:
- *            sources are type-stable (net/) and a late tell only sets bits of a stranger, whose
- *            next try says "would block".
+ *            another worker. Sources are type-stable (net/): a late tell only sets bits of a
+ *            stranger, whose next try says "would block" and clears them, HANGUP, too.
  */
 #include <sys/epoll.h>
 
@@ -83,19 +82,27 @@ static uint32_t epoll_bits(uint32_t events)
     return bits;
 }
 
-/* Fetches ahead what waking the events' waiters will touch, for the whole batch. Relaxed: hints. */
+/* Who waits to read, if it is a task of this runtime: another one's may be gone. */
+static struct skua_task *epoll_reader(const struct epoll_event *event, struct skua__core *core)
+{
+    struct skua__source *source = event->data.ptr;
+    skua_waker *waker =
+        source != NULL ? skua__load_relaxed(&source->waiter[SKUA__READ]) : NULL; /* a hint */
+
+    return skua__waker_in(waker, core) ? skua__waker_task(waker) : NULL;
+}
+
+/* Fetches ahead what waking the events' waiters will touch, for the whole batch. */
 static void epoll_warm(const struct epoll_event *events, int count)
 {
+    struct skua__core *core = skua__thread_self()->core;
+
     for (int i = 0; i < count; i++)
         __builtin_prefetch(events[i].data.ptr, 1);
     for (int i = 0; i < count; i++)
-        if (events[i].data.ptr != NULL)
-            skua__waker_warm(skua__load_relaxed(
-                &((struct skua__source *)events[i].data.ptr)->waiter[SKUA__READ]));
+        skua__task_warm(epoll_reader(&events[i], core));
     for (int i = 0; i < count; i++)
-        if (events[i].data.ptr != NULL)
-            skua__waker_warm_stack(skua__load_relaxed(
-                &((struct skua__source *)events[i].data.ptr)->waiter[SKUA__READ]));
+        skua__task_warm_stack(epoll_reader(&events[i], core));
 }
 
 static int epoll_turn(struct skua__driver *driver, int64_t timeout_ns)
@@ -131,8 +138,11 @@ static int epoll_watch(struct skua__driver *driver, struct skua__source *source,
         return 0;
     rc = skua__os_epoll_ctl(epoll_of(driver)->fd, EPOLL_CTL_ADD, source->fd,
                             EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, source);
-    if (rc < 0)
+    if (rc < 0) {
         skua__source_enlist(source, NULL);
+        /* Who waits in the other direction was told that it is watched: it is to try again. */
+        skua__source_tell(source, SKUA__READABLE | SKUA__WRITABLE);
+    }
     return rc;
 }
 

@@ -70,11 +70,14 @@ int skua__driver_choose(skua_driver wanted, const struct skua__driver_ops **ret_
 /* skua__source.ready: bits below, and a count of changes above them. */
 #define SKUA__READABLE 0x1u
 #define SKUA__WRITABLE 0x2u
-#define SKUA__HANGUP 0x4u      /* reading will tell the end: stays readable */
+#define SKUA__HANGUP 0x4u      /* reading will tell the end: stays readable, until it does not */
 #define SKUA__CLOSED_READ 0x8u /* skua__source_close was called for this direction */
 #define SKUA__CLOSED_WRITE 0x10u
 #define SKUA__CLOSED (SKUA__CLOSED_READ | SKUA__CLOSED_WRITE)
 #define SKUA__CHANGE 0x20u
+
+/* skua__source.waiter: somebody is waking who was here. Not a task: wakers with bit 0 are not. */
+#define SKUA__WAKING ((skua_waker *)(uintptr_t)1)
 
 /* A descriptor that tasks wait for. Counted: its owner has one reference, each readiness poll in
  * flight one, and whoever uses it while another may close it one. */
@@ -82,7 +85,7 @@ struct skua__source {
     int fd; /* constant until the last reference */
     _Atomic uint32_t refs;
     _Atomic uint32_t ready;          /* the bits above; any thread */
-    _Atomic(skua_waker *) waiter[2]; /* by direction: whoever exchanges it out owns its reference */
+    _Atomic(skua_waker *) waiter[2]; /* by direction, with a reference; SKUA__WAKING: see there */
     struct skua__driver *driver;     /* epoll: watching it, or NULL; lock: skua__source_lock */
     struct skua__node watched;       /* lock: skua__source_lock */
     _Atomic uint32_t in_flight;      /* io_uring: polls and receives of it in any ring */
@@ -110,15 +113,29 @@ SKUA__INLINE void skua__source_ref(struct skua__source *source)
     skua__add_relaxed(&source->refs, 1); /* the caller has one, or a lock that keeps one */
 }
 
+/* A reference on a source that may have none any more. Any thread, any slot that ever was one. */
+SKUA__INLINE bool skua__source_ref_alive(struct skua__source *source)
+{
+    uint32_t refs = skua__load_relaxed(&source->refs); /* the CAS synchronises */
+
+    do {
+        if (refs == 0)
+            return false;
+    } while (!skua__cas_acq_rel(&source->refs, &refs, refs + 1));
+    return true;
+}
+
 /* What is known: ready bits and change count, to be handed to skua__source_drained. */
 SKUA__INLINE uint32_t skua__source_look(struct skua__source *source)
 {
     return skua__load_acquire(&source->ready); /* pairs with skua__source_tell */
 }
 
-/* The system call said "would block" (or gave less than asked): not ready any more, unless
- * something changed since `seen`. */
-void skua__source_drained(struct skua__source *source, unsigned direction, uint32_t seen);
+/* The system call said "would block": READABLE and HANGUP, or WRITABLE, are not true any more,
+ * unless something changed since `seen`. When it gave less than asked HANGUP may still be. A HANGUP
+ * goes the same way as the others: one that was told late, of the slot's last socket, is not ours.
+ */
+void skua__source_drained(struct skua__source *source, uint32_t bits, uint32_t seen);
 /* 1: try now; SKUA_ECLOSED; 0: the waker is kept and will be woken when it may be worth a try;
  * -EBUSY: another task waits in this direction; or the driver's error. Workers only. */
 int skua__source_poll(struct skua__source *source, unsigned direction, skua_waker *waker);

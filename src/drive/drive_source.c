@@ -7,9 +7,12 @@
  * Changes    every tell adds one to a count beside the bits. A task that saw "would block" clears
  *            its bit only if the count is what it was before the system call: a change that came
  *            in between is not lost (edge-triggered epoll tells it only once).
- * Close      sets CLOSED bits, which are bits like the others: waiters wake, poll and see it. The
- *            descriptor is closed with the last reference, so that its number cannot be taken by
- *            a stranger while a task is about to use it.
+ * Waking     whoever wakes puts WAKING in the waker's place meanwhile. Who takes a waker back, or
+ *            wants the place, waits that out (a wake is a few instructions): so a task, and the
+ *            runtime that it belongs to, are there until its wake is done, whoever's thread that
+ * is. Close      sets CLOSED bits, which are bits like the others: waiters wake, poll and see it.
+ * The descriptor is closed with the last reference, so that its number cannot be taken by a
+ * stranger while a task is about to use it.
  */
 #include "drive/drive_impl.h"
 
@@ -22,7 +25,6 @@ void skua__source_init(struct skua__source *source, int fd,
                        void (*release)(struct skua__source *source))
 {
     source->fd = fd;
-    skua__store_relaxed(&source->refs, 1);
     /* Ready until a system call says otherwise: trying costs less than asking. */
     skua__store_relaxed(&source->ready, SKUA__READABLE | SKUA__WRITABLE);
     for (unsigned i = 0; i < 2; i++) {
@@ -36,19 +38,32 @@ void skua__source_init(struct skua__source *source, int fd,
     source->driver = NULL;
     source->watched.next = NULL;
     source->release = release;
+    /* Release: who comes late and takes a reference on a slot that is in use again sees all this.
+     */
+    skua__store_release(&source->refs, 1);
 }
 
 static void source_wake(struct skua__source *source, unsigned direction)
 {
     skua_waker *waker = skua__load_seq(&source->waiter[direction]);
 
-    if (waker == NULL) /* mostly: one side of a stream waits */
-        return;
-    waker = skua__xchg_seq(&source->waiter[direction], NULL);
-    if (waker == NULL)
-        return;
+    do {
+        /* Mostly NULL: one side of a stream waits. WAKING: the task looks at the bits again when
+         * it wants the place again, and finds ours. */
+        if (waker == NULL || waker == SKUA__WAKING)
+            return;
+    } while (!skua__cas_strong_seq(&source->waiter[direction], &waker, SKUA__WAKING));
     skua_waker_wake(waker);
     skua_waker_unref(waker);
+    /* Release pairs with source_settle: the wake is done. */
+    skua__store_release(&source->waiter[direction], NULL);
+}
+
+/* Waits until nobody is in the middle of waking. */
+static void source_settle(struct skua__source *source, unsigned direction)
+{
+    while (skua__load_acquire(&source->waiter[direction]) == SKUA__WAKING)
+        skua__os_thread_yield();
 }
 
 void skua__source_tell(struct skua__source *source, uint32_t bits)
@@ -95,12 +110,10 @@ void skua__source_unref(struct skua__source *source)
     source->release(source);
 }
 
-void skua__source_drained(struct skua__source *source, unsigned direction, uint32_t seen)
+void skua__source_drained(struct skua__source *source, uint32_t bits, uint32_t seen)
 {
-    uint32_t bit = direction == SKUA__READ ? SKUA__READABLE : SKUA__WRITABLE;
-
     /* A failure means that something changed: then it is worth another try. */
-    skua__cas_strong_acq_rel(&source->ready, &seen, seen & ~bit);
+    skua__cas_strong_acq_rel(&source->ready, &seen, seen & ~bits);
 }
 
 /* After the waker was left: has something come in between? Then it is taken back. */
@@ -122,10 +135,15 @@ int skua__source_claim(struct skua__source *source, unsigned direction, skua_wak
     skua_waker *before = NULL;
 
     skua_waker_ref(waker);
-    if (skua__cas_strong_seq(&source->waiter[direction], &before, waker))
-        return 0;
-    skua_waker_unref(waker);
-    return before == waker ? 0 : -EBUSY;
+    while (!skua__cas_strong_seq(&source->waiter[direction], &before, waker)) {
+        if (before != SKUA__WAKING) {
+            skua_waker_unref(waker);
+            return before == waker ? 0 : -EBUSY;
+        }
+        source_settle(source, direction);
+        before = NULL;
+    }
+    return 0;
 }
 
 int skua__source_poll(struct skua__source *source, unsigned direction, skua_waker *waker)
@@ -157,6 +175,8 @@ void skua__source_forget(struct skua__source *source, unsigned direction, skua_w
 
     if (skua__cas_strong_seq(&source->waiter[direction], &kept, NULL))
         skua_waker_unref(waker);
+    else if (kept == SKUA__WAKING)
+        source_settle(source, direction);
 }
 
 /* ---- epoll's list ---------------------------------------------------------------------------- */
@@ -180,12 +200,27 @@ bool skua__source_enlist(struct skua__source *source, struct skua__driver *drive
 
 void skua__source_orphan(struct skua__driver *driver)
 {
+    struct skua__source *source;
     struct skua__node *node;
+    bool held;
 
-    skua__lock_take(&source_lock);
-    while ((node = skua__list_pop(&driver->sources)) != NULL)
-        skua__container(node, struct skua__source, watched)->driver = NULL;
-    skua__lock_drop(&source_lock);
+    do {
+        held = false;
+        source = NULL;
+        skua__lock_take(&source_lock);
+        node = skua__list_pop(&driver->sources);
+        if (node != NULL) {
+            source = skua__container(node, struct skua__source, watched);
+            source->driver = NULL;
+            held = skua__source_ref_alive(source); /* or it is on its way out */
+        }
+        skua__lock_drop(&source_lock);
+        /* Tasks of other runtimes that wait for it try again, and find a driver of their own. */
+        if (held) {
+            skua__source_tell(source, SKUA__READABLE | SKUA__WRITABLE);
+            skua__source_unref(source);
+        }
+    } while (node != NULL);
 }
 
 /* ---- io_uring's polls ------------------------------------------------------------------------ */

@@ -156,16 +156,20 @@ static int uring_watch(struct skua__driver *driver, struct skua__source *source,
     struct skua__uring *uring = uring_of(driver);
     struct io_uring_sqe *sqe;
     uint32_t idle = 0;
+    bool closed;
 
     if (!skua__cas_strong_seq(&source->polling[direction], &idle, 1))
         return 0; /* in flight already, in this ring or another */
-    sqe = uring_sqe(uring);
+    skua__add_seq(&source->in_flight, 1);
+    /* The closer sets CLOSED and then looks at in_flight; this side the other way round. */
+    closed = (skua__load_seq(&source->ready) & skua__source_closed_bit(direction)) != 0;
+    sqe = closed ? NULL : uring_sqe(uring);
     if (sqe == NULL) {
+        skua__sub_seq(&source->in_flight, 1);
         skua__store_seq(&source->polling[direction], 0);
-        return -ENOBUFS;
+        return closed ? SKUA_ECLOSED : -ENOBUFS;
     }
     skua__source_ref(source);
-    skua__add_seq(&source->in_flight, 1);
     io_uring_prep_poll_add(sqe, source->fd, direction == SKUA__READ ? POLLIN | POLLRDHUP : POLLOUT);
     io_uring_sqe_set_data(sqe, &source->polls[direction].op);
     skua__list_push(&uring->polls, &source->polls[direction].link);

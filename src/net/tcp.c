@@ -30,9 +30,10 @@ static struct skua_tcp *tcp_handle_new(struct skua__stream *stream, uint32_t rig
         tcp = skua__os_alloc(sizeof *tcp);
     if (tcp == NULL)
         return NULL;
-    tcp->rights = rights;
-    tcp->stream = stream;
-    skua__store_release(&tcp->magic, SKUA__SLOT_OPEN);
+    skua__store_relaxed(&tcp->rights, rights);
+    /* Release: who sees it sees that the slot's last life has ended. */
+    skua__store_release(&tcp->stream, stream);
+    skua__slot_open(&tcp->life);
     return tcp;
 }
 
@@ -94,21 +95,28 @@ int skua__tcp_adopt(int fd, skua_tcp **ret)
     return 0;
 }
 
+struct skua__stream *skua__tcp_hold(skua_tcp *tcp)
+{
+    uint32_t life = skua__load_acquire(&tcp->life);
+    struct skua__stream *stream = skua__load_acquire(&tcp->stream); /* after life */
+
+    return skua__slot_hold(&tcp->life, life, &stream->source) ? stream : NULL;
+}
+
 /* ---- closing --------------------------------------------------------------------------------- */
 
 int skua_tcp_close(skua_tcp *tcp)
 {
-    uint32_t open = SKUA__SLOT_OPEN;
     struct skua__stream *stream;
 
     if (tcp == NULL)
         return 0;
-    if (!skua__cas_strong_acq_rel(&tcp->magic, &open, SKUA__SLOT_CLOSED))
+    if (!skua__slot_close(&tcp->life))
         return -EBADF;
-    stream = tcp->stream;
+    stream = skua__load_relaxed(&tcp->stream); /* the close was ours: so is the handle */
     if (skua__sub_acq_rel(&stream->halves, 1) == 1)
         (void)skua__source_close(&stream->source, SKUA__CLOSED);
-    else if (tcp->rights == SKUA__MAY_READ)
+    else if (skua__load_relaxed(&tcp->rights) == SKUA__MAY_READ)
         (void)skua__source_close(&stream->source, SKUA__CLOSED_READ);
     else if (skua__source_close(&stream->source, SKUA__CLOSED_WRITE))
         (void)skua__os_shutdown(stream->source.fd, SKUA__SHUT_WRITE);
@@ -119,18 +127,22 @@ int skua_tcp_close(skua_tcp *tcp)
 
 int skua_tcp_split(skua_tcp *tcp, skua_tcp **reader, skua_tcp **writer)
 {
+    struct skua__stream *stream = skua__tcp_hold(tcp);
     struct skua_tcp *half;
 
-    if (skua__load_acquire(&tcp->magic) != SKUA__SLOT_OPEN)
+    if (stream == NULL)
         return SKUA_ECLOSED;
-    if (tcp->rights != (SKUA__MAY_READ | SKUA__MAY_WRITE))
+    if (skua__load_relaxed(&tcp->rights) != (SKUA__MAY_READ | SKUA__MAY_WRITE)) {
+        skua__source_unref(&stream->source);
         return SKUA_EUSAGE;
-    half = tcp_handle_new(tcp->stream, SKUA__MAY_WRITE);
-    if (half == NULL)
+    }
+    half = tcp_handle_new(stream, SKUA__MAY_WRITE); /* takes over the reference */
+    if (half == NULL) {
+        skua__source_unref(&stream->source);
         return -ENOMEM;
-    skua__source_ref(&tcp->stream->source);
-    skua__store_release(&tcp->stream->halves, 2);
-    tcp->rights = SKUA__MAY_READ;
+    }
+    skua__store_release(&stream->halves, 2);
+    skua__store_relaxed(&tcp->rights, SKUA__MAY_READ);
     *reader = tcp;
     *writer = half;
     return 0;
@@ -138,11 +150,15 @@ int skua_tcp_split(skua_tcp *tcp, skua_tcp **reader, skua_tcp **writer)
 
 int skua_tcp_shutdown(skua_tcp *tcp)
 {
-    if (skua__load_acquire(&tcp->magic) != SKUA__SLOT_OPEN)
+    struct skua__stream *stream = skua__tcp_hold(tcp);
+    int rc = SKUA_EUSAGE;
+
+    if (stream == NULL)
         return SKUA_ECLOSED;
-    if (!(tcp->rights & SKUA__MAY_WRITE))
-        return SKUA_EUSAGE;
-    return skua__os_shutdown(tcp->stream->source.fd, SKUA__SHUT_WRITE);
+    if (skua__load_relaxed(&tcp->rights) & SKUA__MAY_WRITE)
+        rc = skua__os_shutdown(stream->source.fd, SKUA__SHUT_WRITE);
+    skua__source_unref(&stream->source);
+    return rc;
 }
 
 /* ---- reading and writing --------------------------------------------------------------------- */
@@ -228,9 +244,14 @@ ssize_t skua_tcp_writev(skua_tcp *tcp, const struct iovec *iov, int count)
 
 static int tcp_set(skua_tcp *tcp, int level, int name, const void *value, unsigned len)
 {
-    if (skua__load_acquire(&tcp->magic) != SKUA__SLOT_OPEN)
+    struct skua__stream *stream = skua__tcp_hold(tcp);
+    int rc;
+
+    if (stream == NULL)
         return SKUA_ECLOSED;
-    return skua__os_setsockopt(tcp->stream->source.fd, level, name, value, len);
+    rc = skua__os_setsockopt(stream->source.fd, level, name, value, len);
+    skua__source_unref(&stream->source);
+    return rc;
 }
 
 /* Whole seconds, rounded up, at most what the kernel takes. */
@@ -279,11 +300,13 @@ static int tcp_address(skua_tcp *tcp, char *buf, size_t len,
                        int (*get)(int fd, struct sockaddr *addr, unsigned *len))
 {
     struct skua__address address = {.len = sizeof address.storage};
+    struct skua__stream *stream = skua__tcp_hold(tcp);
     int rc;
 
-    if (skua__load_acquire(&tcp->magic) != SKUA__SLOT_OPEN)
+    if (stream == NULL)
         return SKUA_ECLOSED;
-    rc = get(tcp->stream->source.fd, (struct sockaddr *)&address.storage, &address.len);
+    rc = get(stream->source.fd, (struct sockaddr *)&address.storage, &address.len);
+    skua__source_unref(&stream->source);
     return rc != 0 ? rc : skua__address_format(&address, buf, len);
 }
 

@@ -58,7 +58,7 @@ static skua_poll connect_poll(skua_future *future, skua_waker *waker)
             connect_drop(future); /* something else may have woken the task */
             return rc;
         }
-        skua__source_drained(self->source, SKUA__WRITE, seen);
+        skua__source_drained(self->source, SKUA__WRITABLE, seen);
         rc = skua__source_poll(self->source, SKUA__WRITE, waker);
         if (rc == 0) {
             self->waker = waker;
@@ -74,7 +74,8 @@ static const skua_future_ops connect_ops = {
 
 static int connect_wait(skua_tcp *tcp, int64_t deadline)
 {
-    struct connect_future wait = {.future.ops = &connect_ops, .source = &tcp->stream->source};
+    struct connect_future wait = {.future.ops = &connect_ops,
+                                  .source = &skua__load_relaxed(&tcp->stream)->source};
     int rc;
 
     if (skua__thread_self()->core != NULL)

@@ -9,8 +9,9 @@
  *            that is data, it is stashed for the next read: a dropped read has read nothing.
  *            Writes are never lent: a dropped write has written nothing.
  *
- * States     IDLE -> FLYING (lent) -> LANDED -> IDLE, or IDLE -> WAITING (for readiness) -> IDLE.
- *            All but IDLE hold a reference on the stream, which another task may close meanwhile.
+ * States     IDLE -> HELD -> FLYING (lent) -> LANDED -> HELD -> IDLE. All but IDLE hold a reference
+ *            on the stream, which another task may close at any moment. HELD: tries, or waits for
+ *            readiness with its waker left in the source.
  */
 #include <string.h>
 #include <sys/poll.h>
@@ -20,7 +21,7 @@
 #define TCP_IDLE 0u
 #define TCP_FLYING 1u
 #define TCP_LANDED 2u
-#define TCP_WAITING 3u
+#define TCP_HELD 3u
 
 #define TCP_VECTOR 2u /* kind: SKUA__READ or SKUA__WRITE, and this */
 
@@ -37,18 +38,6 @@ static struct skua__stream *tcp_stream(skua_tcp_future *self)
 static struct skua__source *tcp_source(skua_tcp_future *self)
 {
     return &tcp_stream(self)->source;
-}
-
-/* Between IDLE and the other states the reference is taken and given back. */
-static void tcp_set_state(skua_tcp_future *self, uint32_t state)
-{
-    uint32_t before = self->state;
-
-    self->state = state;
-    if (before == TCP_IDLE && state != TCP_IDLE)
-        skua__source_ref(tcp_source(self));
-    else if (before != TCP_IDLE && state == TCP_IDLE)
-        skua__source_unref(tcp_source(self));
 }
 
 /* ---- the system calls ------------------------------------------------------------------------ */
@@ -86,6 +75,26 @@ static size_t tcp_wanted(const skua_tcp_future *self)
     for (size_t i = 0; i < self->len; i++)
         sum += iov[i].iov_len;
     return sum;
+}
+
+/* The first poll's: 1, with the reference held from here on until there is an answer; 0: nothing is
+ * asked for; or an error. */
+static int tcp_begin(skua_tcp_future *self)
+{
+    uint32_t right = self->kind & SKUA__WRITE ? SKUA__MAY_WRITE : SKUA__MAY_READ;
+
+    if (self->state != TCP_IDLE)
+        return 1;
+    if (!(self->life & SKUA__LIFE_OPEN))
+        return SKUA_ECLOSED;
+    if (!(skua__load_relaxed(&self->tcp->rights) & right))
+        return SKUA_EUSAGE;
+    if (tcp_wanted(self) == 0)
+        return 0;
+    if (!skua__slot_hold(&self->tcp->life, self->life, tcp_source(self)))
+        return SKUA_ECLOSED;
+    self->state = TCP_HELD;
+    return 1;
 }
 
 static ssize_t tcp_transfer(skua_tcp_future *self)
@@ -130,16 +139,13 @@ static int tcp_lend(skua_tcp_future *self, struct skua__driver *driver, skua_wak
 {
     struct skua__source *source = tcp_source(self);
     struct skua__op *op = (struct skua__op *)(void *)&self->operation;
-    skua_waker *nobody = NULL;
     int rc;
 
     _Static_assert(sizeof self->operation == sizeof *op, "the operation's room");
     /* In the waiter's place, so that a second reader sees it and a close wakes it. */
-    if (!skua__cas_strong_seq(&source->waiter[SKUA__READ], &nobody, skua_waker_ref(waker)) &&
-        nobody != waker) {
-        skua_waker_unref(waker);
-        return -EBUSY;
-    }
+    rc = skua__source_claim(source, SKUA__READ, waker);
+    if (rc != 0)
+        return rc;
     skua__add_seq(&source->in_flight, 1);
     /* The closer sets CLOSED and then looks at in_flight; this side the other way round. */
     if (skua__load_seq(&source->ready) & SKUA__CLOSED_READ) {
@@ -155,7 +161,7 @@ static int tcp_lend(skua_tcp_future *self, struct skua__driver *driver, skua_wak
         skua__source_forget(source, SKUA__READ, waker);
         return rc;
     }
-    tcp_set_state(self, TCP_FLYING);
+    self->state = TCP_FLYING;
     return 0;
 }
 
@@ -164,12 +170,12 @@ static int64_t tcp_collect(skua_tcp_future *self)
 {
     struct skua__source *source = tcp_source(self);
 
-    self->state = TCP_WAITING;
+    self->state = TCP_HELD;
     skua__sub_seq(&source->in_flight, 1);
     skua__source_forget(source, SKUA__READ, self->waker);
     self->waker = NULL;
     if (self->result >= 0 && (size_t)self->result < self->len)
-        skua__source_drained(source, SKUA__READ, skua__source_look(source));
+        skua__source_drained(source, SKUA__READABLE, skua__source_look(source));
     else
         skua__source_tell(source, SKUA__READABLE);
     return self->result;
@@ -209,8 +215,10 @@ static int64_t tcp_try(skua_tcp_future *self)
     if (!(seen & bits))
         return -EAGAIN;
     n = tcp_transfer(self);
-    if (n == -EAGAIN || (n >= 0 && (size_t)n < tcp_wanted(self)))
-        skua__source_drained(&stream->source, direction, seen);
+    if (n == -EAGAIN)
+        skua__source_drained(&stream->source, bits, seen);
+    else if (n >= 0 && (size_t)n < tcp_wanted(self)) /* there may be an end behind it */
+        skua__source_drained(&stream->source, bits & ~SKUA__HANGUP, seen);
     return n;
 }
 
@@ -232,7 +240,6 @@ static int64_t tcp_wait(skua_tcp_future *self, struct skua__thread *thread, skua
     if (rc != 0)
         return rc;
     self->waker = waker;
-    tcp_set_state(self, TCP_WAITING);
     return SKUA_PENDING;
 }
 
@@ -242,15 +249,18 @@ static int64_t tcp_finish(skua_tcp_future *self, int64_t answer)
     if (self->waker != NULL)
         skua__source_forget(tcp_source(self), self->kind & SKUA__WRITE, self->waker);
     self->waker = NULL;
-    tcp_set_state(self, TCP_IDLE);
+    self->state = TCP_IDLE;
+    skua__source_unref(tcp_source(self));
     return answer;
 }
 
 static skua_poll tcp_poll(skua_future *future, skua_waker *waker)
 {
     skua_tcp_future *self = tcp_future_of(future);
-    int64_t answer;
+    int64_t answer = tcp_begin(self);
 
+    if (skua__unlikely(answer != 1))
+        return answer;
     if (self->state == TCP_FLYING)
         return SKUA_PENDING;
     if (self->state == TCP_LANDED) {
@@ -303,7 +313,8 @@ static skua_future *tcp_future_init(skua_tcp_future *self, skua_tcp *tcp, void *
 {
     self->future.ops = kind & SKUA__WRITE ? &tcp_write_ops : &tcp_read_ops;
     self->tcp = tcp;
-    self->stream = tcp->stream;
+    self->life = skua__load_acquire(&tcp->life);
+    self->stream = skua__load_acquire(&tcp->stream); /* after life: see skua__slot_hold */
     self->buf = buf;
     self->len = len;
     self->waker = NULL;
@@ -355,20 +366,15 @@ int64_t skua__tcp_await(skua_future *future, int64_t deadline)
 {
     skua_tcp_future *self = tcp_future_of(future);
     struct skua__thread *thread = skua__thread_self();
-    uint32_t right = self->kind & SKUA__WRITE ? SKUA__MAY_WRITE : SKUA__MAY_READ;
     int64_t answer;
 
-    if (skua__load_acquire(&self->tcp->magic) != SKUA__SLOT_OPEN)
-        return SKUA_ECLOSED;
-    if (!(self->tcp->rights & right))
-        return SKUA_EUSAGE;
-    if (tcp_wanted(self) == 0)
-        return 0;
     if (thread->core != NULL)
         return skua_await_until(future, deadline);
     /* Another may close the socket meanwhile: the reference keeps it, in_flight makes the closer
      * shut it down, which ends the poll(2). */
-    tcp_set_state(self, TCP_WAITING);
+    answer = tcp_begin(self);
+    if (answer != 1)
+        return answer;
     self->waker = skua_waker_custom(&thread->waker);
     skua__add_seq(&tcp_source(self)->in_flight, 1);
     answer = tcp_await_thread(self, deadline);
@@ -379,5 +385,5 @@ int64_t skua__tcp_await(skua_future *future, int64_t deadline)
 #undef TCP_IDLE
 #undef TCP_FLYING
 #undef TCP_LANDED
-#undef TCP_WAITING
+#undef TCP_HELD
 #undef TCP_VECTOR

@@ -136,18 +136,16 @@ int skua_tcp_listen(skua_listener **ret, const char *text, const skua_listen_opt
         return -ENOMEM;
     }
     listener->nodelay = !options.no_nodelay;
-    skua__store_release(&listener->magic, SKUA__SLOT_OPEN);
+    skua__slot_open(&listener->life);
     *ret = listener;
     return 0;
 }
 
 int skua_listener_close(skua_listener *listener)
 {
-    uint32_t open = SKUA__SLOT_OPEN;
-
     if (listener == NULL)
         return 0;
-    if (!skua__cas_strong_acq_rel(&listener->magic, &open, SKUA__SLOT_CLOSED))
+    if (!skua__slot_close(&listener->life))
         return -EBADF;
     (void)skua__source_close(&listener->source, SKUA__CLOSED);
     skua__source_unref(&listener->source);
@@ -159,10 +157,11 @@ int skua_listener_address(skua_listener *listener, char *buf, size_t len)
     struct skua__address address = {.len = sizeof address.storage};
     int rc;
 
-    if (skua__load_acquire(&listener->magic) != SKUA__SLOT_OPEN)
+    if (!skua__slot_hold(&listener->life, skua__load_acquire(&listener->life), &listener->source))
         return SKUA_ECLOSED;
     rc = skua__os_getsockname(listener->source.fd, (struct sockaddr *)&address.storage,
                               &address.len);
+    skua__source_unref(&listener->source);
     return rc != 0 ? rc : skua__address_format(&address, buf, len);
 }
 
@@ -184,6 +183,7 @@ static bool listen_is_skipped(int64_t rc)
  * connection that was accepted is not thrown away for want of it. */
 static int listen_take(skua_listener *listener, skua_tcp **ret)
 {
+    struct skua__stream *stream;
     skua_tcp *tcp;
     int on = 1;
     int fd = skua__tcp_adopt(-1, &tcp);
@@ -193,7 +193,8 @@ static int listen_take(skua_listener *listener, skua_tcp **ret)
     do {
         fd = skua__os_accept(listener->source.fd, NULL, NULL);
     } while (listen_is_skipped(fd));
-    tcp->stream->source.fd = fd;
+    stream = skua__load_relaxed(&tcp->stream); /* nobody else has it yet */
+    stream->source.fd = fd;
     if (fd < 0) {
         (void)skua_tcp_close(tcp);
         return fd;
@@ -227,15 +228,12 @@ static skua_sleep_future *listen_sleep(skua_accept_future *self)
     return (skua_sleep_future *)(void *)&self->sleep;
 }
 
-static void listen_hold(skua_accept_future *self, bool hold)
+/* From the first poll on until there is an answer. */
+static bool listen_hold(skua_accept_future *self)
 {
-    if (hold == (self->operation != NULL))
-        return;
-    if (hold)
-        skua__source_ref(&self->listener->source);
-    self->operation = hold ? self->listener : NULL;
-    if (!hold)
-        skua__source_unref(&self->listener->source);
+    if (self->held == 0)
+        self->held = skua__slot_hold(&self->listener->life, self->life, &self->listener->source);
+    return self->held != 0;
 }
 
 /* Tries, and leaves the waker where it must wait: a result, SKUA_PENDING, or 1: try again. */
@@ -256,11 +254,10 @@ static int64_t listen_try(skua_accept_future *self, skua_waker *waker)
     }
     if (rc != -EAGAIN)
         return rc;
-    skua__source_drained(source, SKUA__READ, seen);
+    skua__source_drained(source, SKUA__READABLE | SKUA__HANGUP, seen);
     rc = skua__source_poll(source, SKUA__READ, waker);
     if (rc == 0) {
         self->waker = waker;
-        listen_hold(self, true);
         return SKUA_PENDING;
     }
     return rc;
@@ -276,7 +273,9 @@ static void listen_drop(skua_future *future)
     if (self->waker != NULL)
         skua__source_forget(&self->listener->source, SKUA__READ, self->waker);
     self->waker = NULL;
-    listen_hold(self, false);
+    if (self->held != 0)
+        skua__source_unref(&self->listener->source);
+    self->held = 0;
 }
 
 static skua_poll listen_poll(skua_future *future, skua_waker *waker)
@@ -286,9 +285,10 @@ static skua_poll listen_poll(skua_future *future, skua_waker *waker)
 
     if (skua__thread_self()->driver == NULL)
         return SKUA_EUSAGE; /* a plain thread's wait is skua_tcp_accept_until's */
+    if (!listen_hold(self))
+        return SKUA_ECLOSED;
     while (answer == 1) {
         if (self->sleeping != NULL) {
-            listen_hold(self, true);
             if (skua__source_look(&self->listener->source) & SKUA__CLOSED)
                 skua_future_drop(self->sleeping);
             else if (self->sleeping->ops->poll(self->sleeping, waker) == SKUA_PENDING)
@@ -312,6 +312,7 @@ skua_future *skua_tcp_accept_init(skua_accept_future *accept, skua_listener *lis
     memset(accept, 0, sizeof *accept);
     accept->future.ops = &listen_ops;
     accept->listener = listener;
+    accept->life = skua__load_acquire(&listener->life);
     accept->ret = ret;
     return &accept->future;
 }
@@ -353,24 +354,26 @@ static int listen_accept_thread(skua_listener *listener, skua_tcp **ret, int64_t
 
 int skua_tcp_accept_until(skua_listener *listener, skua_tcp **ret, int64_t deadline)
 {
+    uint32_t life = skua__load_acquire(&listener->life);
     skua_accept_future accept;
     skua_waker *waker;
     int rc;
 
-    if (skua__load_acquire(&listener->magic) != SKUA__SLOT_OPEN)
+    if (!(life & SKUA__LIFE_OPEN))
         return SKUA_ECLOSED;
     if (skua__thread_self()->core != NULL)
         return (int)skua_await_until(skua_tcp_accept_init(&accept, listener, ret), deadline);
+    if (!skua__slot_hold(&listener->life, life, &listener->source))
+        return SKUA_ECLOSED;
     waker = skua_waker_custom(&skua__thread_self()->waker);
     rc = skua__source_claim(&listener->source, SKUA__READ, waker);
-    if (rc != 0)
-        return rc;
-    /* Another may close it meanwhile: see skua__tcp_await. */
-    skua__source_ref(&listener->source);
-    skua__add_seq(&listener->source.in_flight, 1);
-    rc = listen_accept_thread(listener, ret, deadline);
-    skua__sub_seq(&listener->source.in_flight, 1);
-    skua__source_forget(&listener->source, SKUA__READ, waker);
+    if (rc == 0) {
+        /* Another may close it meanwhile: see skua__tcp_await. */
+        skua__add_seq(&listener->source.in_flight, 1);
+        rc = listen_accept_thread(listener, ret, deadline);
+        skua__sub_seq(&listener->source.in_flight, 1);
+        skua__source_forget(&listener->source, SKUA__READ, waker);
+    }
     skua__source_unref(&listener->source);
     return rc;
 }

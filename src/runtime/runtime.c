@@ -130,7 +130,9 @@ static void runtime_release(skua_runtime *runtime)
 
 static void runtime_join_threads(skua_runtime *runtime)
 {
-    skua__store_release(&runtime->sched.quit, 1);
+    /* A worker that parks says so and then looks at quit; this side the other way round. */
+    skua__store_seq(&runtime->sched.quit, 1);
+    skua__fence_seq();
     for (unsigned i = 0; i < runtime->threads_started; i++) {
         skua__idle_unpark(runtime->sched.workers[i]);
         skua__os_thread_join(runtime->sched.workers[i]->handle);

@@ -31,7 +31,36 @@ static bool block_on_empty(void *arg)
     return skua_scope_alive(arg) == 0;
 }
 
-int skua__runtime_drive(skua_runtime *runtime, bool (*until)(void *arg), void *arg)
+bool skua__runtime_may_drive(skua_runtime *runtime)
+{
+    int owner = skua__load_acquire(&runtime->owner_thread); /* pairs with skua__runtime_drive */
+
+    return skua__load_acquire(&runtime->driving) == 0 &&
+           (owner == 0 || owner == skua__os_thread_id());
+}
+
+static void drive_tick(skua_custom_waker *waker)
+{
+    (void)waker; /* that the loop's wait ends is all that is wanted */
+}
+
+/* The loop, with a timer that ends its sleep at the deadline. */
+static void drive_loop(struct skua__worker *worker, bool (*until)(void *arg), void *arg,
+                       int64_t deadline)
+{
+    struct skua_custom_waker waker = {.wake = drive_tick, .ref = drive_tick, .unref = drive_tick};
+    skua_sleep_future tick;
+
+    skua_sleep_until_init(&tick, deadline);
+    if (deadline != SKUA_FOREVER)
+        skua__wheel_arm(&worker->wheel, &tick, (int64_t)tick.when, skua_waker_custom(&waker));
+    skua__worker_loop(worker, until, arg);
+    if (tick.waker != NULL)
+        skua__wheel_cancel(&worker->wheel, &tick);
+}
+
+int skua__runtime_drive(skua_runtime *runtime, bool (*until)(void *arg), void *arg,
+                        int64_t deadline)
 {
     struct skua__worker *worker = runtime->sched.workers[0];
     int me = skua__os_thread_id();
@@ -54,7 +83,7 @@ int skua__runtime_drive(skua_runtime *runtime, bool (*until)(void *arg), void *a
     skua__coro_thread(&worker->thread.loop);
     if (runtime->options.on_thread_start != NULL)
         runtime->options.on_thread_start(runtime->options.hook_arg);
-    skua__worker_loop(worker, until, arg);
+    drive_loop(worker, until, arg, deadline);
     if (runtime->options.on_thread_stop != NULL)
         runtime->options.on_thread_stop(runtime->options.hook_arg);
     skua__thread_adopt(before);
@@ -75,7 +104,7 @@ static int block_on_run(skua_runtime *runtime, const skua_site *site, struct blo
     if (runtime->sched.multi)
         (void)skua_scope_join(&scope);
     else
-        rc = skua__runtime_drive(runtime, block_on_empty, &scope);
+        rc = skua__runtime_drive(runtime, block_on_empty, &scope, SKUA_FOREVER);
     /* The fiber itself could not start (no stack), or was cancelled before. */
     if (rc == 0 && skua__load_acquire(&call->called) == 0)
         rc = scope.first_error == -ECANCELED ? SKUA_ESTOPPED : scope.first_error;
@@ -93,13 +122,8 @@ int skua_block_on(skua_runtime *runtime, skua_fiber_fn fn, void *arg, int *resul
         return -EINVAL;
     if (self->core != NULL)
         return SKUA_EUSAGE;
-    if (!runtime->sched.multi) {
-        int owner = skua__load_acquire(&runtime->owner_thread);
-
-        if (skua__load_acquire(&runtime->driving) != 0 ||
-            (owner != 0 && owner != skua__os_thread_id()))
-            return SKUA_EUSAGE;
-    }
+    if (!runtime->sched.multi && !skua__runtime_may_drive(runtime))
+        return SKUA_EUSAGE;
     rc = block_on_run(runtime, &site, &call);
     if (rc == 0 && result != NULL)
         *result = call.result;

@@ -30,9 +30,13 @@ SKUA__INLINE struct skua__core *skua__core_of(skua_runtime *runtime)
 /* Options with defaults and environment filled in: 0 or -EINVAL. */
 int skua__options_resolve(const skua_runtime_options *given, skua_runtime_options *ret);
 
-/* Drives a current-thread runtime on the calling thread until until(arg). SKUA_EUSAGE when another
- * thread does, or it belongs to another. */
-int skua__runtime_drive(skua_runtime *runtime, bool (*until)(void *arg), void *arg);
+/* Whether the calling thread may drive a current-thread runtime: nobody does, and it is nobody
+ * else's. */
+bool skua__runtime_may_drive(skua_runtime *runtime);
+/* Drives a current-thread runtime on the calling thread until until(arg), which is asked at
+ * `deadline` at the latest. SKUA_EUSAGE when the thread may not. */
+int skua__runtime_drive(skua_runtime *runtime, bool (*until)(void *arg), void *arg,
+                        int64_t deadline);
 /* Tasks that have not ended. */
 uint64_t skua__runtime_alive(skua_runtime *runtime);
 

@@ -50,7 +50,7 @@ static skua_poll main_signal_poll(skua_future *future, skua_waker *waker)
             main_signal_drop(future); /* something else may have woken the fiber */
             return rc;
         }
-        skua__source_drained(source, SKUA__READ, seen);
+        skua__source_drained(source, SKUA__READABLE | SKUA__HANGUP, seen);
         self->waker = waker;
         rc = skua__source_poll(source, SKUA__READ, waker);
         if (rc == 0)

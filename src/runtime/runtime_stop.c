@@ -102,26 +102,14 @@ static int stop_threads(struct stop_wait *wait)
     return skua__runtime_alive(wait->runtime) == 0 ? 0 : -ETIMEDOUT;
 }
 
-static void stop_tick(skua_custom_waker *waker)
-{
-    (void)waker; /* that the loop's wait ends is all that is wanted */
-}
-
-/* The loop runs on this thread; a timer of its own ends its sleep at the deadline. */
+/* The loop runs on this thread. */
 static int stop_current_thread(struct stop_wait *wait)
 {
-    struct skua_custom_waker waker = {.wake = stop_tick, .ref = stop_tick, .unref = stop_tick};
-    struct skua__wheel *wheel = &wait->runtime->sched.workers[0]->wheel;
-    skua_sleep_future tick;
     int rc;
 
     if (skua__runtime_alive(wait->runtime) == 0)
         return 0;
-    skua_sleep_until_init(&tick, wait->deadline);
-    skua__wheel_arm(wheel, &tick, (int64_t)tick.when, skua_waker_custom(&waker));
-    rc = skua__runtime_drive(wait->runtime, stop_ended, wait);
-    if (tick.waker != NULL)
-        skua__wheel_cancel(wheel, &tick);
+    rc = skua__runtime_drive(wait->runtime, stop_ended, wait, wait->deadline);
     if (rc != 0)
         return rc;
     return skua__runtime_alive(wait->runtime) == 0 ? 0 : -ETIMEDOUT;
@@ -135,6 +123,9 @@ int skua_runtime_stop(skua_runtime *runtime, int64_t deadline)
 
     if (self->core == &runtime->core)
         return SKUA_EUSAGE;
+    if (!runtime->sched.multi && !skua__runtime_may_drive(runtime) &&
+        skua__runtime_alive(runtime) != 0)
+        return SKUA_EUSAGE; /* and it is not stopped: its thread goes on with it */
     skua__store_seq(&runtime->core.stopping, 1);
     (void)skua_scope_cancel(&runtime->core.root);
     rc = runtime->sched.multi ? stop_threads(&wait) : stop_current_thread(&wait);

@@ -180,7 +180,7 @@ void skua__idle_park(struct skua__worker *worker, bool (*until)(void *arg), void
     if (sched->multi)
         idle_list(sched, worker);
     idle_stop_searching(worker);
-    if (!idle_work_anywhere(worker) && !until(arg))
+    if (!until(arg) && !idle_work_anywhere(worker))
         idle_wait(worker);
     /* Whoever unparked it has set AWAKE already; then the store changes nothing. */
     skua__store_seq(&worker->parked, SKUA__AWAKE);

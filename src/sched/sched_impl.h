@@ -28,6 +28,10 @@ struct skua__lane {
     uint32_t len;
 };
 
+/* skua__sched.inject_special */
+#define SKUA__SOME_HIGH 1u
+#define SKUA__SOME_LOW 2u
+
 /* skua__worker.parked */
 #define SKUA__AWAKE 0u
 #define SKUA__PARKED 1u
@@ -67,7 +71,7 @@ struct skua__sched {
     SKUA__ALIGNED(SKUA__CACHE_LINE) struct skua__lock inject_lock;
     struct skua__lane inject[SKUA__PRIORITIES]; /* lock: inject_lock */
     _Atomic uint32_t inject_len;                /* of all lanes; changed under the lock */
-    _Atomic uint32_t inject_special;            /* of those not normal; changed under the lock */
+    _Atomic uint32_t inject_special; /* SKUA__SOME_… that the lanes hold; changed under the lock */
     SKUA__ALIGNED(SKUA__CACHE_LINE) _Atomic uint32_t searching; /* see sched_idle.c, as the next */
     _Atomic uint32_t sleeping;
     struct skua__lock sleepers_lock;

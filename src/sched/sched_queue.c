@@ -12,6 +12,14 @@
 
 /* ---- shared queue ---------------------------------------------------------------------------- */
 
+/* Under the lock. Relaxed: a hint for skua__queue_pick. */
+static void queue_mark_special(struct skua__sched *sched)
+{
+    skua__store_relaxed(&sched->inject_special,
+                        (sched->inject[SKUA_HIGH].head != 0 ? SKUA__SOME_HIGH : 0) |
+                            (sched->inject[SKUA_LOW].head != 0 ? SKUA__SOME_LOW : 0));
+}
+
 void skua__queue_inject(struct skua__sched *sched, unsigned priority, uint32_t head, uint32_t tail,
                         uint32_t count)
 {
@@ -29,7 +37,7 @@ void skua__queue_inject(struct skua__sched *sched, unsigned priority, uint32_t h
     /* Sequentially consistent: skua__idle_park reads it after having said that it sleeps. */
     skua__add_seq(&sched->inject_len, count);
     if (priority != SKUA_NORMAL)
-        skua__add_relaxed(&sched->inject_special, count); /* a hint for skua__queue_pick */
+        queue_mark_special(sched);
     skua__lock_drop(&sched->inject_lock);
 }
 
@@ -54,7 +62,7 @@ static uint32_t queue_uninject(struct skua__sched *sched, uint32_t want, bool lo
         if (count == 0)
             continue;
         if (order[i] != SKUA_NORMAL)
-            skua__sub_relaxed(&sched->inject_special, count);
+            queue_mark_special(sched);
         break;
     }
     skua__sub_seq(&sched->inject_len, count);
@@ -208,18 +216,26 @@ SKUA__INLINE struct skua_task *queue_pick_normal(struct skua__worker *worker)
     return task;
 }
 
+/* Whether this turn belongs to what the shared queue holds (a hint) of high or low priority. */
+static bool queue_special_turn(struct skua__worker *worker, uint32_t special)
+{
+    return (special & SKUA__SOME_HIGH && worker->picks % 4 != 2) ||
+           (special & SKUA__SOME_LOW && worker->picks % 16 == 15);
+}
+
 SKUA__INLINE struct skua_task *queue_pick(struct skua__worker *worker)
 {
     const void *base = worker->sched->core->cells.base;
     struct skua_task *task = NULL;
+    uint32_t special;
 
     worker->picks++;
     if (skua__unlikely(skua__load_relaxed(&worker->inbox) != 0)) /* a hint; the exchange acquires */
         queue_open_inbox(worker);
     if (skua__unlikely(--worker->inject_left == 0))
         task = skua__queue_take_injected(worker);
-    if (skua__unlikely(skua__load_relaxed(&worker->sched->inject_special) != 0) && task == NULL &&
-        worker->picks % 4 != 2) /* a hint: who finds nothing goes on */
+    special = skua__load_relaxed(&worker->sched->inject_special);
+    if (skua__unlikely(special != 0) && task == NULL && queue_special_turn(worker, special))
         task = skua__queue_take_injected(worker);
     if (skua__unlikely(worker->special != 0) && task == NULL) {
         task = queue_pick_special(worker);

@@ -27,6 +27,7 @@ int skua__cells_init(struct skua__cells *cells, struct skua__core *core)
         return -ENOMEM;
     if (skua__os_commit(cells->base, CELL_COMMIT_STEP) != 0) {
         skua__os_unmap(cells->base, SKUA__ARENA_SIZE);
+        cells->base = NULL;
         return -ENOMEM;
     }
     cells->committed = CELL_COMMIT_STEP;

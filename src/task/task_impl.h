@@ -14,7 +14,8 @@
  *   NOTIFIED   a wake while ACTIVE        the worker, before it polls (again)
  *   DONE       the worker, once           nobody, until the cell is reused
  *   CANCELLED  cancel, any thread         nobody: cancelling is sticky
- *   JOINING    the joiner                 the joiner; not after DONE
+ *   JOINING    the joiner                 the joiner, or the finisher after DONE
+ *   CLAIMED    who is to be the joiner    the joiner that lets go; not after DONE
  *
  *   from       event                      to
  *   -          spawn                      ACTIVE            queued
@@ -26,9 +27,9 @@
  *
  * Who may touch which other field: whoever made the task ACTIVE until it is queued, then whoever
  * takes it from the queue until it is idle again ("the holder"): the transitions are acquire-
- * release, so that each holder sees the last one's writes. joiner belongs to the joiner while
- * JOINING is clear and DONE is not set, to the finishing worker once both are set. The links of
- * the children's list are under the scope's lock.
+ * release, so that each holder sees the last one's writes. joiner belongs to whoever set CLAIMED
+ * while JOINING is clear or DONE is not set, to the finishing worker once both are set. The links
+ * of the children's list are under the scope's lock.
  */
 #ifndef SKUA_TASK_TASK_IMPL_H
 #define SKUA_TASK_TASK_IMPL_H
@@ -53,6 +54,7 @@
 #define SKUA__DONE 0x04u
 #define SKUA__CANCELLED 0x08u
 #define SKUA__JOINING 0x10u
+#define SKUA__CLAIMED 0x20u
 #define SKUA__REF 0x100u
 #define SKUA__REFS(state) ((state) >> 8)
 
@@ -335,21 +337,27 @@ void skua__fiber_run(struct skua__thread *self, struct skua__fiber *fiber);
 void skua__fiber_park(struct skua__thread *self, struct skua__fiber *fiber);
 /* Lets other tasks run. */
 void skua__fiber_yield(struct skua__thread *self, struct skua__fiber *fiber);
-/* A waker that is about to be woken: what its fiber touches first is fetched into the cache in two
- * steps, for a batch of them: the control block, then the stack. With many fibers these misses
- * are most of what a switch costs. */
-SKUA__INLINE void skua__waker_warm(skua_waker *waker)
+/* Whether a waker that may be gone is a task of this runtime, whose cells are there. */
+SKUA__INLINE bool skua__waker_in(const skua_waker *waker, const struct skua__core *core)
 {
-    if (waker != NULL && skua__waker_is_task(waker))
-        __builtin_prefetch(&((struct skua__fiber *)(void *)skua__waker_task(waker))->coro, 1);
+    return skua__waker_is_task(waker) && waker != NULL && core != NULL &&
+           ((uintptr_t)waker & ~(uintptr_t)(SKUA__ARENA_SIZE - 1)) == (uintptr_t)core->cells.base;
 }
 
-SKUA__INLINE void skua__waker_warm_stack(skua_waker *waker)
+/* A task that is about to be woken: what its fiber touches first is fetched into the cache in two
+ * steps, for a batch of them: the control block, then the stack. With many fibers these misses
+ * are most of what a switch costs. NULL: nothing. */
+SKUA__INLINE void skua__task_warm(struct skua_task *task)
 {
-    struct skua_task *task = skua__waker_task(waker);
+    if (task != NULL)
+        __builtin_prefetch(&((struct skua__fiber *)(void *)task)->coro, 1);
+}
+
+SKUA__INLINE void skua__task_warm_stack(struct skua_task *task)
+{
     const char *sp;
 
-    if (waker == NULL || !skua__waker_is_task(waker) || !(task->flags & SKUA__FIBER))
+    if (task == NULL || !(task->flags & SKUA__FIBER))
         return;
     sp = skua__fiber_of(task)->coro.sp;
     for (unsigned line = 0; line < SKUA__WARM_LINES; line++)

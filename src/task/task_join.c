@@ -2,10 +2,11 @@
  *
  * The joiner's side of the JOINING protocol (the other is task_life.c: skua__task_finish):
  *
- *   joiner     writes task->joiner, then sets JOINING, unless DONE came first
+ *   joiner     sets CLAIMED, unless another has or DONE came first; writes task->joiner; then sets
+ *              JOINING, unless DONE came first
  *   finisher   sets DONE; if JOINING was set, wakes task->joiner, then clears JOINING
  *   joiner     that sees DONE waits until JOINING is clear (a few instructions of the finisher's)
- *   joiner     that lets go clears JOINING, unless DONE came first
+ *   joiner     that lets go clears both, unless DONE came first
  *
  * So the waker in task->joiner has one owner at any time, and is alive while it is woken.
  */
@@ -38,7 +39,7 @@ static bool join_withdraw(skua_join_future *join)
     uint32_t state = skua__load_acquire(&task->state);
 
     while (!(state & SKUA__DONE))
-        if (skua__cas_acq_rel(&task->state, &state, state & ~SKUA__JOINING)) {
+        if (skua__cas_acq_rel(&task->state, &state, state & ~(SKUA__JOINING | SKUA__CLAIMED))) {
             skua_waker_unref(join->waker);
             join->waker = NULL;
             return true;
@@ -46,6 +47,30 @@ static bool join_withdraw(skua_join_future *join)
     join_settle(task);
     join->waker = NULL;
     return false;
+}
+
+/* Becomes the one joiner. */
+static skua_poll join_register(skua_join_future *join, skua_waker *waker)
+{
+    struct skua_task *task = join->task;
+    uint32_t state = skua__load_acquire(&task->state);
+
+    do {
+        if (state & SKUA__DONE)
+            return join_collect(join);
+        if (state & SKUA__CLAIMED)
+            return -EBUSY;
+    } while (!skua__cas_acq_rel(&task->state, &state, state | SKUA__CLAIMED));
+    task->joiner = skua_waker_ref(waker);
+    join->waker = waker;
+    state = skua__load_acquire(&task->state);
+    while (!(state & SKUA__DONE)) {
+        /* Release: the finisher that sees JOINING sees the waker. */
+        if (skua__cas_acq_rel(&task->state, &state, state | SKUA__JOINING))
+            return SKUA_PENDING;
+    }
+    skua_waker_unref(waker);
+    return join_collect(join);
 }
 
 static skua_poll join_poll(skua_future *future, skua_waker *waker)
@@ -65,26 +90,7 @@ static skua_poll join_poll(skua_future *future, skua_waker *waker)
         return SKUA_PENDING;
     if (join->waker != NULL && !join_withdraw(join))
         return join_collect(join);
-    state = skua__load_acquire(&task->state);
-    if (state & SKUA__JOINING && !(state & SKUA__DONE))
-        return -EBUSY;
-    join->waker = skua_waker_ref(waker);
-    for (;;) {
-        if (state & SKUA__DONE) {
-            skua_waker_unref(waker);
-            join->waker = NULL;
-            return join_collect(join);
-        }
-        if (state & SKUA__JOINING) {
-            skua_waker_unref(waker);
-            join->waker = NULL;
-            return -EBUSY;
-        }
-        task->joiner = waker;
-        /* Release: the finisher that sees JOINING sees the waker. */
-        if (skua__cas_acq_rel(&task->state, &state, state | SKUA__JOINING))
-            return SKUA_PENDING;
-    }
+    return join_register(join, waker);
 }
 
 static void join_drop(skua_future *future)

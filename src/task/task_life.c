@@ -91,13 +91,11 @@ static void task_hook(struct skua_task *task, void (*hook)(const skua_task_info 
     hook(&info, skua__task_core(task)->hook_arg);
 }
 
-/* Fills in the header of a fresh cell: ACTIVE, one reference of the runtime's, one for a handle. */
+/* Fills in the header of a fresh cell, but for the state: it still says "ended". */
 SKUA__INLINE void task_init(struct skua_task *task, struct skua__core *core,
                             struct skua__thread *self, const skua_site *site, skua_scope *scope,
                             const skua_spawn_options *options)
 {
-    bool handle = options != NULL && options->task != NULL;
-
     task->flags = 0;
     task->place = self->core == core ? (uint16_t)self->index : 0;
     if (options != NULL) {
@@ -111,8 +109,6 @@ SKUA__INLINE void task_init(struct skua_task *task, struct skua__core *core,
     task->context = self->current != NULL ? skua__context_ref(self->current->context) : NULL;
     task->scope = scope;
     task->joiner = NULL;
-    /* Release: a late wake that sees this state sees a whole header. */
-    skua__store_release(&task->state, SKUA__ACTIVE | (handle ? 2 * SKUA__REF : SKUA__REF));
 }
 
 SKUA__INLINE int task_options_check(const skua_spawn_options *options)
@@ -147,24 +143,50 @@ SKUA__INLINE struct skua_task *task_reserve(struct skua__core *core, struct skua
     return task;
 }
 
-/* The last part of a spawn: into the scope, counted, told, queued. */
+/* The joiner may not return before JOINING is clear again (task_join.c): so its waker, and the
+ * runtime that it belongs to, are there until the wake is done. */
+static void task_wake_joiner(struct skua_task *task)
+{
+    skua_waker_wake(task->joiner);
+    skua_waker_unref(task->joiner);
+    skua__and_acq_rel(&task->state, ~SKUA__JOINING);
+}
+
+/* The scope does not take it. But whoever lists tasks may have met it, and hold or join it. */
+static SKUA__COLD void task_refuse(struct skua__core *core, struct skua__thread *self,
+                                   struct skua_task *task, bool handle, int rc)
+{
+    skua__context_unref(task->context);
+    task->context = NULL;
+    task->next = (uint32_t)rc;
+    if (skua__add_acq_rel(&task->state, SKUA__DONE) & SKUA__JOINING) /* as skua__task_finish */
+        task_wake_joiner(task);
+    if (handle)
+        skua__task_unref(self, task);
+    skua__task_unref(self, task);
+    task_unadmit(core);
+}
+
+/* The last part of a spawn: a task from here on, in its scope, counted, told, queued. */
 SKUA__INLINE int task_launch(struct skua__core *core, struct skua__thread *self,
                              struct skua_task *task, const skua_spawn_options *options)
 {
-    int rc = skua__scope_enter(task->scope, task);
+    bool handle = options != NULL && options->task != NULL;
+    int rc;
 
+    /* One reference of the runtime's, one for a handle. Release: who meets the task by its cell, a
+     * late waker or a listing, and sees this state, sees all of it. */
+    skua__store_release(&task->state, SKUA__ACTIVE | (handle ? 2 * SKUA__REF : SKUA__REF));
+    rc = skua__scope_enter(task->scope, task);
     if (skua__unlikely(rc != 0)) {
-        skua__context_unref(task->context);
-        skua__store_relaxed(&task->state, SKUA__DONE);
-        task_cell_give(self, task);
-        task_unadmit(core);
+        task_refuse(core, self, task, handle, rc);
         return rc;
     }
     if (skua__likely(self->core == core))
         skua__bump(&self->spawned);
     else
         skua__add_relaxed(&core->remote_spawned, 1); /* a statistic */
-    if (options != NULL && options->task != NULL)
+    if (handle)
         *options->task = task;
     if (options != NULL && options->id != NULL)
         *options->id = skua__task_id(task);
@@ -321,15 +343,6 @@ bool skua__task_cancel(struct skua_task *task)
 }
 
 /* ---- the turn and the end -------------------------------------------------------------------- */
-
-/* The joiner may not return before JOINING is clear again (task_join.c): so its waker, and the
- * runtime that it belongs to, are there until the wake is done. */
-static void task_wake_joiner(struct skua_task *task)
-{
-    skua_waker_wake(task->joiner);
-    skua_waker_unref(task->joiner);
-    skua__and_acq_rel(&task->state, ~SKUA__JOINING);
-}
 
 /* Nobody but us holds it any more, or the last one gives it back. */
 static void task_release(struct skua__thread *self, struct skua__core *core, struct skua_task *task)

@@ -33,7 +33,7 @@ static struct skua__lock *scope_lock(skua_scope *scope)
     return (struct skua__lock *)(void *)&scope->lock;
 }
 
-/* The state is changed under the lock, and read without it by join while LEAVING. */
+/* The state is changed under the lock; but LEAVING is read by join, and cleared, without it. */
 static _Atomic uint32_t *scope_state(skua_scope *scope)
 {
     return (_Atomic uint32_t *)(void *)&scope->state;
@@ -41,7 +41,8 @@ static _Atomic uint32_t *scope_state(skua_scope *scope)
 
 static void scope_set(skua_scope *scope, uint32_t flag)
 {
-    skua__store_relaxed(scope_state(scope), skua__load_relaxed(scope_state(scope)) | flag);
+    /* In one step: LEAVING may be cleared at this moment. The release in scope_leave orders it. */
+    skua__or_acq_rel(scope_state(scope), flag);
 }
 
 /* Under the lock; skua__scope_expects looks without it. */

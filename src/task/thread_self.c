@@ -31,6 +31,7 @@ static void thread_ended(void *arg)
 {
     struct skua__thread *thread = arg;
 
+    thread_mine = NULL; /* a destructor that comes later and calls Skua gets another one */
     skua__lock_take(&thread_pool_lock);
     thread->pooled = thread_pool;
     thread_pool = thread;

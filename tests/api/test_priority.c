@@ -263,6 +263,50 @@ TEST_FIBER_CURRENT(priority_normal_beside_high)
     return 0;
 }
 
+/* Poll tasks are not bound: what is LOW waits in the shared queue of a multi-thread runtime. */
+static skua_poll poll_counts_turns(void *state, skua_waker *waker)
+{
+    struct contestant *self = *(struct contestant **)state;
+
+    if (atomic_load(&self->contest->stop))
+        return SKUA_READY;
+    atomic_fetch_add(&self->contest->turns[self->class], 1);
+    skua_waker_wake(waker);
+    return SKUA_PENDING;
+}
+
+static int polls_compete(void *arg)
+{
+    struct contest *contest = arg;
+    struct contestant contestants[40];
+    skua_scope scope;
+
+    skua_scope_open(&scope, SKUA_COLLECT);
+    for (int i = 0; i < 40; i++) {
+        struct contestant *self = &contestants[i];
+
+        *self = (struct contestant){contest, i % 2 ? SKUA_LOW : SKUA_NORMAL};
+        CHECK_EQ(skua_spawn_poll(&scope, poll_counts_turns, &self,
+                                 .priority = i % 2 ? SKUA_LOW : SKUA_NORMAL),
+                 0);
+    }
+    CHECK_EQ(skua_sleep(MS(200)), 0);
+    atomic_store(&contest->stop, 1);
+    CHECK_EQ(skua_scope_join(&scope), 0);
+    return 0;
+}
+
+TEST(priority_low_poll_tasks_come_after_normal)
+{
+    skua_runtime *runtime = test_runtime(&test_kinds[1]);
+    struct contest contest = {.stop = 0};
+
+    test_run(runtime, polls_compete, &contest);
+    check_share(&contest, SKUA_LOW, 50);
+    check_share(&contest, SKUA_NORMAL, 850);
+    test_runtime_free(runtime);
+}
+
 /* On any number of workers nobody starves, whatever the others are. */
 TEST_FIBER(priority_nobody_starves)
 {
@@ -286,6 +330,7 @@ int main(void)
         cmocka_unit_test(priority_low_is_never_starved),
         cmocka_unit_test(priority_low_beside_normal),
         cmocka_unit_test(priority_normal_beside_high),
+        cmocka_unit_test(priority_low_poll_tasks_come_after_normal),
         cmocka_unit_test(priority_nobody_starves),
     };
 

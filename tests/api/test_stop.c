@@ -199,6 +199,34 @@ TEST(runtime_stop_ends_a_block_on)
     }
 }
 
+static void *stops_from_elsewhere(void *arg)
+{
+    CHECK_EQ(skua_runtime_stop(arg, skua_now() + MS(50)), SKUA_EUSAGE);
+    return NULL;
+}
+
+static int is_driven_meanwhile(void *arg)
+{
+    pthread_t thread;
+
+    MUST(pthread_create(&thread, NULL, stops_from_elsewhere, arg) == 0);
+    CHECK_EQ(skua_sleep(MS(20)), 0);
+    pthread_join(thread, NULL);
+    /* Neither stopped nor broken. */
+    CHECK_EQ(skua_spawn(NULL, test_fiber_return, NULL), 0);
+    CHECK_EQ(skua_sleep(MS(20)), 0);
+    return 0;
+}
+
+/* A current-thread runtime is its thread's: nobody else's stop touches its timers or its tasks. */
+TEST(runtime_stop_of_a_current_thread_runtime_by_another_thread)
+{
+    skua_runtime *runtime = test_runtime(&test_kinds[0]);
+
+    test_run(runtime, is_driven_meanwhile, runtime);
+    test_runtime_free(runtime);
+}
+
 static int respawns(void *arg)
 {
     int rc;
@@ -232,6 +260,7 @@ int main(void)
         cmocka_unit_test(runtime_stop_is_not_for_its_workers),
         cmocka_unit_test(runtime_stop_from_a_fiber_of_another),
         cmocka_unit_test(runtime_stop_ends_a_block_on),
+        cmocka_unit_test(runtime_stop_of_a_current_thread_runtime_by_another_thread),
         cmocka_unit_test(runtime_stop_takes_nothing_new),
     };
 
