@@ -82,27 +82,18 @@ static uint32_t epoll_bits(uint32_t events)
     return bits;
 }
 
-/* Who waits to read, if it is a task of this runtime: another one's may be gone. */
-static struct skua_task *epoll_reader(const struct epoll_event *event, struct skua__core *core)
-{
-    struct skua__source *source = event->data.ptr;
-    skua_waker *waker =
-        source != NULL ? skua__load_relaxed(&source->waiter[SKUA__READ]) : NULL; /* a hint */
-
-    return skua__waker_in(waker, core) ? skua__waker_task(waker) : NULL;
-}
-
-/* Fetches ahead what waking the events' waiters will touch, for the whole batch. */
+/* Fetches ahead what waking the events' readers will touch, for the whole batch. Relaxed: hints. */
 static void epoll_warm(const struct epoll_event *events, int count)
 {
-    struct skua__core *core = skua__thread_self()->core;
-
     for (int i = 0; i < count; i++)
         __builtin_prefetch(events[i].data.ptr, 1);
-    for (int i = 0; i < count; i++)
-        skua__task_warm(epoll_reader(&events[i], core));
-    for (int i = 0; i < count; i++)
-        skua__task_warm_stack(epoll_reader(&events[i], core));
+    for (int i = 0; i < count; i++) {
+        struct skua__source *source = events[i].data.ptr;
+
+        if (source != NULL)
+            skua__waker_warm(skua__load_relaxed(&source->waiter[SKUA__READ]),
+                             skua__load_relaxed(&source->reader_stack));
+    }
 }
 
 static int epoll_turn(struct skua__driver *driver, int64_t timeout_ns)

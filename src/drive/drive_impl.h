@@ -86,11 +86,12 @@ struct skua__source {
     _Atomic uint32_t refs;
     _Atomic uint32_t ready;          /* the bits above; any thread */
     _Atomic(skua_waker *) waiter[2]; /* by direction, with a reference; SKUA__WAKING: see there */
-    struct skua__driver *driver;     /* epoll: watching it, or NULL; lock: skua__source_lock */
-    struct skua__node watched;       /* lock: skua__source_lock */
-    _Atomic uint32_t in_flight;      /* io_uring: polls and receives of it in any ring */
-    _Atomic uint32_t polling[2];     /* io_uring: the poll of that direction is in flight */
-    struct skua__poll_op polls[2];   /* … and this is it */
+    _Atomic(const char *) reader_stack; /* where the last reader left its waker; relaxed, a hint */
+    struct skua__driver *driver;        /* epoll: watching it, or NULL; lock: skua__source_lock */
+    struct skua__node watched;          /* lock: skua__source_lock */
+    _Atomic uint32_t in_flight;         /* io_uring: polls and receives of it in any ring */
+    _Atomic uint32_t polling[2];        /* io_uring: the poll of that direction is in flight */
+    struct skua__poll_op polls[2];      /* … and this is it */
     void (*release)(struct skua__source *source); /* frees the owner; constant */
 };
 

@@ -35,6 +35,7 @@ void skua__source_init(struct skua__source *source, int fd,
     source->polls[SKUA__READ].op.complete = source_read_poll_done;
     source->polls[SKUA__WRITE].op.complete = source_write_poll_done;
     skua__store_relaxed(&source->in_flight, 0);
+    skua__store_relaxed(&source->reader_stack, NULL);
     source->driver = NULL;
     source->watched.next = NULL;
     source->release = release;
@@ -160,6 +161,8 @@ int skua__source_poll(struct skua__source *source, unsigned direction, skua_wake
     rc = skua__source_claim(source, direction, waker);
     if (rc != 0)
         return rc;
+    if (direction == SKUA__READ)
+        skua__store_relaxed(&source->reader_stack, __builtin_frame_address(0));
     rc = source_recheck(source, direction, waker, wanted);
     if (rc != 0)
         return rc;

@@ -337,31 +337,19 @@ void skua__fiber_run(struct skua__thread *self, struct skua__fiber *fiber);
 void skua__fiber_park(struct skua__thread *self, struct skua__fiber *fiber);
 /* Lets other tasks run. */
 void skua__fiber_yield(struct skua__thread *self, struct skua__fiber *fiber);
-/* Whether a waker that may be gone is a task of this runtime, whose cells are there. */
-SKUA__INLINE bool skua__waker_in(const skua_waker *waker, const struct skua__core *core)
+/* What a task that is about to be woken touches first is fetched into the cache, without a look at
+ * it: whoever tells its event may be another thread. `waker` may be gone, `stack` is where the
+ * task was when it left the waker. With many fibers these misses are most of what a switch costs.
+ */
+SKUA__INLINE void skua__waker_warm(skua_waker *waker, const char *stack)
 {
-    return skua__waker_is_task(waker) && waker != NULL && core != NULL &&
-           ((uintptr_t)waker & ~(uintptr_t)(SKUA__ARENA_SIZE - 1)) == (uintptr_t)core->cells.base;
-}
-
-/* A task that is about to be woken: what its fiber touches first is fetched into the cache in two
- * steps, for a batch of them: the control block, then the stack. With many fibers these misses
- * are most of what a switch costs. NULL: nothing. */
-SKUA__INLINE void skua__task_warm(struct skua_task *task)
-{
-    if (task != NULL)
-        __builtin_prefetch(&((struct skua__fiber *)(void *)task)->coro, 1);
-}
-
-SKUA__INLINE void skua__task_warm_stack(struct skua_task *task)
-{
-    const char *sp;
-
-    if (task == NULL || !(task->flags & SKUA__FIBER))
+    if (!skua__waker_is_task(waker))
         return;
-    sp = skua__fiber_of(task)->coro.sp;
-    for (unsigned line = 0; line < SKUA__WARM_LINES; line++)
-        __builtin_prefetch(sp + line * SKUA__CACHE_LINE, 1);
+    __builtin_prefetch((const char *)waker, 1);
+    __builtin_prefetch((const char *)waker + SKUA__CACHE_LINE, 1);
+    /* It parked a little further down, in the frames of the await. */
+    for (int line = -3; line < SKUA__WARM_LINES - 3; line++)
+        __builtin_prefetch(stack + line * SKUA__CACHE_LINE, 1);
 }
 
 /* The calling fiber, or NULL. */
