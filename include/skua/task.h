@@ -113,8 +113,11 @@ typedef struct skua_spawn_options {
     skua_spawn_at(SKUA__SITE(#fn), skua_runtime_scope(runtime), (fn), (arg),                       \
                   SKUA_SPAWN_OPTIONS(__VA_ARGS__))
 
+/* NULL when there are none: nothing is filled in, and nothing looked at. */
 #define SKUA_SPAWN_OPTIONS(...)                                                                    \
-    (&(const skua_spawn_options){.size = sizeof(skua_spawn_options), __VA_ARGS__})
+    (sizeof(#__VA_ARGS__) == 1                                                                     \
+         ? (const skua_spawn_options *)0                                                           \
+         : &(const skua_spawn_options){.size = sizeof(skua_spawn_options), __VA_ARGS__})
 #endif
 
 /* What skua_spawn calls; for other languages.

@@ -22,7 +22,7 @@
 #include "drive/drive_impl.h"
 
 #define URING_ENTRIES 256
-#define URING_COMPLETIONS 4096
+#define URING_COMPLETIONS 2048
 
 struct skua__uring {
     struct skua__driver driver;

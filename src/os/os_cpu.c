@@ -4,6 +4,7 @@
  * container with 2 of 64 processors' time that starts 64 workers only makes them wait for each
  * other. Both cgroup versions are read; whatever cannot be read does not limit.
  */
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -94,11 +95,25 @@ static void cpu_cgroup_v1(unsigned *limit)
     fclose(file);
 }
 
+/* Read once: a quota that is changed later is not followed. */
+static unsigned cpu_quota(void)
+{
+    static _Atomic unsigned known; /* 0: not yet; relaxed: whoever reads it finds the same */
+    unsigned limit = skua__load_relaxed(&known);
+
+    if (limit == 0) {
+        limit = UINT_MAX;
+        cpu_cgroup_v2(&limit);
+        cpu_cgroup_v1(&limit);
+        skua__store_relaxed(&known, limit);
+    }
+    return limit;
+}
+
 unsigned skua__os_cpu_count(void)
 {
-    unsigned limit = cpu_affinity();
+    unsigned processors = cpu_affinity();
+    unsigned quota = cpu_quota();
 
-    cpu_cgroup_v2(&limit);
-    cpu_cgroup_v1(&limit);
-    return limit < 1 ? 1 : limit;
+    return processors < quota ? processors : quota;
 }

@@ -94,21 +94,25 @@ void *skua__os_map(size_t size)
     return addr;
 }
 
-void *skua__os_reserve(size_t size, size_t align)
+static char *mem_reserve_at(void *hint, size_t size)
+{
+    char *addr = mmap(hint, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return addr != MAP_FAILED ? addr : NULL;
+}
+
+/* Aligned by taking more and giving the rest back. */
+static void *mem_reserve_cut(size_t size, size_t align)
 {
     size_t page = skua__os_page_size();
-    size_t spare;
+    size_t spare = align > page ? align - page : 0;
     size_t before;
     char *addr;
 
-    skua__assert_slow(size % page == 0 && (align & (align - 1)) == 0);
-    if (skua__fault_hit(SKUA__FAULT_MMAP) != 0)
-        return NULL;
-    spare = align > page ? align - page : 0;
     if (size + spare < size)
         return NULL;
-    addr = mmap(NULL, size + spare, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (addr == MAP_FAILED)
+    addr = mem_reserve_at(NULL, size + spare);
+    if (addr == NULL)
         return NULL;
     if (spare == 0)
         return addr;
@@ -118,6 +122,27 @@ void *skua__os_reserve(size_t size, size_t align)
     if (before != spare)
         munmap(addr + before + size, spare - before);
     return addr + before;
+}
+
+void *skua__os_reserve(size_t size, size_t align)
+{
+    /* Where the last one was; relaxed: a hint to the kernel, which takes it if it is free again. */
+    static _Atomic(char *) last;
+    char *hint = skua__load_relaxed(&last);
+    char *addr;
+
+    skua__assert_slow(size % skua__os_page_size() == 0 && (align & (align - 1)) == 0);
+    if (skua__fault_hit(SKUA__FAULT_MMAP) != 0)
+        return NULL;
+    addr = hint != NULL ? mem_reserve_at(hint, size) : NULL;
+    if (addr != NULL && (uintptr_t)addr % align != 0) {
+        munmap(addr, size);
+        addr = NULL;
+    }
+    if (addr == NULL)
+        addr = mem_reserve_cut(size, align);
+    skua__store_relaxed(&last, addr);
+    return addr;
 }
 
 int skua__os_commit(void *addr, size_t size)

@@ -92,17 +92,17 @@ static void runtime_wire(skua_runtime *runtime)
     struct skua__sched *sched = &runtime->sched;
     const skua_runtime_options *options = &runtime->options;
 
-    core->sched = &sched->ops;
+    core->sched = sched;
     core->budget = options->budget;
     core->tasks_max = options->tasks_max;
     core->on_task_spawn = options->on_task_spawn;
     core->on_task_done = options->on_task_done;
     core->hook_arg = options->hook_arg;
     skua__scope_init(&core->root, runtime, SKUA_COLLECT);
-    sched->ops = skua__sched_ops;
     sched->core = core;
     sched->count = options->workers;
     sched->multi = options->kind == SKUA_MULTI_THREAD;
+    sched->spins = sched->multi && sched->count > 1 && sched->count <= skua__os_cpu_count();
     sched->event_interval = options->event_interval;
     sched->inject_interval = options->inject_interval;
     sched->park = &runtime->driver_ops->park;

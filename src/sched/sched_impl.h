@@ -44,9 +44,11 @@ struct skua__worker {
     unsigned special;     /* tasks in the lanes of high and low priority */
     unsigned turns_left;  /* until timers and I/O are looked at */
     unsigned inject_left; /* turns until the shared queue is looked at */
+    unsigned untimed;     /* loops; see worker_turn_timed */
     unsigned picks;       /* counts turns: whose turn is it among the priorities */
     bool lane_first;      /* lane and deque take turns */
     bool searching;       /* counted in sched->searching */
+    int64_t spin_ns;      /* how long it looks for work before it sleeps */
     struct skua__rand rng;
     int64_t awake_since;        /* ns */
     skua__thread_handle handle; /* constant once started */
@@ -58,11 +60,11 @@ struct skua__worker {
 };
 
 struct skua__sched {
-    struct skua__sched_ops ops; /* core->sched points here; a copy of skua__sched_ops */
-    struct skua__core *core;    /* constant, as all up to `inject` */
+    struct skua__core *core; /* constant, as all up to `inject` */
     struct skua__worker **workers;
     unsigned count;
     bool multi;
+    bool spins; /* workers may spin: each has a processor */
     unsigned event_interval;
     unsigned inject_interval;
     const struct skua__park_ops *park;
@@ -78,8 +80,6 @@ struct skua__sched {
     uint16_t *sleepers;    /* lock: sleepers_lock; a stack of `sleeping` */
     _Atomic uint32_t quit; /* 1: workers end when nothing is left */
 };
-
-extern const struct skua__sched_ops skua__sched_ops;
 
 SKUA__INLINE struct skua__worker *skua__worker_of(struct skua__thread *thread)
 {

@@ -1,7 +1,7 @@
 /* sched_queue.c - in which queue a runnable task waits, and which one goes next.
  *
- * Flow       spawn, wake -> queue_schedule -> lane, deque, inject or inbox -> skua__queue_pick ->
- *            the loop (sched_worker.c), or straight to the next fiber (task/fiber.c)
+ * Flow       spawn, wake -> skua__sched_schedule -> lane, deque, inject or inbox ->
+ * skua__queue_pick -> the loop (sched_worker.c), or straight to the next fiber (task/fiber.c)
  * Fairness   lane and deque take turns. High priority goes first, but for every fourth turn; low
  *            goes last, but has every sixteenth turn to itself. The shared queue is looked at
  *            every inject_interval turns, or when there is nothing else.
@@ -270,9 +270,12 @@ bool skua__queue_any(struct skua__worker *worker)
 
 /* ---- the interface to the floor below -------------------------------------------------------- */
 
-static struct skua__sched *queue_sched(struct skua_task *task);
+static struct skua__sched *queue_sched(struct skua_task *task)
+{
+    return skua__task_core(task)->sched;
+}
 
-static void queue_schedule(struct skua__thread *self, struct skua_task *task)
+void skua__sched_schedule(struct skua__thread *self, struct skua_task *task)
 {
     struct skua__core *core = skua__task_core(task);
     uint32_t cell;
@@ -306,12 +309,12 @@ static void queue_schedule(struct skua__thread *self, struct skua_task *task)
     skua__idle_notify(queue_sched(task));
 }
 
-static void queue_requeue(struct skua__thread *self, struct skua_task *task)
+void skua__sched_requeue(struct skua__thread *self, struct skua_task *task)
 {
     queue_local(skua__worker_of(self), task);
 }
 
-static struct skua_task *queue_next(struct skua__thread *self)
+struct skua_task *skua__sched_next(struct skua__thread *self)
 {
     struct skua__worker *worker = skua__worker_of(self);
 
@@ -321,18 +324,8 @@ static struct skua_task *queue_next(struct skua__thread *self)
     return queue_pick(worker);
 }
 
-static struct skua_task *queue_swap(struct skua__thread *self, struct skua_task *task)
+struct skua_task *skua__sched_swap(struct skua__thread *self, struct skua_task *task)
 {
     queue_local(skua__worker_of(self), task);
-    return queue_next(self);
+    return skua__sched_next(self);
 }
-
-static struct skua__sched *queue_sched(struct skua_task *task)
-{
-    struct skua__core *core = skua__task_core(task);
-
-    return skua__container(core->sched, struct skua__sched, ops);
-}
-
-const struct skua__sched_ops skua__sched_ops = {
-    .schedule = queue_schedule, .requeue = queue_requeue, .next = queue_next, .swap = queue_swap};

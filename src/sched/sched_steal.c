@@ -6,6 +6,25 @@
  */
 #include "sched/sched_impl.h"
 
+#define STEAL_MANY 64
+#define STEAL_PATIENCE 64
+
+/* A few tasks of a worker that is awake are left to it for a moment: it may be about to run them
+ * itself, which is cheaper than to move them, or to spawn more, which are cheaper to move together.
+ */
+static bool steal_is_worth(struct skua__worker *victim)
+{
+    uint32_t len = skua__deque_len(&victim->deque);
+    uint32_t head = skua__load_relaxed(&victim->deque.head); /* a hint, as all here */
+
+    if (len == 0 || len >= STEAL_MANY || skua__load_relaxed(&victim->parked) == SKUA__PARKED)
+        return len != 0;
+    /* No look meanwhile: each would take the cache line away from the victim. */
+    for (int i = 0; i < STEAL_PATIENCE; i++)
+        skua__relax();
+    return skua__load_relaxed(&victim->deque.head) == head;
+}
+
 struct skua_task *skua__steal(struct skua__worker *worker)
 {
     struct skua__sched *sched = worker->sched;
@@ -16,7 +35,7 @@ struct skua_task *skua__steal(struct skua__worker *worker)
         struct skua__worker *victim = sched->workers[(start + i) % sched->count];
         uint32_t count;
 
-        if (victim == worker)
+        if (victim == worker || !steal_is_worth(victim))
             continue;
         count = skua__deque_grab(&victim->deque, cells);
         if (count == 0)

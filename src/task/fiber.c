@@ -123,6 +123,7 @@ SKUA__INLINE bool fiber_prepare(struct skua__thread *self, struct skua__fiber *f
     if (skua__stack_take(&self->stacks, fiber->stack_class, &fiber->stack) != 0)
         return false;
     fiber->task.flags |= SKUA__STARTED;
+    fiber->canary = !fiber->stack->guarded;
     skua__coro_make(&fiber->coro, fiber->stack, fiber_main, NULL);
     return true;
 }
@@ -156,7 +157,7 @@ SKUA__INLINE void fiber_switch_away(struct skua__thread *self, struct skua__fibe
 {
     struct skua__fiber *next = fiber_successor(self, successor);
 
-    if (skua__unlikely(!skua__stack_canary_ok(fiber->stack)))
+    if (skua__unlikely(fiber->canary && !skua__stack_canary_check(fiber->stack)))
         fiber_canary_died(fiber);
     if (next == fiber) { /* woken in the meantime, and first in the queue */
         fiber_enter(self, fiber);
@@ -188,7 +189,7 @@ void skua__fiber_park(struct skua__thread *self, struct skua__fiber *fiber)
         return;
     }
     if (skua__task_idle(&fiber->task))
-        fiber_switch_away(self, fiber, self->core->sched->next(self));
+        fiber_switch_away(self, fiber, skua__sched_next(self));
 }
 
 void skua__fiber_yield(struct skua__thread *self, struct skua__fiber *fiber)
@@ -201,7 +202,7 @@ void skua__fiber_yield(struct skua__thread *self, struct skua__fiber *fiber)
         return;
     }
     /* Still ACTIVE: a wake while it is queued only marks it NOTIFIED. No atomic operation. */
-    fiber_switch_away(self, fiber, self->core->sched->swap(self, &fiber->task));
+    fiber_switch_away(self, fiber, skua__sched_swap(self, &fiber->task));
 }
 
 void skua__fiber_abandon(struct skua__thread *self, struct skua__fiber *fiber, int result)
@@ -228,7 +229,7 @@ void skua__fiber_run(struct skua__thread *self, struct skua__fiber *fiber)
     how = self->migrating;
     self->migrating = SKUA__MIGRATING_NOT;
     if (how == SKUA__MIGRATING_YIELDS || !skua__task_idle(left))
-        self->core->sched->requeue(self, left);
+        skua__sched_requeue(self, left);
 }
 
 static int fiber_call(struct skua__fiber *fiber)
@@ -263,11 +264,12 @@ static void fiber_main(void *arg)
         skua__assert(fiber->scope == fiber->task.scope);
         skua__assert(fiber->shields == 0);
         skua__task_finish(self, &fiber->task, result);
-        next = fiber_successor(self, self->core->sched->next(self));
+        next = fiber_successor(self, skua__sched_next(self));
         if (next != NULL && !(next->task.flags & SKUA__STARTED) &&
             next->stack_class == stack_class) {
             next->task.flags |= SKUA__STARTED;
             next->stack = stack;
+            next->canary = !stack->guarded;
             next->coro = coro;
             fiber_enter(self, next);
             continue;

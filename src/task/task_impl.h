@@ -104,6 +104,7 @@ struct skua__fiber {
     _Atomic(const char *) waiting_for; /* the future's name while parked; relaxed, for listings */
     uint16_t shields;                  /* open shields; the fiber itself */
     uint8_t stack_class;               /* constant */
+    uint8_t canary; /* 1: its stack has no guard page; with the stack; the fiber itself */
 };
 
 /* How many ended tasks a worker lets go of in one visit to their scope. */
@@ -119,19 +120,20 @@ struct skua__fiber {
 
 struct skua__thread;
 struct skua__core;
+struct skua__sched;
 struct skua__driver;
 
-/* Interface 1: how a task is scheduled. Filled in by sched. */
-struct skua__sched_ops {
-    /* Queues a task that has just become ACTIVE. Any thread; `self` is the caller's. */
-    void (*schedule)(struct skua__thread *self, struct skua_task *task);
-    /* Queues the task that just ran on `self` behind the other runnable ones. */
-    void (*requeue)(struct skua__thread *self, struct skua_task *task);
-    /* The next task for a fiber that stops running to switch to; NULL: back to the loop. */
-    struct skua_task *(*next)(struct skua__thread *self);
-    /* Both: queues the running fiber and says who is next, perhaps the same. */
-    struct skua_task *(*swap)(struct skua__thread *self, struct skua_task *task);
-};
+/* Interface 1: how a task is scheduled. Sched defines these; they are linked and not kept as
+ * pointers, because they are called with each switch and each spawn. */
+
+/* Queues a task that has just become ACTIVE. Any thread; `self` is the caller's. */
+void skua__sched_schedule(struct skua__thread *self, struct skua_task *task);
+/* Queues the task that just ran on `self` behind the other runnable ones. */
+void skua__sched_requeue(struct skua__thread *self, struct skua_task *task);
+/* The next task for a fiber that stops running to switch to; NULL: back to the loop. */
+struct skua_task *skua__sched_next(struct skua__thread *self);
+/* Both: queues the running fiber and says who is next, perhaps the same. */
+struct skua_task *skua__sched_swap(struct skua__thread *self, struct skua_task *task);
 
 /* Interface 2: how a worker parks. Filled in by drive. */
 struct skua__park_ops {
@@ -146,7 +148,7 @@ struct skua__park_ops {
 /* A runtime as this floor sees it; the first member of struct skua_runtime. */
 struct skua__core {
     struct skua__cells cells;
-    const struct skua__sched_ops *sched; /* constant */
+    struct skua__sched *sched; /* constant */
     struct skua__stack_depot stacks;
     skua_scope root;
     unsigned budget;                 /* constant */
@@ -177,6 +179,7 @@ struct skua__thread {
     bool multi;          /* several workers: other threads take from its queue */
     skua_scope *leaving; /* the scope of the tasks in `left` */
     unsigned left_count;
+    unsigned left_look; /* at which count to look whether these are the scope's last */
     struct skua_task *left[SKUA__LEAVE_BATCH]; /* ended, but still listed in their scope */
     struct skua__cell_cache cells;
     struct skua__stack_cache stacks;
@@ -376,8 +379,9 @@ void skua__scope_init(skua_scope *scope, skua_runtime *runtime, unsigned flags);
 int skua__scope_enter(skua_scope *scope, struct skua_task *task);
 /* Lets ended tasks go. */
 void skua__scope_leave(skua_scope *scope, struct skua_task **tasks, unsigned count);
-/* Whether `count` tasks about to leave might be the last that somebody waits for. */
-bool skua__scope_expects(skua_scope *scope, unsigned count);
+/* How many more tasks may end before somebody should look again whether `count` that are about to
+ * leave are the last; 0: they might be. */
+unsigned skua__scope_patience(skua_scope *scope, unsigned count);
 
 /* ---- context (task_context.c) ---------------------------------------------------------------- */
 

@@ -193,7 +193,7 @@ SKUA__INLINE int task_launch(struct skua__core *core, struct skua__thread *self,
     if (skua__unlikely(core->on_task_spawn != NULL))
         task_hook(task, core->on_task_spawn);
     skua__task_probe(SKUA__PROBE_SPAWNED, self, task, 0);
-    core->sched->schedule(self, task);
+    skua__sched_schedule(self, task);
     return 0;
 }
 
@@ -325,7 +325,7 @@ void skua__task_wake(struct skua_task *task)
         return;
     self = skua__thread_self();
     skua__task_probe(SKUA__PROBE_WOKEN, self, task, 0);
-    skua__task_core(task)->sched->schedule(self, task);
+    skua__sched_schedule(self, task);
 }
 
 bool skua__task_cancel(struct skua_task *task)
@@ -378,12 +378,19 @@ void skua__task_flush_left(struct skua__thread *self)
 /* Leaves the scope: at once when somebody may be waiting for just this, else with the next ones. */
 SKUA__INLINE void task_leave(struct skua__thread *self, struct skua_task *task, int result)
 {
+    unsigned patience = 1;
+
     if (self->left_count != 0 && self->leaving != task->scope)
         skua__task_flush_left(self);
+    if (self->left_count == 0)
+        self->left_look = 1;
     self->leaving = task->scope;
     self->left[self->left_count++] = task;
-    if (self->left_count == SKUA__LEAVE_BATCH || result < 0 ||
-        skua__scope_expects(task->scope, self->left_count))
+    if (self->left_count >= self->left_look) {
+        patience = skua__scope_patience(task->scope, self->left_count);
+        self->left_look = self->left_count + patience;
+    }
+    if (patience == 0 || self->left_count == SKUA__LEAVE_BATCH || result < 0)
         skua__task_flush_left(self);
 }
 
@@ -427,7 +434,7 @@ static void task_poll(struct skua__thread *self, struct skua_task *task)
     if (skua__probe_on())
         skua__task_tell(SKUA__PROBE_PARKED, self, task, 0);
     if (!skua__task_idle(task))
-        self->core->sched->requeue(self, task);
+        skua__sched_requeue(self, task);
 }
 
 void skua__task_turn(struct skua__thread *self, struct skua_task *task)

@@ -45,7 +45,7 @@ static void scope_set(skua_scope *scope, uint32_t flag)
     skua__or_acq_rel(scope_state(scope), flag);
 }
 
-/* Under the lock; skua__scope_expects looks without it. */
+/* Under the lock; skua__scope_patience looks without it. */
 static void scope_set_alive(skua_scope *scope, uint64_t alive)
 {
     __atomic_store_n(&scope->alive, alive, __ATOMIC_RELAXED);
@@ -141,10 +141,16 @@ static bool scope_note_result(skua_scope *scope, int result)
     return true;
 }
 
-bool skua__scope_expects(skua_scope *scope, unsigned count)
+/* Each look takes the scope's cache line away from whoever spawns into it. While many others are
+ * alive these are not the last, unless 16 workers end tasks faster than this one. */
+unsigned skua__scope_patience(skua_scope *scope, unsigned count)
 {
-    /* Relaxed: a hint. One that says no in vain is mended when the worker's loop goes round. */
-    return __atomic_load_n(&scope->alive, __ATOMIC_RELAXED) <= count;
+    /* Relaxed: a hint. One that is wrong is mended when the worker's loop goes round. */
+    uint64_t alive = __atomic_load_n(&scope->alive, __ATOMIC_RELAXED);
+
+    if (alive <= count)
+        return 0;
+    return alive - count < 8 * 16 ? 1 + (unsigned)(alive - count) / 16 : 8;
 }
 
 void skua__scope_leave(skua_scope *scope, struct skua_task **tasks, unsigned count)
