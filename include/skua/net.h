@@ -207,6 +207,51 @@ SKUA_API ssize_t skua_tcp_write_all_until(skua_tcp *tcp, const void *buf, size_t
  */
 SKUA_API ssize_t skua_tcp_writev(skua_tcp *tcp, const struct iovec *iov, int count);
 
+/* Waits until skua_tcp_try_read may give something: bytes, the end, or an error.
+ *
+ * With it a connection holds no buffer while it waits: ten thousand idle ones share one, which
+ * stays in the cache. It may say so in vain; then the try says -EAGAIN, and the next wait waits.
+ *
+ *     while ((rc = skua_tcp_readable(tcp)) == 0) {
+ *         n = skua_tcp_try_read(tcp, shared, sizeof shared);
+ *         if (n == -EAGAIN)
+ *             continue;
+ *         ...                          no other task runs until the next wait
+ *     }
+ *
+ * Returns    0; SKUA_ECLOSED, -EBUSY, -ECANCELED, -ETIMEDOUT
+ * Threads    fibers, plain threads; one reader at a time
+ * Cancel     safe
+ * Source     Tokio's TcpStream::readable
+ * Since      0.1
+ */
+SKUA_API SKUA_NODISCARD int skua_tcp_readable(skua_tcp *tcp);
+
+/* Waits until skua_tcp_try_write may take something.
+ *
+ * Returns    as skua_tcp_readable
+ * Threads    fibers, plain threads; one writer at a time
+ * Cancel     safe
+ * Since      0.1
+ */
+SKUA_API SKUA_NODISCARD int skua_tcp_writable(skua_tcp *tcp);
+
+/* Reads what is there, and does not wait.
+ *
+ * Returns    as skua_tcp_read; -EAGAIN when there is nothing
+ * Threads    any; one reader at a time
+ * Since      0.1
+ */
+SKUA_API ssize_t skua_tcp_try_read(skua_tcp *tcp, void *buf, size_t len);
+
+/* Writes what the socket takes, and does not wait.
+ *
+ * Returns    as skua_tcp_write; -EAGAIN when it takes nothing
+ * Threads    any; one writer at a time
+ * Since      0.1
+ */
+SKUA_API ssize_t skua_tcp_try_write(skua_tcp *tcp, const void *buf, size_t len);
+
 /* Ends the stream to the peer; reading goes on (half-close).
  *
  * Returns    0; -ENOTCONN, SKUA_ECLOSED
@@ -230,7 +275,7 @@ SKUA_API int skua_tcp_close(skua_tcp *tcp);
  * tcp        no longer the caller's when 0 was returned
  * reader     receives the half that reads
  * writer     receives the half that writes
- * Returns    0; -ENOMEM, SKUA_ECLOSED; SKUA_EUSAGE for a half
+ * Returns    0; SKUA_ECLOSED; SKUA_EUSAGE for a half
  * Threads    any; no task waits on tcp
  * Since      0.1
  */
@@ -242,7 +287,6 @@ SKUA_API int skua_tcp_split(skua_tcp *tcp, skua_tcp **reader, skua_tcp **writer)
 typedef struct skua_tcp_future {
     skua_future future;
     skua_tcp *tcp;
-    void *stream;
     void *buf;
     size_t len;
     skua_waker *waker; /* whom to wake; NULL when not registered */
@@ -272,6 +316,24 @@ SKUA_API skua_future *skua_tcp_read_init(skua_tcp_future *read, skua_tcp *tcp, v
  */
 SKUA_API skua_future *skua_tcp_write_init(skua_tcp_future *write, skua_tcp *tcp, const void *buf,
                                           size_t len);
+
+/* Makes a future of a wait: ready as skua_tcp_readable returns.
+ *
+ * Returns    &readable->future
+ * Threads    where it is awaited
+ * Cancel     safe
+ * Since      0.1
+ */
+SKUA_API skua_future *skua_tcp_readable_init(skua_tcp_future *readable, skua_tcp *tcp);
+
+/* Makes a future of a wait: ready as skua_tcp_writable returns.
+ *
+ * Returns    &writable->future
+ * Threads    where it is awaited
+ * Cancel     safe
+ * Since      0.1
+ */
+SKUA_API skua_future *skua_tcp_writable_init(skua_tcp_future *writable, skua_tcp *tcp);
 
 /* Waits for a connection. Its members are private. */
 typedef struct skua_accept_future {

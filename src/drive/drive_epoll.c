@@ -140,7 +140,8 @@ static int epoll_watch(struct skua__driver *driver, struct skua__source *source,
 /* Under the sources' lock, so that the set is still there. */
 static void epoll_unwatch(struct skua__source *source)
 {
-    (void)skua__os_epoll_ctl(epoll_of(source->driver)->fd, EPOLL_CTL_DEL, source->fd, 0, NULL);
+    (void)skua__os_epoll_ctl(epoll_of(skua__load_relaxed(&source->driver))->fd, EPOLL_CTL_DEL,
+                             source->fd, 0, NULL);
 }
 
 const struct skua__driver_ops skua__epoll_ops = {

@@ -17,7 +17,8 @@
 
 /* What is in flight in a ring: the completion's address. */
 struct skua__op {
-    void (*complete)(struct skua__op *op, int result); /* called on the ring's worker */
+    /* Called on the ring's worker; more: it is still in flight, and will be called again. */
+    void (*complete)(struct skua__op *op, int result, bool more);
 };
 
 /* A readiness poll in flight in a ring. */
@@ -36,7 +37,7 @@ struct skua__driver_ops {
     int (*start)(struct skua__driver *driver);
     /* The owner has ended, or is the caller; no completion is in flight. */
     void (*close)(struct skua__driver *driver);
-    /* Has source->ready told about changes, from now on (epoll) or once (io_uring). Owner thread.
+    /* Has source->ready told about changes from now on, or once (io_uring, writing). Owner thread.
      * 0 or a negative error. */
     int (*watch)(struct skua__driver *driver, struct skua__source *source, unsigned direction);
     /* Ends that; the descriptor is about to be closed. Any thread. NULL: nothing to do. */
@@ -74,26 +75,32 @@ int skua__driver_choose(skua_driver wanted, const struct skua__driver_ops **ret_
 #define SKUA__CLOSED_READ 0x8u /* skua__source_close was called for this direction */
 #define SKUA__CLOSED_WRITE 0x10u
 #define SKUA__CLOSED (SKUA__CLOSED_READ | SKUA__CLOSED_WRITE)
-#define SKUA__CHANGE 0x20u
+#define SKUA__STASHED 0x20u /* the owner's: bytes are there that were received already */
+#define SKUA__CHANGE 0x40u
 
 /* skua__source.waiter: somebody is waking who was here. Not a task: wakers with bit 0 are not. */
 #define SKUA__WAKING ((skua_waker *)(uintptr_t)1)
 
 /* A descriptor that tasks wait for. Counted: its owner has one reference, each readiness poll in
- * flight one, and whoever uses it while another may close it one. */
+ * flight one, and whoever uses it while another may close it one. What a read or a write touches is
+ * in the first cache line; with a thousand connections each line is a miss. */
 struct skua__source {
-    int fd; /* constant until the last reference */
+    SKUA__ALIGNED(SKUA__CACHE_LINE) int fd; /* constant until the last reference */
     _Atomic uint32_t refs;
     _Atomic uint32_t ready;          /* the bits above; any thread */
+    _Atomic uint32_t in_flight;      /* io_uring: polls and receives of it in any ring */
     _Atomic(skua_waker *) waiter[2]; /* by direction, with a reference; SKUA__WAKING: see there */
     _Atomic(const char *) reader_stack; /* where the last reader left its waker; relaxed, a hint */
-    struct skua__driver *driver;        /* epoll: watching it, or NULL; lock: skua__source_lock */
-    struct skua__node watched;          /* lock: skua__source_lock */
-    _Atomic uint32_t in_flight;         /* io_uring: polls and receives of it in any ring */
-    _Atomic uint32_t polling[2];        /* io_uring: the poll of that direction is in flight */
-    struct skua__poll_op polls[2];      /* … and this is it */
+    _Atomic(struct skua__driver *)
+        driver;                    /* epoll: watching it, or NULL; lock: skua__source_lock */
+    _Atomic uint32_t owner[4];     /* its owner's (net/net_impl.h) */
+    struct skua__node watched;     /* lock: skua__source_lock */
+    _Atomic uint32_t polling[2];   /* io_uring: the poll of that direction is in flight */
+    struct skua__poll_op polls[2]; /* … and this is it */
     void (*release)(struct skua__source *source); /* frees the owner; constant */
 };
+
+_Static_assert(offsetof(struct skua__source, watched) == SKUA__CACHE_LINE, "see above");
 
 void skua__source_init(struct skua__source *source, int fd,
                        void (*release)(struct skua__source *source));

@@ -14,12 +14,14 @@
  * The descriptor is closed with the last reference, so that its number cannot be taken by a
  * stranger while a task is about to use it.
  */
+#include <sys/poll.h>
+
 #include "drive/drive_impl.h"
 
 static struct skua__lock source_lock; /* every driver's list of sources, and source->driver */
 
-static void source_read_poll_done(struct skua__op *op, int result);
-static void source_write_poll_done(struct skua__op *op, int result);
+static void source_read_poll_done(struct skua__op *op, int result, bool more);
+static void source_write_poll_done(struct skua__op *op, int result, bool more);
 
 void skua__source_init(struct skua__source *source, int fd,
                        void (*release)(struct skua__source *source))
@@ -36,7 +38,7 @@ void skua__source_init(struct skua__source *source, int fd,
     source->polls[SKUA__WRITE].op.complete = source_write_poll_done;
     skua__store_relaxed(&source->in_flight, 0);
     skua__store_relaxed(&source->reader_stack, NULL);
-    source->driver = NULL;
+    skua__store_relaxed(&source->driver, NULL);
     source->watched.next = NULL;
     source->release = release;
     /* Release: who comes late and takes a reference on a slot that is in use again sees all this.
@@ -100,10 +102,10 @@ void skua__source_unref(struct skua__source *source)
     if (skua__sub_acq_rel(&source->refs, 1) != 1)
         return;
     skua__lock_take(&source_lock);
-    if (source->driver != NULL) {
-        source->driver->ops->unwatch(source);
+    if (skua__load_relaxed(&source->driver) != NULL) { /* under the lock */
+        skua__load_relaxed(&source->driver)->ops->unwatch(source);
         skua__node_unlink(&source->watched);
-        source->driver = NULL;
+        skua__store_relaxed(&source->driver, NULL);
     }
     skua__lock_drop(&source_lock);
     if (source->fd >= 0)
@@ -188,13 +190,17 @@ bool skua__source_enlist(struct skua__source *source, struct skua__driver *drive
 {
     bool first;
 
+    /* Mostly it is there. A driver that is about to end tells all its waiters after it has taken
+     * them off: this one has left its waker before. Both are sequential. */
+    if (driver != NULL && skua__load_seq(&source->driver) != NULL)
+        return false;
     skua__lock_take(&source_lock);
-    first = source->driver == NULL;
+    first = skua__load_relaxed(&source->driver) == NULL; /* under the lock */
     if (driver == NULL && !first) {
         skua__node_unlink(&source->watched);
-        source->driver = NULL;
+        skua__store_seq(&source->driver, NULL);
     } else if (driver != NULL && first) {
-        source->driver = driver;
+        skua__store_seq(&source->driver, driver);
         skua__list_push(&driver->sources, &source->watched);
     }
     skua__lock_drop(&source_lock);
@@ -214,7 +220,7 @@ void skua__source_orphan(struct skua__driver *driver)
         node = skua__list_pop(&driver->sources);
         if (node != NULL) {
             source = skua__container(node, struct skua__source, watched);
-            source->driver = NULL;
+            skua__store_seq(&source->driver, NULL);
             held = skua__source_ref_alive(source); /* or it is on its way out */
         }
         skua__lock_drop(&source_lock);
@@ -228,6 +234,17 @@ void skua__source_orphan(struct skua__driver *driver)
 
 /* ---- io_uring's polls ------------------------------------------------------------------------ */
 
+static uint32_t source_poll_bits(int result)
+{
+    uint32_t bits = 0;
+
+    if (result & (POLLIN | POLLERR | POLLHUP | POLLRDHUP))
+        bits |= SKUA__READABLE;
+    if (result & (POLLERR | POLLHUP | POLLRDHUP))
+        bits |= SKUA__HANGUP;
+    return bits;
+}
+
 static void source_poll_done(struct skua__source *source, unsigned direction)
 {
     struct skua__node *link = &source->polls[direction].link;
@@ -236,19 +253,34 @@ static void source_poll_done(struct skua__source *source, unsigned direction)
         skua__node_unlink(link);
     skua__sub_seq(&source->in_flight, 1);
     skua__store_seq(&source->polling[direction], 0);
+    /* Whatever ended it shows itself when the task tries. */
     skua__source_tell(source, direction == SKUA__READ ? SKUA__READABLE : SKUA__WRITABLE);
     skua__source_unref(source);
 }
 
-/* The result is not looked at: an error shows itself when the task tries. */
-static void source_read_poll_done(struct skua__op *op, int result)
+/* The poll for reading stays armed, like an edge of epoll, until the kernel or we end it. It is
+ * ended when the reader has closed, whose shutdown brought us here, and when the connection is
+ * dead: nothing would bring us here at its close. */
+static void source_read_poll_done(struct skua__op *op, int result, bool more)
 {
-    (void)result;
-    source_poll_done(skua__container(op, struct skua__source, polls[SKUA__READ].op), SKUA__READ);
+    struct skua__source *source = skua__container(op, struct skua__source, polls[SKUA__READ].op);
+
+    if (!more) {
+        source_poll_done(source, SKUA__READ);
+        return;
+    }
+    skua__source_tell(source, source_poll_bits(result));
+    if (result & (POLLERR | POLLHUP) ||
+        skua__load_seq(&source->ready) & SKUA__CLOSED_READ) { /* set before that shutdown */
+        struct skua__driver *driver = skua__thread_self()->driver;
+
+        driver->ops->cancel(driver, op);
+    }
 }
 
-static void source_write_poll_done(struct skua__op *op, int result)
+static void source_write_poll_done(struct skua__op *op, int result, bool more)
 {
     (void)result;
+    (void)more; /* armed once */
     source_poll_done(skua__container(op, struct skua__source, polls[SKUA__WRITE].op), SKUA__WRITE);
 }

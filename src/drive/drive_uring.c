@@ -5,10 +5,10 @@
  * (the kernel completes only when the worker asks: no interrupts of running tasks), COOP_TASKRUN,
  * none. Nothing is submitted while tasks run: one io_uring_enter a turn takes all that was queued.
  *
- * In flight  polls (readiness of a source, drive_source.c) and receives (completion, net/tcp). A
- *            poll holds a reference of its source. A receive belongs to a fiber of this worker,
- *            which does not leave before it completed; so when the worker ends, only polls are
- *            left, and close lets go of their sources.
+ * In flight  polls (readiness of a source, drive_source.c; those for reading stay armed) and
+ *            receives (completion, net/tcp). A poll holds a reference of its source. A receive
+ *            belongs to a fiber of this worker, which does not leave before it completed; so when
+ *            the worker ends, only polls are left, and close lets go of their sources.
  * Doorbell   a read of the eventfd, always in flight.
  * Trap       with DEFER_TASKRUN completions appear only in an enter that asks for events; a busy
  *            worker therefore looks at IORING_SQ_TASKRUN every turn of its loop.
@@ -41,15 +41,17 @@ static struct skua__uring *uring_of(struct skua__driver *driver)
 
 /* ---- opening and closing --------------------------------------------------------------------- */
 
-static void uring_ignore(struct skua__op *op, int result)
+static void uring_ignore(struct skua__op *op, int result, bool more)
 {
     (void)op;
     (void)result;
+    (void)more;
 }
 
-static void uring_rang(struct skua__op *op, int result)
+static void uring_rang(struct skua__op *op, int result, bool more)
 {
     (void)result;
+    (void)more;
     skua__container(op, struct skua__uring, bell)->ringing = false;
 }
 
@@ -120,7 +122,7 @@ static void uring_close(struct skua__driver *driver)
     while ((node = skua__list_pop(&uring->polls)) != NULL) {
         struct skua__poll_op *poll = skua__container(node, struct skua__poll_op, link);
 
-        poll->op.complete(&poll->op, -ECANCELED);
+        poll->op.complete(&poll->op, -ECANCELED, false);
     }
     skua__os_close(driver->doorbell);
     skua__os_free(uring);
@@ -170,7 +172,10 @@ static int uring_watch(struct skua__driver *driver, struct skua__source *source,
         return closed ? SKUA_ECLOSED : -ENOBUFS;
     }
     skua__source_ref(source);
-    io_uring_prep_poll_add(sqe, source->fd, direction == SKUA__READ ? POLLIN | POLLRDHUP : POLLOUT);
+    if (direction == SKUA__READ)
+        io_uring_prep_poll_multishot(sqe, source->fd, POLLIN | POLLRDHUP);
+    else
+        io_uring_prep_poll_add(sqe, source->fd, POLLOUT);
     io_uring_sqe_set_data(sqe, &source->polls[direction].op);
     skua__list_push(&uring->polls, &source->polls[direction].link);
     return 0;
@@ -212,18 +217,20 @@ static int uring_reap(struct skua__uring *uring)
         struct {
             struct skua__op *op;
             int result;
+            bool more;
         } done[64];
 
         /* Copied first: a completion may submit, and must not find the queue half read. */
         for (unsigned i = 0; i < count; i++) {
             done[i].op = io_uring_cqe_get_data(batch[i]);
             done[i].result = batch[i]->res;
+            done[i].more = (batch[i]->flags & IORING_CQE_F_MORE) != 0;
             __builtin_prefetch(done[i].op, 1); /* on a fiber's stack, near where it goes on */
         }
         io_uring_cq_advance(&uring->ring, count);
         for (unsigned i = 0; i < count; i++) {
             told += done[i].op != &uring->bell && done[i].op != &uring->ignored;
-            done[i].op->complete(done[i].op, done[i].result);
+            done[i].op->complete(done[i].op, done[i].result, done[i].more);
         }
     }
     return told;

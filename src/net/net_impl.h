@@ -25,22 +25,35 @@ struct skua__stash {
     char bytes[];
 };
 
-/* The common part of a stream: one, or shared by two halves. */
+/* A stream, or the whole of it, with the two handles that users hold: one, or two when it was
+ * split. They are in the source's first cache line, and found from there. */
 struct skua__stream {
-    struct skua__source source;     /* first: the slot */
-    _Atomic uint32_t halves;        /* handles that are open */
-    struct skua__stash *stash;      /* the reader's */
-    int stash_error;                /* the stash could not be kept: the next read says so; reader */
+    struct skua__source source; /* first: the slot */
+    _Atomic uint32_t halves;    /* handles that are open */
+    int stash_error;            /* the stash could not be kept: the next read says so; reader */
+    struct skua__stash *stash;  /* the reader's; SKUA__STASHED says that it or the error is there */
     struct skua__stream *next_free; /* lock: the slots' */
 };
 
-/* What users hold: the whole stream, or a half. */
+/* What users hold: the whole stream, or a half. Part of source.owner. */
 struct skua_tcp {
     _Atomic uint32_t life;
     _Atomic uint32_t rights; /* SKUA__MAY_READ | SKUA__MAY_WRITE; relaxed: life tells whose */
-    _Atomic(struct skua__stream *) stream; /* one reference; constant while open */
-    struct skua_tcp *next_free;            /* lock: the slots' */
 };
+
+_Static_assert(2 * sizeof(struct skua_tcp) == sizeof(((struct skua__source *)0)->owner),
+               "the room");
+
+SKUA__INLINE struct skua_tcp *skua__tcp_handle(struct skua__stream *stream, unsigned index)
+{
+    return (struct skua_tcp *)(void *)&stream->source.owner[2 * index];
+}
+
+/* The handle's stream: streams begin with a cache line, and their handles are in it. */
+SKUA__INLINE struct skua__stream *skua__tcp_stream(struct skua_tcp *tcp)
+{
+    return (struct skua__stream *)((uintptr_t)tcp & ~(uintptr_t)(SKUA__CACHE_LINE - 1));
+}
 
 struct skua_listener {
     struct skua__source source; /* first: the slot */
@@ -94,6 +107,8 @@ SKUA__INLINE bool skua__slot_hold(_Atomic uint32_t *life, uint32_t seen,
 
 /* The stream behind a handle, with a reference; NULL: it is closed. */
 struct skua__stream *skua__tcp_hold(skua_tcp *tcp);
+/* Polls a future of tcp_future.c once, without a waker: -EAGAIN where it would wait. */
+ssize_t skua__tcp_try(skua_future *future);
 /* Awaits a future of tcp_future.c on a fiber or a plain thread. */
 int64_t skua__tcp_await(skua_future *future, int64_t deadline);
 skua_future *skua__tcp_vector_init(skua_tcp_future *self, skua_tcp *tcp, const struct iovec *iov,

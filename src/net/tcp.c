@@ -13,36 +13,18 @@
 
 static struct skua__lock tcp_slots_lock;
 static struct skua__stream *tcp_free_streams; /* lock: tcp_slots_lock */
-static struct skua_tcp *tcp_free_handles;     /* lock: tcp_slots_lock */
 
 /* ---- slots ----------------------------------------------------------------------------------- */
 
-static struct skua_tcp *tcp_handle_new(struct skua__stream *stream, uint32_t rights)
+/* Begins a handle's life. The caller's reference is the handle's from here on. */
+static struct skua_tcp *tcp_handle_open(struct skua__stream *stream, unsigned index,
+                                        uint32_t rights)
 {
-    struct skua_tcp *tcp;
+    struct skua_tcp *tcp = skua__tcp_handle(stream, index);
 
-    skua__lock_take(&tcp_slots_lock);
-    tcp = tcp_free_handles;
-    if (tcp != NULL)
-        tcp_free_handles = tcp->next_free;
-    skua__lock_drop(&tcp_slots_lock);
-    if (tcp == NULL)
-        tcp = skua__os_alloc(sizeof *tcp);
-    if (tcp == NULL)
-        return NULL;
     skua__store_relaxed(&tcp->rights, rights);
-    /* Release: who sees it sees that the slot's last life has ended. */
-    skua__store_release(&tcp->stream, stream);
     skua__slot_open(&tcp->life);
     return tcp;
-}
-
-static void tcp_handle_free(struct skua_tcp *tcp)
-{
-    skua__lock_take(&tcp_slots_lock);
-    tcp->next_free = tcp_free_handles;
-    tcp_free_handles = tcp;
-    skua__lock_drop(&tcp_slots_lock);
 }
 
 static void tcp_stream_release(struct skua__source *source)
@@ -67,7 +49,7 @@ static struct skua__stream *tcp_stream_new(int fd)
         tcp_free_streams = stream->next_free;
     skua__lock_drop(&tcp_slots_lock);
     if (stream == NULL)
-        stream = skua__os_alloc(sizeof *stream);
+        stream = skua__os_alloc_aligned(sizeof *stream, SKUA__CACHE_LINE);
     if (stream == NULL)
         return NULL;
     skua__store_relaxed(&stream->halves, 1);
@@ -80,27 +62,21 @@ static struct skua__stream *tcp_stream_new(int fd)
 int skua__tcp_adopt(int fd, skua_tcp **ret)
 {
     struct skua__stream *stream = tcp_stream_new(fd);
-    struct skua_tcp *tcp;
 
     if (stream == NULL) {
         skua__os_close(fd);
         return -ENOMEM;
     }
-    tcp = tcp_handle_new(stream, SKUA__MAY_READ | SKUA__MAY_WRITE);
-    if (tcp == NULL) {
-        skua__source_unref(&stream->source);
-        return -ENOMEM;
-    }
-    *ret = tcp;
+    *ret = tcp_handle_open(stream, 0, SKUA__MAY_READ | SKUA__MAY_WRITE);
     return 0;
 }
 
 struct skua__stream *skua__tcp_hold(skua_tcp *tcp)
 {
-    uint32_t life = skua__load_acquire(&tcp->life);
-    struct skua__stream *stream = skua__load_acquire(&tcp->stream); /* after life */
+    struct skua__stream *stream = skua__tcp_stream(tcp);
 
-    return skua__slot_hold(&tcp->life, life, &stream->source) ? stream : NULL;
+    return skua__slot_hold(&tcp->life, skua__load_acquire(&tcp->life), &stream->source) ? stream
+                                                                                        : NULL;
 }
 
 /* ---- closing --------------------------------------------------------------------------------- */
@@ -113,7 +89,7 @@ int skua_tcp_close(skua_tcp *tcp)
         return 0;
     if (!skua__slot_close(&tcp->life))
         return -EBADF;
-    stream = skua__load_relaxed(&tcp->stream); /* the close was ours: so is the handle */
+    stream = skua__tcp_stream(tcp);
     if (skua__sub_acq_rel(&stream->halves, 1) == 1)
         (void)skua__source_close(&stream->source, SKUA__CLOSED);
     else if (skua__load_relaxed(&tcp->rights) == SKUA__MAY_READ)
@@ -121,14 +97,12 @@ int skua_tcp_close(skua_tcp *tcp)
     else if (skua__source_close(&stream->source, SKUA__CLOSED_WRITE))
         (void)skua__os_shutdown(stream->source.fd, SKUA__SHUT_WRITE);
     skua__source_unref(&stream->source);
-    tcp_handle_free(tcp);
     return 0;
 }
 
 int skua_tcp_split(skua_tcp *tcp, skua_tcp **reader, skua_tcp **writer)
 {
     struct skua__stream *stream = skua__tcp_hold(tcp);
-    struct skua_tcp *half;
 
     if (stream == NULL)
         return SKUA_ECLOSED;
@@ -136,15 +110,10 @@ int skua_tcp_split(skua_tcp *tcp, skua_tcp **reader, skua_tcp **writer)
         skua__source_unref(&stream->source);
         return SKUA_EUSAGE;
     }
-    half = tcp_handle_new(stream, SKUA__MAY_WRITE); /* takes over the reference */
-    if (half == NULL) {
-        skua__source_unref(&stream->source);
-        return -ENOMEM;
-    }
     skua__store_release(&stream->halves, 2);
     skua__store_relaxed(&tcp->rights, SKUA__MAY_READ);
     *reader = tcp;
-    *writer = half;
+    *writer = tcp_handle_open(stream, 1, SKUA__MAY_WRITE); /* takes over the reference */
     return 0;
 }
 
@@ -238,6 +207,36 @@ ssize_t skua_tcp_writev(skua_tcp *tcp, const struct iovec *iov, int count)
         return -EINVAL;
     return (ssize_t)skua__tcp_await(skua__tcp_vector_init(&write, tcp, iov, count, SKUA__WRITE),
                                     SKUA_FOREVER);
+}
+
+/* ---- waiting and trying apart ---------------------------------------------------------------- */
+
+int skua_tcp_readable(skua_tcp *tcp)
+{
+    skua_tcp_future readable;
+
+    return (int)skua__tcp_await(skua_tcp_readable_init(&readable, tcp), SKUA_FOREVER);
+}
+
+int skua_tcp_writable(skua_tcp *tcp)
+{
+    skua_tcp_future writable;
+
+    return (int)skua__tcp_await(skua_tcp_writable_init(&writable, tcp), SKUA_FOREVER);
+}
+
+ssize_t skua_tcp_try_read(skua_tcp *tcp, void *buf, size_t len)
+{
+    skua_tcp_future read;
+
+    return skua__tcp_try(skua_tcp_read_init(&read, tcp, buf, len));
+}
+
+ssize_t skua_tcp_try_write(skua_tcp *tcp, const void *buf, size_t len)
+{
+    skua_tcp_future write;
+
+    return skua__tcp_try(skua_tcp_write_init(&write, tcp, buf, len));
 }
 
 /* ---- options and addresses ------------------------------------------------------------------- */

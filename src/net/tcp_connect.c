@@ -75,7 +75,7 @@ static const skua_future_ops connect_ops = {
 static int connect_wait(skua_tcp *tcp, int64_t deadline)
 {
     struct connect_future wait = {.future.ops = &connect_ops,
-                                  .source = &skua__load_relaxed(&tcp->stream)->source};
+                                  .source = &skua__tcp_stream(tcp)->source};
     int rc;
 
     if (skua__thread_self()->core != NULL)

@@ -23,7 +23,9 @@
 #define TCP_LANDED 2u
 #define TCP_HELD 3u
 
-#define TCP_VECTOR 2u /* kind: SKUA__READ or SKUA__WRITE, and this */
+/* kind: SKUA__READ or SKUA__WRITE, and perhaps one of these. */
+#define TCP_VECTOR 2u /* buf is an array of len iovecs */
+#define TCP_READY 4u  /* nothing is transferred: 0 when a try may be worth it */
 
 static skua_tcp_future *tcp_future_of(skua_future *future)
 {
@@ -32,7 +34,7 @@ static skua_tcp_future *tcp_future_of(skua_future *future)
 
 static struct skua__stream *tcp_stream(skua_tcp_future *self)
 {
-    return self->stream;
+    return skua__tcp_stream(self->tcp);
 }
 
 static struct skua__source *tcp_source(skua_tcp_future *self)
@@ -50,6 +52,8 @@ static ssize_t tcp_take_stash(struct skua__stream *stream, skua_tcp_future *self
     struct skua__stash *stash = stream->stash;
     ssize_t done = 0;
 
+    if (stream->stash_error != 0)
+        return stream->stash_error;
     for (size_t i = 0; i < count && stash->len > 0; i++) {
         size_t n = skua__min_size(stash->len, iov[i].iov_len);
 
@@ -61,6 +65,7 @@ static ssize_t tcp_take_stash(struct skua__stream *stream, skua_tcp_future *self
     if (stash->len == 0) {
         stream->stash = NULL;
         skua__os_free(stash);
+        skua__and_acq_rel(&stream->source.ready, ~SKUA__STASHED);
     }
     return done;
 }
@@ -89,7 +94,7 @@ static int tcp_begin(skua_tcp_future *self)
         return SKUA_ECLOSED;
     if (!(skua__load_relaxed(&self->tcp->rights) & right))
         return SKUA_EUSAGE;
-    if (tcp_wanted(self) == 0)
+    if (tcp_wanted(self) == 0 && !(self->kind & TCP_READY))
         return 0;
     if (!skua__slot_hold(&self->tcp->life, self->life, tcp_source(self)))
         return SKUA_ECLOSED;
@@ -115,10 +120,11 @@ static ssize_t tcp_transfer(skua_tcp_future *self)
 
 /* ---- completion: a receive lent to the kernel ------------------------------------------------ */
 
-static void tcp_landed(struct skua__op *op, int result)
+static void tcp_landed(struct skua__op *op, int result, bool more)
 {
     skua_tcp_future *self = skua__container(op, skua_tcp_future, operation);
 
+    (void)more; /* one at a time */
     self->result = result;
     self->state = TCP_LANDED;
     skua_waker_wake(self->waker);
@@ -186,6 +192,7 @@ static void tcp_stash(skua_tcp_future *self, size_t len)
     struct skua__stream *stream = tcp_stream(self);
     struct skua__stash *stash = skua__os_alloc(sizeof *stash + len);
 
+    skua__or_acq_rel(&stream->source.ready, SKUA__STASHED);
     if (stash == NULL) {
         stream->stash_error = -ENOMEM; /* bytes are missing: the stream is of no use any more */
         return;
@@ -208,12 +215,12 @@ static int64_t tcp_try(skua_tcp_future *self)
 
     if (seen & skua__source_closed_bit(direction))
         return SKUA_ECLOSED;
-    if (direction == SKUA__READ && skua__unlikely(stream->stash_error != 0))
-        return stream->stash_error;
-    if (direction == SKUA__READ && skua__unlikely(stream->stash != NULL))
-        return tcp_take_stash(stream, self);
+    if (skua__unlikely(seen & SKUA__STASHED) && direction == SKUA__READ)
+        return self->kind & TCP_READY ? 0 : tcp_take_stash(stream, self);
     if (!(seen & bits))
         return -EAGAIN;
+    if (self->kind & TCP_READY)
+        return 0;
     n = tcp_transfer(self);
     if (n == -EAGAIN)
         skua__source_drained(&stream->source, bits, seen);
@@ -314,7 +321,6 @@ static skua_future *tcp_future_init(skua_tcp_future *self, skua_tcp *tcp, void *
     self->future.ops = kind & SKUA__WRITE ? &tcp_write_ops : &tcp_read_ops;
     self->tcp = tcp;
     self->life = skua__load_acquire(&tcp->life);
-    self->stream = skua__load_acquire(&tcp->stream); /* after life: see skua__slot_hold */
     self->buf = buf;
     self->len = len;
     self->waker = NULL;
@@ -334,6 +340,16 @@ skua_future *skua_tcp_write_init(skua_tcp_future *write, skua_tcp *tcp, const vo
     return tcp_future_init(write, tcp, (void *)(uintptr_t)buf, len, SKUA__WRITE);
 }
 
+skua_future *skua_tcp_readable_init(skua_tcp_future *readable, skua_tcp *tcp)
+{
+    return tcp_future_init(readable, tcp, NULL, 0, SKUA__READ | TCP_READY);
+}
+
+skua_future *skua_tcp_writable_init(skua_tcp_future *writable, skua_tcp *tcp)
+{
+    return tcp_future_init(writable, tcp, NULL, 0, SKUA__WRITE | TCP_READY);
+}
+
 skua_future *skua__tcp_vector_init(skua_tcp_future *self, skua_tcp *tcp, const struct iovec *iov,
                                    int count, unsigned direction)
 {
@@ -342,6 +358,19 @@ skua_future *skua__tcp_vector_init(skua_tcp_future *self, skua_tcp *tcp, const s
 }
 
 /* ---- direct calls ---------------------------------------------------------------------------- */
+
+/* One try by whoever calls. The bits are not asked: while nobody waits, nobody sets them. */
+ssize_t skua__tcp_try(skua_future *future)
+{
+    skua_tcp_future *self = tcp_future_of(future);
+    int64_t n = tcp_begin(self);
+
+    if (n != 1)
+        return (ssize_t)n;
+    skua__or_acq_rel(&tcp_source(self)->ready,
+                     self->kind & SKUA__WRITE ? SKUA__WRITABLE : SKUA__READABLE);
+    return (ssize_t)tcp_finish(self, tcp_try(self));
+}
 
 /* A plain thread blocks in poll(2): it has no driver. */
 static int64_t tcp_await_thread(skua_tcp_future *self, int64_t deadline)
@@ -353,11 +382,12 @@ static int64_t tcp_await_thread(skua_tcp_future *self, int64_t deadline)
     if (n != 0)
         return n;
     do {
-        skua__or_acq_rel(&source->ready, writes ? SKUA__WRITABLE : SKUA__READABLE); /* try */
         n = tcp_try(self);
         if (n != -EAGAIN)
             return n;
         n = skua__os_poll(source->fd, writes ? POLLOUT : POLLIN, deadline);
+        if (n == 0)
+            skua__or_acq_rel(&source->ready, writes ? SKUA__WRITABLE : SKUA__READABLE);
     } while (n == 0);
     return n;
 }
@@ -387,3 +417,4 @@ int64_t skua__tcp_await(skua_future *future, int64_t deadline)
 #undef TCP_LANDED
 #undef TCP_HELD
 #undef TCP_VECTOR
+#undef TCP_READY

@@ -183,7 +183,6 @@ static bool listen_is_skipped(int64_t rc)
  * connection that was accepted is not thrown away for want of it. */
 static int listen_take(skua_listener *listener, skua_tcp **ret)
 {
-    struct skua__stream *stream;
     skua_tcp *tcp;
     int on = 1;
     int fd = skua__tcp_adopt(-1, &tcp);
@@ -193,8 +192,7 @@ static int listen_take(skua_listener *listener, skua_tcp **ret)
     do {
         fd = skua__os_accept(listener->source.fd, NULL, NULL);
     } while (listen_is_skipped(fd));
-    stream = skua__load_relaxed(&tcp->stream); /* nobody else has it yet */
-    stream->source.fd = fd;
+    skua__tcp_stream(tcp)->source.fd = fd; /* nobody else has it yet */
     if (fd < 0) {
         (void)skua_tcp_close(tcp);
         return fd;

@@ -68,7 +68,7 @@ TEST(close_while_a_read_begins_to_wait)
 
     test_tcp_pair(&reader.tcp, &peer);
     atomic_store(&slow.inside, 0);
-    slow.source = &atomic_load(&reader.tcp->stream)->source;
+    slow.source = &skua__tcp_stream(reader.tcp)->source;
     MUST(skua_spawn_poll(skua_runtime_scope(runtime), slow_reader_poll, &state, .task = &handle) ==
          0);
     while (!atomic_load(&slow.inside))
@@ -179,7 +179,7 @@ TEST_FIBER(late_hangup_of_another_socket_is_no_livelock)
 
     test_tcp_pair(&a, &b);
     MUST(skua_spawn(NULL, beats, &heart, .task = &handle) == 0);
-    skua__source_tell(&atomic_load(&a->stream)->source, SKUA__READABLE | SKUA__HANGUP);
+    skua__source_tell(&skua__tcp_stream(a)->source, SKUA__READABLE | SKUA__HANGUP);
     CHECK_EQ(skua_tcp_read_until(a, &byte, 1, skua_now() + MS(200)), -ETIMEDOUT);
     CHECK(atomic_load(&heart) > 5);
     /* A true one is still seen. */
