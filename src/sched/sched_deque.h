@@ -18,7 +18,10 @@
 #include "base/atomic.h"
 #include "base/check.h"
 
-#define SKUA__DEQUE_SIZE 256u
+#ifndef SKUA__DEQUE_SIZE /* models of it have a small one */
+#define SKUA__DEQUE_SIZE 1024u
+#define SKUA__DEQUE_GRAB 128u /* as many go to a thief at once, or to the shared queue */
+#endif
 
 struct skua__deque {
     SKUA__ALIGNED(SKUA__CACHE_LINE) _Atomic uint32_t head; /* owner and thieves */
@@ -60,8 +63,8 @@ SKUA__INLINE uint32_t skua__deque_pop(struct skua__deque *deque)
     return 0;
 }
 
-/* Takes the older half (at least one) of `victim` into `cells`, room for half a ring. Returns how
- * many. Any thread. */
+/* Takes the older half (at least one, at most SKUA__DEQUE_GRAB) of `victim` into `cells`. Returns
+ * how many. Any thread. */
 SKUA__INLINE uint32_t skua__deque_grab(struct skua__deque *victim, uint32_t *cells)
 {
     uint32_t head = skua__load_acquire(&victim->head);
@@ -77,6 +80,7 @@ SKUA__INLINE uint32_t skua__deque_grab(struct skua__deque *victim, uint32_t *cel
             head = skua__load_acquire(&victim->head);
             continue;
         }
+        count = count < SKUA__DEQUE_GRAB ? count : SKUA__DEQUE_GRAB;
         for (uint32_t i = 0; i < count; i++)
             cells[i] = skua__load_relaxed(&victim->slots[(head + i) % SKUA__DEQUE_SIZE]);
         if (skua__cas_acq_rel(&victim->head, &head, head + count))

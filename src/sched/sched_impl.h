@@ -48,6 +48,9 @@ struct skua__worker {
     unsigned picks;       /* counts turns: whose turn is it among the priorities */
     bool lane_first;      /* lane and deque take turns */
     bool searching;       /* counted in sched->searching */
+    uint32_t loot;        /* tasks that it stole last, until it has run out of them */
+    int64_t loot_at;      /* ns */
+    int64_t steal_pause;  /* ns; see sched_steal.c */
     int64_t spin_ns;      /* how long it looks for work before it sleeps */
     struct skua__rand rng;
     int64_t awake_since;        /* ns */
@@ -95,6 +98,8 @@ struct skua_task *skua__queue_take_injected(struct skua__worker *worker);
 /* Puts a list of tasks, linked by next, behind the shared queue. */
 void skua__queue_inject(struct skua__sched *sched, unsigned priority, uint32_t head, uint32_t tail,
                         uint32_t count);
+/* Whether this worker has something to run; or the shared queue has. */
+bool skua__queue_own(struct skua__worker *worker);
 bool skua__queue_any(struct skua__worker *worker);
 
 SKUA__INLINE void skua__lane_push(struct skua__lane *lane, struct skua_task *task)

@@ -75,7 +75,7 @@ static void queue_local(struct skua__worker *worker, struct skua_task *task);
 struct skua_task *skua__queue_take_injected(struct skua__worker *worker)
 {
     struct skua__sched *sched = worker->sched;
-    uint32_t cells[SKUA__DEQUE_SIZE / 2];
+    uint32_t cells[SKUA__DEQUE_GRAB];
     uint32_t len = skua__load_relaxed(&sched->inject_len); /* a hint: the lock decides */
     uint32_t want = len / sched->count + 1;
     uint32_t count;
@@ -83,8 +83,8 @@ struct skua_task *skua__queue_take_injected(struct skua__worker *worker)
     worker->inject_left = sched->inject_interval;
     if (len == 0)
         return NULL;
-    if (want > SKUA__DEQUE_SIZE / 2)
-        want = SKUA__DEQUE_SIZE / 2;
+    if (want > SKUA__DEQUE_GRAB)
+        want = SKUA__DEQUE_GRAB;
     count = queue_uninject(sched, want, worker->picks % 16 == 15, cells);
     for (uint32_t i = 1; i < count; i++)
         queue_local(worker, skua__cell_of(sched->core->cells.base, cells[i]));
@@ -102,7 +102,7 @@ SKUA__INLINE void queue_lane(struct skua__worker *worker, struct skua_task *task
     skua__lane_push(&worker->lanes[priority], task);
 }
 
-/* The deque is full: its older half and the new task go to the shared queue in one piece. */
+/* The deque is full: its oldest tasks and the new one go to the shared queue in one piece. */
 static SKUA__COLD void queue_overflow(struct skua__worker *worker, struct skua_task *task)
 {
     const void *base = task;
@@ -111,7 +111,7 @@ static SKUA__COLD void queue_overflow(struct skua__worker *worker, struct skua_t
     uint32_t count = 0;
     uint32_t cell;
 
-    while (count < SKUA__DEQUE_SIZE / 2 && (cell = skua__deque_pop(&worker->deque)) != 0) {
+    while (count < SKUA__DEQUE_GRAB && (cell = skua__deque_pop(&worker->deque)) != 0) {
         if (head == 0)
             head = cell;
         else
@@ -259,13 +259,18 @@ struct skua_task *skua__queue_pick(struct skua__worker *worker)
     return queue_pick(worker);
 }
 
-bool skua__queue_any(struct skua__worker *worker)
+bool skua__queue_own(struct skua__worker *worker)
 {
     for (unsigned i = 0; i < SKUA__PRIORITIES; i++)
         if (worker->lanes[i].head != 0)
             return true;
     return worker->thread.handoff != NULL || skua__load_seq(&worker->inbox) != 0 ||
-           skua__load_seq(&worker->sched->inject_len) != 0 || skua__deque_len(&worker->deque) != 0;
+           skua__deque_len(&worker->deque) != 0;
+}
+
+bool skua__queue_any(struct skua__worker *worker)
+{
+    return skua__queue_own(worker) || skua__load_seq(&worker->sched->inject_len) != 0;
 }
 
 /* ---- the interface to the floor below -------------------------------------------------------- */

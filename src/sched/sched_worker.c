@@ -108,7 +108,7 @@ void skua__worker_loop(struct skua__worker *worker, bool (*until)(void *arg), vo
         worker_run(worker);
         if (until(arg))
             break;
-        if (skua__queue_any(worker) || found == WORKER_FOUND_MAX) {
+        if (skua__queue_own(worker) || found == WORKER_FOUND_MAX) {
             skua__worker_events(worker, 0);
             found = 0;
             continue;
