@@ -346,7 +346,7 @@ void skua__fiber_yield(struct skua__thread *self, struct skua__fiber *fiber);
  */
 SKUA__INLINE void skua__waker_warm(skua_waker *waker, const char *stack)
 {
-    if (!skua__waker_is_task(waker))
+    if (waker == NULL || stack == NULL || !skua__waker_is_task(waker))
         return;
     __builtin_prefetch((const char *)waker, 1);
     __builtin_prefetch((const char *)waker + SKUA__CACHE_LINE, 1);
