@@ -153,6 +153,8 @@ int skua__source_claim(struct skua__source *source, unsigned direction, skua_wak
 void skua__source_forget(struct skua__source *source, unsigned direction, skua_waker *waker);
 /* The driver: bits have become true. Any thread. */
 void skua__source_tell(struct skua__source *source, uint32_t bits);
+/* The source whose poll for reading this is, or NULL. */
+struct skua__source *skua__source_of_reader(struct skua__op *op);
 /* At a driver's end: nothing is watched by it any more. */
 void skua__source_orphan(struct skua__driver *driver);
 /* Puts a source on its driver's list (epoll), or takes it off: false when it is there already. */

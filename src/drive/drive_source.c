@@ -176,8 +176,11 @@ int skua__source_poll(struct skua__source *source, unsigned direction, skua_wake
 
 void skua__source_forget(struct skua__source *source, unsigned direction, skua_waker *waker)
 {
-    skua_waker *kept = waker;
+    skua_waker *kept = skua__load_seq(&source->waiter[direction]);
 
+    if (kept != waker && kept != SKUA__WAKING)
+        return; /* mostly: whoever woke it has taken it */
+    kept = waker;
     if (skua__cas_strong_seq(&source->waiter[direction], &kept, NULL))
         skua_waker_unref(waker);
     else if (kept == SKUA__WAKING)
@@ -276,6 +279,13 @@ static void source_read_poll_done(struct skua__op *op, int result, bool more)
 
         driver->ops->cancel(driver, op);
     }
+}
+
+struct skua__source *skua__source_of_reader(struct skua__op *op)
+{
+    return op->complete == source_read_poll_done
+               ? skua__container(op, struct skua__source, polls[SKUA__READ].op)
+               : NULL;
 }
 
 static void source_write_poll_done(struct skua__op *op, int result, bool more)

@@ -23,6 +23,7 @@
 
 #define URING_ENTRIES 256
 #define URING_COMPLETIONS 2048
+#define URING_BATCH 64
 
 struct skua__uring {
     struct skua__driver driver;
@@ -207,27 +208,51 @@ static void uring_cancel(struct skua__driver *driver, struct skua__op *op)
 
 /* ---- the turn -------------------------------------------------------------------------------- */
 
+struct uring_done {
+    struct skua__op *op;
+    int result;
+    bool more;
+};
+
+/* Fetches ahead what the completions will touch, for the whole batch: a source and its reader, or
+ * the stack that a lent receive's operation is on. */
+static void uring_warm(const struct uring_done *done, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        __builtin_prefetch(done[i].op, 1);
+    for (unsigned i = 0; i < count; i++) {
+        struct skua__source *source = skua__source_of_reader(done[i].op);
+
+        if (source != NULL)
+            __builtin_prefetch(source, 1);
+        for (unsigned line = 1; source == NULL && line < 6; line++)
+            __builtin_prefetch((const char *)done[i].op + line * SKUA__CACHE_LINE, 1);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        struct skua__source *source = skua__source_of_reader(done[i].op);
+
+        if (source != NULL)
+            skua__waker_warm(skua__load_relaxed(&source->waiter[SKUA__READ]), /* hints */
+                             skua__load_relaxed(&source->reader_stack));
+    }
+}
+
 static int uring_reap(struct skua__uring *uring)
 {
-    struct io_uring_cqe *batch[64];
+    struct io_uring_cqe *batch[URING_BATCH];
+    struct uring_done done[URING_BATCH];
     unsigned count;
     int told = 0;
 
-    while ((count = io_uring_peek_batch_cqe(&uring->ring, batch, 64)) != 0) {
-        struct {
-            struct skua__op *op;
-            int result;
-            bool more;
-        } done[64];
-
+    while ((count = io_uring_peek_batch_cqe(&uring->ring, batch, URING_BATCH)) != 0) {
         /* Copied first: a completion may submit, and must not find the queue half read. */
-        for (unsigned i = 0; i < count; i++) {
-            done[i].op = io_uring_cqe_get_data(batch[i]);
-            done[i].result = batch[i]->res;
-            done[i].more = (batch[i]->flags & IORING_CQE_F_MORE) != 0;
-            __builtin_prefetch(done[i].op, 1); /* on a fiber's stack, near where it goes on */
-        }
+        for (unsigned i = 0; i < count; i++)
+            done[i] = (struct uring_done){.op = io_uring_cqe_get_data(batch[i]),
+                                          .result = batch[i]->res,
+                                          .more = (batch[i]->flags & IORING_CQE_F_MORE) != 0};
         io_uring_cq_advance(&uring->ring, count);
+        if (count > 1)
+            uring_warm(done, count);
         for (unsigned i = 0; i < count; i++) {
             told += done[i].op != &uring->bell && done[i].op != &uring->ignored;
             done[i].op->complete(done[i].op, done[i].result, done[i].more);
@@ -278,5 +303,6 @@ const struct skua__driver_ops skua__uring_ops = {
 
 #undef URING_ENTRIES
 #undef URING_COMPLETIONS
+#undef URING_BATCH
 
 #endif

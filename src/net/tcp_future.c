@@ -364,11 +364,13 @@ ssize_t skua__tcp_try(skua_future *future)
 {
     skua_tcp_future *self = tcp_future_of(future);
     int64_t n = tcp_begin(self);
+    uint32_t bit;
 
     if (n != 1)
         return (ssize_t)n;
-    skua__or_acq_rel(&tcp_source(self)->ready,
-                     self->kind & SKUA__WRITE ? SKUA__WRITABLE : SKUA__READABLE);
+    bit = self->kind & SKUA__WRITE ? SKUA__WRITABLE : SKUA__READABLE;
+    if (!(skua__source_look(tcp_source(self)) & bit))
+        skua__or_acq_rel(&tcp_source(self)->ready, bit);
     return (ssize_t)tcp_finish(self, tcp_try(self));
 }
 
