@@ -207,17 +207,11 @@ static int64_t idle_wait(struct skua__worker *worker)
     return worker->awake_since - now;
 }
 
-void skua__idle_park(struct skua__worker *worker, bool (*until)(void *arg), void *arg)
+/* Sleeps, unless there is something to do after all. */
+static void idle_sleep(struct skua__worker *worker, bool (*until)(void *arg), void *arg)
 {
     struct skua__sched *sched = worker->sched;
 
-    if (idle_spin(worker))
-        return;
-    if (sched->on_thread_park != NULL) {
-        sched->on_thread_park(sched->core->hook_arg);
-        if (skua__queue_any(worker))
-            return; /* the hook made work */
-    }
     skua__store_seq(&worker->parked, SKUA__PARKED);
     if (sched->multi)
         idle_list(sched, worker);
@@ -231,6 +225,18 @@ void skua__idle_park(struct skua__worker *worker, bool (*until)(void *arg), void
     skua__store_seq(&worker->parked, SKUA__AWAKE);
     if (sched->multi && !idle_unlist(sched, worker))
         worker->searching = true; /* its waker has counted it */
+}
+
+void skua__idle_park(struct skua__worker *worker, bool (*until)(void *arg), void *arg)
+{
+    struct skua__sched *sched = worker->sched;
+
+    if (idle_spin(worker))
+        return;
+    if (sched->on_thread_park != NULL)
+        sched->on_thread_park(sched->core->hook_arg);
+    if (sched->on_thread_park == NULL || !skua__queue_any(worker)) /* the hook may make work */
+        idle_sleep(worker, until, arg);
     if (sched->on_thread_unpark != NULL)
         sched->on_thread_unpark(sched->core->hook_arg);
 }
