@@ -8,6 +8,8 @@
  *   task.h     spawn, scopes, cancellation, deadlines, task-locals
  *   time.h     the clock and sleeping
  *   runtime.h  runtimes: options, block_on, skua_main, shutdown, the snapshot
+ *   sync.h     locks between tasks
+ *   notify.h   signals between tasks
  *   net.h      TCP
  *
  * Every name starts with skua_ or SKUA_; skua__ and SKUA__ (two underscores) are private.
@@ -18,7 +20,9 @@
 #include <skua/base.h>
 #include <skua/future.h>
 #include <skua/net.h>
+#include <skua/notify.h>
 #include <skua/runtime.h>
+#include <skua/sync.h>
 #include <skua/task.h>
 #include <skua/time.h>
 
