@@ -10,6 +10,7 @@
  *   runtime.h  runtimes: options, block_on, skua_main, shutdown, the snapshot
  *   sync.h     locks between tasks
  *   notify.h   signals between tasks
+ *   mpsc.h     channels: many senders, one receiver; mpmc.h: many of both
  *   net.h      TCP
  *
  * Every name starts with skua_ or SKUA_; skua__ and SKUA__ (two underscores) are private.
@@ -19,6 +20,8 @@
 
 #include <skua/base.h>
 #include <skua/future.h>
+#include <skua/mpmc.h>
+#include <skua/mpsc.h>
 #include <skua/net.h>
 #include <skua/notify.h>
 #include <skua/runtime.h>

@@ -1,0 +1,61 @@
+/* chan_impl.h - what the files of the channel share: chan.c (the queue, trying), chan_wait.c
+ * (waiting), chan_life.c (handles, closing). All but skua__chan_free are called under the lock,
+ * unless they say otherwise. */
+#ifndef SKUA_SYNC_CHAN_IMPL_H
+#define SKUA_SYNC_CHAN_IMPL_H
+
+#include <string.h>
+
+#include "sync/chan.h"
+
+#define SKUA__CHAN_SIZE_MAX ((size_t)1 << 20)
+#define SKUA__CHAN_BLOCK_SIZE 4096u
+#define SKUA__CHAN_BYTES_MAX (SIZE_MAX / 4)
+
+/* skua_waiter.value of a sender that was refused. */
+#define SKUA__CHAN_REFUSED UINT64_MAX
+
+SKUA__INLINE struct skua__lock *skua__chan_lock(struct skua__chan *chan)
+{
+    return skua__sync_lock(&chan->lock);
+}
+
+/* Messages are small and mostly whole words: a loop is cheaper than a call. */
+SKUA__INLINE void skua__chan_copy(void *to, const void *from, size_t size)
+{
+    uint64_t word;
+
+    if (skua__unlikely(size % sizeof word != 0 || size > 64)) {
+        memcpy(to, from, size);
+        return;
+    }
+    for (size_t at = 0; at < size; at += sizeof word) {
+        memcpy(&word, (const char *)from + at, sizeof word);
+        memcpy((char *)to + at, &word, sizeof word);
+    }
+}
+
+SKUA__INLINE size_t skua__chan_room(const struct skua__chan *chan)
+{
+    return chan->capacity - chan->len - chan->reserved;
+}
+
+SKUA__INLINE bool skua__chan_has_room(const struct skua__chan *chan, size_t count)
+{
+    return count <= skua__chan_room(chan);
+}
+
+/* Queues a message, for which there is room and memory. */
+void skua__chan_put(struct skua__chan *chan, const void *item);
+/* The first receiver in line is to look. */
+void skua__chan_tell_receiver(struct skua__chan *chan, struct skua__chain *chain);
+/* Lets waiting senders go on, in order, as far as there is room. */
+void skua__chan_admit(struct skua__chan *chan, struct skua__chain *chain);
+/* All receivers are to look: nothing will come any more. */
+void skua__chan_end_receivers(struct skua__chan *chan, struct skua__chain *chain);
+/* Without the lock: lists a receiver, unless there is something to see. */
+bool skua__chan_wait_recv(struct skua__chan *chan, skua_waiter *waiter, skua_waker *waker);
+/* Without the lock, the last handle's. */
+void skua__chan_free(struct skua__chan *chan);
+
+#endif
