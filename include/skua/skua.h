@@ -10,6 +10,7 @@
  *   runtime.h  runtimes: options, block_on, skua_main, shutdown, the snapshot
  *   sync.h     locks between tasks
  *   notify.h   signals between tasks
+ *   oneshot.h  one answer from one to one
  *   mpsc.h     channels: many senders, one receiver; mpmc.h: many of both
  *   net.h      TCP
  *
@@ -24,9 +25,11 @@
 #include <skua/mpsc.h>
 #include <skua/net.h>
 #include <skua/notify.h>
+#include <skua/oneshot.h>
 #include <skua/runtime.h>
 #include <skua/sync.h>
 #include <skua/task.h>
+#include <skua/test.h>
 #include <skua/time.h>
 
 #endif

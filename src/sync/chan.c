@@ -75,7 +75,8 @@ static void chan_drop_block(struct skua__chan *chan, struct skua__chan_block **r
     }
 }
 
-static void chan_take(struct skua__chan *chan, void *item, struct skua__chan_block **ret_empty)
+SKUA__INLINE void chan_take(struct skua__chan *chan, void *item,
+                            struct skua__chan_block **ret_empty)
 {
     chan->len--;
     if (skua__likely(chan->ring != NULL)) {
@@ -112,6 +113,12 @@ int skua__chan_try_send(struct skua__chan *chan, const void *item)
     int rc = 0;
 
     skua__lock_take(skua__chan_lock(chan));
+    if (skua__likely(chan->ring != NULL && !chan->closed && chan->sending.first == NULL &&
+                     chan->receiving.first == NULL && skua__chan_has_room(chan, 1))) {
+        skua__chan_put(chan, item); /* the usual case: there is nobody to tell */
+        skua__lock_drop(skua__chan_lock(chan));
+        return 0;
+    }
     /* Providing lets go of the lock, so it comes before the looks. */
     if (skua__unlikely(!chan_has_place(chan) && !chan_provide(chan)))
         rc = -ENOMEM;
@@ -214,10 +221,20 @@ int64_t skua__chan_try_recv_many(struct skua__chan *chan, void *items, size_t mo
     return count;
 }
 
+/* The usual case on its own: a ring, with nobody in either line and something left or to come. */
 int skua__chan_try_recv(struct skua__chan *chan, void *item)
 {
-    int64_t rc = skua__chan_try_recv_many(chan, item, 1);
+    int64_t rc;
 
+    skua__lock_take(skua__chan_lock(chan));
+    if (skua__likely(chan->ring != NULL && chan->len != 0 && chan->sending.first == NULL &&
+                     chan->receiving.first == NULL)) {
+        chan_take(chan, item, NULL);
+        skua__lock_drop(skua__chan_lock(chan));
+        return 0;
+    }
+    skua__lock_drop(skua__chan_lock(chan));
+    rc = skua__chan_try_recv_many(chan, item, 1);
     return rc == 1 ? 0 : (int)rc;
 }
 

@@ -1,0 +1,246 @@
+/* oneshot.c - one message from one to one.
+ *
+ * Both ends are the same memory, which the last end that leaves frees. What has happened is three
+ * flags under the lock: SENT (the message is there), and which end is gone. Two lists: whoever
+ * waits for the message, and whoever waits for the receiver's end.
+ */
+#include <skua/oneshot.h>
+
+#include <string.h>
+
+#include "sync/sync_wait.h"
+
+#define ONESHOT_SENT 1u
+#define ONESHOT_SENDER_GONE 2u
+#define ONESHOT_RECEIVER_GONE 4u
+#define ONESHOT_SIZE_MAX ((size_t)1 << 20)
+
+struct oneshot {
+    uint8_t lock; /* guards all of it but size */
+    uint8_t flags;
+    uint32_t size; /* constant */
+    skua_waiter_list receiving;
+    skua_waiter_list closing;
+    _Alignas(max_align_t) char message[];
+};
+
+static struct oneshot *oneshot_of(const void *end)
+{
+    return (struct oneshot *)(uintptr_t)end;
+}
+
+static struct skua__lock *oneshot_lock(struct oneshot *oneshot)
+{
+    return skua__sync_lock(&oneshot->lock);
+}
+
+int skua_oneshot_new(skua_oneshot_sender **sender, skua_oneshot_receiver **receiver, size_t size)
+{
+    struct oneshot *oneshot;
+
+    if (size > ONESHOT_SIZE_MAX)
+        return -EINVAL;
+    oneshot = skua__os_alloc(sizeof *oneshot + size);
+    if (oneshot == NULL)
+        return -ENOMEM;
+    oneshot->size = (uint32_t)size;
+    *sender = (skua_oneshot_sender *)(void *)oneshot;
+    *receiver = (skua_oneshot_receiver *)(void *)oneshot;
+    return 0;
+}
+
+/* Sets flags for an end, tells who waits on `list`; frees when both ends are gone. */
+static void oneshot_leave(struct oneshot *oneshot, unsigned flags, skua_waiter_list *list)
+{
+    struct skua__chain chain = {NULL, NULL};
+    unsigned both = ONESHOT_SENDER_GONE | ONESHOT_RECEIVER_GONE;
+    bool last;
+
+    oneshot->flags = (uint8_t)(oneshot->flags | flags);
+    last = (oneshot->flags & both) == both;
+    while (list->first != NULL)
+        skua__waiters_grant(list, list->first, &chain);
+    skua__lock_drop(oneshot_lock(oneshot));
+    skua__chain_wake(&chain);
+    if (last)
+        skua__os_free(oneshot);
+}
+
+/* ---- the sender's end ------------------------------------------------------------------------ */
+
+int skua_oneshot_send(skua_oneshot_sender *sender, const void *message)
+{
+    struct oneshot *oneshot = oneshot_of(sender);
+    bool wanted;
+
+    skua__lock_take(oneshot_lock(oneshot));
+    wanted = !(oneshot->flags & ONESHOT_RECEIVER_GONE);
+    if (wanted && oneshot->size != 0)
+        memcpy(oneshot->message, message, oneshot->size);
+    oneshot_leave(oneshot, ONESHOT_SENDER_GONE | (wanted ? ONESHOT_SENT : 0), &oneshot->receiving);
+    return wanted ? 0 : SKUA_ECLOSED;
+}
+
+void skua_oneshot_sender_close(skua_oneshot_sender *sender)
+{
+    struct oneshot *oneshot = oneshot_of(sender);
+
+    if (sender == NULL)
+        return;
+    skua__lock_take(oneshot_lock(oneshot));
+    oneshot_leave(oneshot, ONESHOT_SENDER_GONE, &oneshot->receiving);
+}
+
+int skua_oneshot_is_closed(skua_oneshot_sender *sender)
+{
+    struct oneshot *oneshot = oneshot_of(sender);
+    int closed;
+
+    skua__lock_take(oneshot_lock(oneshot));
+    closed = (oneshot->flags & ONESHOT_RECEIVER_GONE) != 0;
+    skua__lock_drop(oneshot_lock(oneshot));
+    return closed;
+}
+
+/* ---- waiting --------------------------------------------------------------------------------- */
+
+/* Under the lock: 0, -EAGAIN, SKUA_ECLOSED. */
+static int oneshot_take(struct oneshot *oneshot, void *message)
+{
+    if (oneshot->flags & ONESHOT_SENT) {
+        if (oneshot->size != 0)
+            memcpy(message, oneshot->message, oneshot->size);
+        oneshot->flags = (uint8_t)(oneshot->flags & ~ONESHOT_SENT);
+        return 0;
+    }
+    return oneshot->flags & ONESHOT_SENDER_GONE ? SKUA_ECLOSED : -EAGAIN;
+}
+
+static bool oneshot_is_new(skua_sync_future *self)
+{
+    return skua__load_relaxed(skua__waiter_state(&self->waiter)) == SKUA__IDLE; /* own, if so */
+}
+
+static skua_poll oneshot_recv_poll(skua_future *future, skua_waker *waker)
+{
+    skua_sync_future *self = skua__container(future, skua_sync_future, future);
+    struct oneshot *oneshot = self->object;
+    skua_poll answer;
+
+    if (!oneshot_is_new(self) &&
+        skua__waiter_again(&self->waiter, oneshot_lock(oneshot), waker) == SKUA_PENDING)
+        return SKUA_PENDING;
+    skua__lock_take(oneshot_lock(oneshot));
+    answer = oneshot_take(oneshot, (void *)(uintptr_t)self->value);
+    if (answer == -EAGAIN) {
+        skua__waiters_push(&oneshot->receiving, &self->waiter, waker);
+        answer = SKUA_PENDING;
+    }
+    skua__lock_drop(oneshot_lock(oneshot));
+    return answer;
+}
+
+static void oneshot_recv_drop(skua_future *future)
+{
+    skua_sync_future *self = skua__container(future, skua_sync_future, future);
+    struct oneshot *oneshot = self->object;
+
+    (void)skua__waiter_leave(&self->waiter, oneshot_lock(oneshot), &oneshot->receiving);
+}
+
+static skua_poll oneshot_closed_poll(skua_future *future, skua_waker *waker)
+{
+    skua_sync_future *self = skua__container(future, skua_sync_future, future);
+    struct oneshot *oneshot = self->object;
+    bool closed;
+
+    if (!oneshot_is_new(self))
+        return skua__waiter_again(&self->waiter, oneshot_lock(oneshot), waker);
+    skua__lock_take(oneshot_lock(oneshot));
+    closed = (oneshot->flags & ONESHOT_RECEIVER_GONE) != 0;
+    if (!closed)
+        skua__waiters_push(&oneshot->closing, &self->waiter, waker);
+    skua__lock_drop(oneshot_lock(oneshot));
+    return closed ? 0 : SKUA_PENDING;
+}
+
+static void oneshot_closed_drop(skua_future *future)
+{
+    skua_sync_future *self = skua__container(future, skua_sync_future, future);
+    struct oneshot *oneshot = self->object;
+
+    (void)skua__waiter_leave(&self->waiter, oneshot_lock(oneshot), &oneshot->closing);
+}
+
+static const skua_future_ops oneshot_recv_ops = {
+    .name = "oneshot.recv", .poll = oneshot_recv_poll, .drop = oneshot_recv_drop};
+static const skua_future_ops oneshot_closed_ops = {
+    .name = "oneshot.closed", .poll = oneshot_closed_poll, .drop = oneshot_closed_drop};
+
+static skua_future *oneshot_future(skua_sync_future *self, void *end, uint64_t value,
+                                   const skua_future_ops *ops)
+{
+    self->future.ops = ops;
+    self->object = end;
+    self->value = value;
+    self->waiter.state = SKUA__IDLE;
+    return &self->future;
+}
+
+skua_future *skua_oneshot_closed_init(skua_sync_future *closed, skua_oneshot_sender *sender)
+{
+    return oneshot_future(closed, sender, 0, &oneshot_closed_ops);
+}
+
+int skua_oneshot_closed(skua_oneshot_sender *sender)
+{
+    skua_sync_future closed;
+
+    return (int)skua_await(skua_oneshot_closed_init(&closed, sender));
+}
+
+/* ---- the receiver's end ---------------------------------------------------------------------- */
+
+skua_future *skua_oneshot_recv_init(skua_sync_future *recv, skua_oneshot_receiver *receiver,
+                                    void *message)
+{
+    return oneshot_future(recv, receiver, (uintptr_t)message, &oneshot_recv_ops);
+}
+
+int skua_oneshot_recv(skua_oneshot_receiver *receiver, void *message)
+{
+    return skua_oneshot_recv_until(receiver, message, SKUA_FOREVER);
+}
+
+int skua_oneshot_recv_until(skua_oneshot_receiver *receiver, void *message, int64_t deadline)
+{
+    skua_sync_future recv;
+
+    return (int)skua_await_until(skua_oneshot_recv_init(&recv, receiver, message), deadline);
+}
+
+int skua_oneshot_try_recv(skua_oneshot_receiver *receiver, void *message)
+{
+    struct oneshot *oneshot = oneshot_of(receiver);
+    int rc;
+
+    skua__lock_take(oneshot_lock(oneshot));
+    rc = oneshot_take(oneshot, message);
+    skua__lock_drop(oneshot_lock(oneshot));
+    return rc;
+}
+
+void skua_oneshot_receiver_close(skua_oneshot_receiver *receiver)
+{
+    struct oneshot *oneshot = oneshot_of(receiver);
+
+    if (receiver == NULL)
+        return;
+    skua__lock_take(oneshot_lock(oneshot));
+    oneshot_leave(oneshot, ONESHOT_RECEIVER_GONE, &oneshot->closing);
+}
+
+#undef ONESHOT_SENT
+#undef ONESHOT_SENDER_GONE
+#undef ONESHOT_RECEIVER_GONE
+#undef ONESHOT_SIZE_MAX
