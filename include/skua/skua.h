@@ -10,9 +10,11 @@
  *   runtime.h  runtimes: options, block_on, skua_main, shutdown, the snapshot
  *   sync.h     locks between tasks
  *   notify.h   signals between tasks
+ *   token.h    cancellation tokens, task trackers
  *   oneshot.h  one answer from one to one
  *   mpsc.h     channels: many senders, one receiver; mpmc.h: many of both
  *   net.h      TCP
+ *   test.h     tests: a clock that jumps, an order that a seed draws
  *
  * Every name starts with skua_ or SKUA_; skua__ and SKUA__ (two underscores) are private.
  */
@@ -31,5 +33,6 @@
 #include <skua/task.h>
 #include <skua/test.h>
 #include <skua/time.h>
+#include <skua/token.h>
 
 #endif

@@ -4,63 +4,17 @@
  * under the lock and is listed if it is not what it waits for; who changes the number grants to
  * everybody who waits, under the same lock. So nothing is missed in between.
  */
-#include "sync/sync_wait.h"
+#include "sync/gate.h"
 
-static struct skua__lock *gate_lock(skua_gate *gate)
-{
-    return skua__sync_lock(&gate->lock);
-}
-
-/* Changed under the lock; read without it by those who only ask. */
-static _Atomic uint64_t *gate_number(skua_gate *gate)
-{
-    return (_Atomic uint64_t *)(void *)&gate->number;
-}
-
-static uint64_t gate_get(skua_gate *gate)
-{
-    return skua__load_relaxed(gate_number(gate)); /* under the lock */
-}
-
-/* Release: who asks without the lock sees what was done before. */
-static void gate_set(skua_gate *gate, uint64_t number)
-{
-    skua__store_release(gate_number(gate), number);
-}
-
-static void gate_grant_all(skua_gate *gate, struct skua__chain *chain)
-{
-    while (gate->waiters.first != NULL)
-        skua__waiters_grant(&gate->waiters, gate->waiters.first, chain);
-}
-
-/* A poll of any gate: `pass` is asked under the lock. */
-SKUA__INLINE skua_poll gate_poll(skua_future *future, skua_waker *waker,
-                                 bool (*pass)(skua_gate *gate))
-{
-    skua_sync_future *self = skua__container(future, skua_sync_future, future);
-    skua_gate *gate = self->object;
-    bool passes;
-
-    if (skua__load_relaxed(skua__waiter_state(&self->waiter)) != SKUA__IDLE)
-        return skua__waiter_again(&self->waiter, gate_lock(gate), waker);
-    skua__lock_take(gate_lock(gate));
-    passes = pass(gate);
-    if (!passes)
-        skua__waiters_push(&gate->waiters, &self->waiter, waker);
-    skua__lock_drop(gate_lock(gate));
-    return passes ? 0 : SKUA_PENDING;
-}
-
-static void gate_drop(skua_future *future)
+void skua__gate_drop(skua_future *future)
 {
     skua_sync_future *self = skua__container(future, skua_sync_future, future);
     skua_gate *gate = self->object;
 
-    (void)skua__waiter_leave(&self->waiter, gate_lock(gate), &gate->waiters);
+    (void)skua__waiter_leave(&self->waiter, skua__gate_lock(gate), &gate->waiters);
 }
 
-static skua_future *gate_future(skua_sync_future *self, skua_gate *gate, const skua_future_ops *ops)
+skua_future *skua__gate_future(skua_sync_future *self, skua_gate *gate, const skua_future_ops *ops)
 {
     self->future.ops = ops;
     self->object = gate;
@@ -74,19 +28,20 @@ static skua_future *gate_future(skua_sync_future *self, skua_gate *gate, const s
 
 static bool event_pass(skua_gate *gate)
 {
-    return gate_get(gate) != 0;
+    return skua__gate_get(gate) != 0;
 }
 
 static skua_poll event_poll(skua_future *future, skua_waker *waker)
 {
-    return gate_poll(future, waker, event_pass);
+    return skua__gate_poll(future, waker, event_pass);
 }
 
-static const skua_future_ops event_ops = {.name = "event", .poll = event_poll, .drop = gate_drop};
+static const skua_future_ops event_ops = {
+    .name = "event", .poll = event_poll, .drop = skua__gate_drop};
 
 skua_future *skua_event_wait_init(skua_sync_future *wait, skua_event *event)
 {
-    return gate_future(wait, &event->gate, &event_ops);
+    return skua__gate_future(wait, &event->gate, &event_ops);
 }
 
 int skua_event_wait(skua_event *event)
@@ -105,44 +60,44 @@ void skua_event_set(skua_event *event)
 {
     struct skua__chain chain = {NULL, NULL};
 
-    skua__lock_take(gate_lock(&event->gate));
-    gate_set(&event->gate, 1);
-    gate_grant_all(&event->gate, &chain);
-    skua__lock_drop(gate_lock(&event->gate));
+    skua__lock_take(skua__gate_lock(&event->gate));
+    skua__gate_set(&event->gate, 1);
+    skua__gate_grant_all(&event->gate, &chain);
+    skua__lock_drop(skua__gate_lock(&event->gate));
     skua__chain_wake(&chain);
 }
 
 void skua_event_reset(skua_event *event)
 {
-    skua__lock_take(gate_lock(&event->gate));
-    gate_set(&event->gate, 0);
-    skua__lock_drop(gate_lock(&event->gate));
+    skua__lock_take(skua__gate_lock(&event->gate));
+    skua__gate_set(&event->gate, 0);
+    skua__lock_drop(skua__gate_lock(&event->gate));
 }
 
 int skua_event_is_set(const skua_event *event)
 {
-    /* Acquire pairs with gate_set. */
-    return skua__load_acquire(gate_number(&((skua_event *)(uintptr_t)event)->gate)) != 0;
+    /* Acquire pairs with skua__gate_set. */
+    return skua__load_acquire(skua__gate_number(&((skua_event *)(uintptr_t)event)->gate)) != 0;
 }
 
 /* ---- wait group: the number is how many are out ---------------------------------------------- */
 
 static bool group_pass(skua_gate *gate)
 {
-    return gate_get(gate) == 0;
+    return skua__gate_get(gate) == 0;
 }
 
 static skua_poll group_poll(skua_future *future, skua_waker *waker)
 {
-    return gate_poll(future, waker, group_pass);
+    return skua__gate_poll(future, waker, group_pass);
 }
 
 static const skua_future_ops group_ops = {
-    .name = "wait_group", .poll = group_poll, .drop = gate_drop};
+    .name = "wait_group", .poll = group_poll, .drop = skua__gate_drop};
 
 skua_future *skua_wait_group_wait_init(skua_sync_future *wait, skua_wait_group *group)
 {
-    return gate_future(wait, &group->gate, &group_ops);
+    return skua__gate_future(wait, &group->gate, &group_ops);
 }
 
 int skua_wait_group_wait(skua_wait_group *group)
@@ -161,12 +116,12 @@ int skua_wait_group_add(skua_wait_group *group, size_t count)
 {
     int rc = 0;
 
-    skua__lock_take(gate_lock(&group->gate));
-    if (count > SKUA_WAIT_GROUP_MAX - gate_get(&group->gate))
+    skua__lock_take(skua__gate_lock(&group->gate));
+    if (count > SKUA_WAIT_GROUP_MAX - skua__gate_get(&group->gate))
         rc = -EINVAL;
     else
-        gate_set(&group->gate, gate_get(&group->gate) + count);
-    skua__lock_drop(gate_lock(&group->gate));
+        skua__gate_set(&group->gate, skua__gate_get(&group->gate) + count);
+    skua__lock_drop(skua__gate_lock(&group->gate));
     return rc;
 }
 
@@ -175,14 +130,14 @@ int skua_wait_group_done(skua_wait_group *group)
     struct skua__chain chain = {NULL, NULL};
     int rc = SKUA_EUSAGE;
 
-    skua__lock_take(gate_lock(&group->gate));
-    if (gate_get(&group->gate) != 0) {
-        gate_set(&group->gate, gate_get(&group->gate) - 1);
-        if (gate_get(&group->gate) == 0)
-            gate_grant_all(&group->gate, &chain);
+    skua__lock_take(skua__gate_lock(&group->gate));
+    if (skua__gate_get(&group->gate) != 0) {
+        skua__gate_set(&group->gate, skua__gate_get(&group->gate) - 1);
+        if (skua__gate_get(&group->gate) == 0)
+            skua__gate_grant_all(&group->gate, &chain);
         rc = 0;
     }
-    skua__lock_drop(gate_lock(&group->gate));
+    skua__lock_drop(skua__gate_lock(&group->gate));
     skua__chain_wake(&chain);
     return rc;
 }
@@ -198,17 +153,17 @@ static skua_poll barrier_poll(skua_future *future, skua_waker *waker)
     skua_poll answer = SKUA_PENDING;
 
     if (skua__load_relaxed(skua__waiter_state(&self->waiter)) != SKUA__IDLE)
-        return skua__waiter_again(&self->waiter, gate_lock(&barrier->gate), waker);
-    skua__lock_take(gate_lock(&barrier->gate));
-    if (gate_get(&barrier->gate) + 1 >= barrier->parties) {
-        gate_set(&barrier->gate, 0);
-        gate_grant_all(&barrier->gate, &chain);
+        return skua__waiter_again(&self->waiter, skua__gate_lock(&barrier->gate), waker);
+    skua__lock_take(skua__gate_lock(&barrier->gate));
+    if (skua__gate_get(&barrier->gate) + 1 >= barrier->parties) {
+        skua__gate_set(&barrier->gate, 0);
+        skua__gate_grant_all(&barrier->gate, &chain);
         answer = 1;
     } else {
-        gate_set(&barrier->gate, gate_get(&barrier->gate) + 1);
+        skua__gate_set(&barrier->gate, skua__gate_get(&barrier->gate) + 1);
         skua__waiters_push(&barrier->gate.waiters, &self->waiter, waker);
     }
-    skua__lock_drop(gate_lock(&barrier->gate));
+    skua__lock_drop(skua__gate_lock(&barrier->gate));
     skua__chain_wake(&chain);
     return answer;
 }
@@ -220,18 +175,18 @@ static void barrier_drop(skua_future *future)
     skua_gate *gate = self->object;
     bool queued = false;
 
-    skua__lock_take(gate_lock(gate));
+    skua__lock_take(skua__gate_lock(gate));
     if (skua__load_relaxed(skua__waiter_state(&self->waiter)) == SKUA__QUEUED) {
-        gate_set(gate, gate_get(gate) - 1);
+        skua__gate_set(gate, skua__gate_get(gate) - 1);
         skua__waiters_unlink(&gate->waiters, &self->waiter);
         skua__store_relaxed(skua__waiter_state(&self->waiter), SKUA__IDLE);
         queued = true;
     }
-    skua__lock_drop(gate_lock(gate));
+    skua__lock_drop(skua__gate_lock(gate));
     if (queued)
         skua_waker_unref(self->waiter.waker);
     else
-        (void)skua__waiter_leave(&self->waiter, gate_lock(gate), &gate->waiters);
+        (void)skua__waiter_leave(&self->waiter, skua__gate_lock(gate), &gate->waiters);
 }
 
 static const skua_future_ops barrier_ops = {
@@ -247,7 +202,7 @@ int skua_barrier_init(skua_barrier *barrier, size_t parties)
 
 skua_future *skua_barrier_wait_init(skua_sync_future *wait, skua_barrier *barrier)
 {
-    return gate_future(wait, &barrier->gate, &barrier_ops);
+    return skua__gate_future(wait, &barrier->gate, &barrier_ops);
 }
 
 int skua_barrier_wait(skua_barrier *barrier)
@@ -265,15 +220,16 @@ int skua_barrier_wait(skua_barrier *barrier)
 
 static bool once_pass(skua_gate *gate)
 {
-    return gate_get(gate) != ONCE_RUNS;
+    return skua__gate_get(gate) != ONCE_RUNS;
 }
 
 static skua_poll once_poll(skua_future *future, skua_waker *waker)
 {
-    return gate_poll(future, waker, once_pass);
+    return skua__gate_poll(future, waker, once_pass);
 }
 
-static const skua_future_ops once_ops = {.name = "once", .poll = once_poll, .drop = gate_drop};
+static const skua_future_ops once_ops = {
+    .name = "once", .poll = once_poll, .drop = skua__gate_drop};
 
 /* 1: it is the caller's to run; 0: it has run; or why the wait for another ended. */
 static int once_enter(skua_gate *gate)
@@ -284,14 +240,14 @@ static int once_enter(skua_gate *gate)
         uint64_t state;
         int rc;
 
-        skua__lock_take(gate_lock(gate));
-        state = gate_get(gate);
+        skua__lock_take(skua__gate_lock(gate));
+        state = skua__gate_get(gate);
         if (state == ONCE_NEW)
-            gate_set(gate, ONCE_RUNS);
-        skua__lock_drop(gate_lock(gate));
+            skua__gate_set(gate, ONCE_RUNS);
+        skua__lock_drop(skua__gate_lock(gate));
         if (state != ONCE_RUNS)
             return state == ONCE_NEW;
-        rc = (int)skua_await(gate_future(&wait, gate, &once_ops));
+        rc = (int)skua_await(skua__gate_future(&wait, gate, &once_ops));
         if (rc != 0)
             return rc;
     }
@@ -302,25 +258,26 @@ int skua_once_run(skua_once *once, skua_fiber_fn fn, void *arg)
     struct skua__chain chain = {NULL, NULL};
     int rc = 0;
 
-    /* Acquire pairs with gate_set: what fn did is seen. */
-    if (skua__likely(skua__load_acquire(gate_number(&once->gate)) == ONCE_DONE))
+    /* Acquire pairs with skua__gate_set: what fn did is seen. */
+    if (skua__likely(skua__load_acquire(skua__gate_number(&once->gate)) == ONCE_DONE))
         return 0;
     rc = once_enter(&once->gate);
     if (rc != 1)
         return rc;
     rc = fn(arg);
-    skua__lock_take(gate_lock(&once->gate));
-    gate_set(&once->gate, rc < 0 ? ONCE_NEW : ONCE_DONE);
-    gate_grant_all(&once->gate, &chain); /* after a failure they race for the next try */
-    skua__lock_drop(gate_lock(&once->gate));
+    skua__lock_take(skua__gate_lock(&once->gate));
+    skua__gate_set(&once->gate, rc < 0 ? ONCE_NEW : ONCE_DONE);
+    skua__gate_grant_all(&once->gate, &chain); /* after a failure they race for the next try */
+    skua__lock_drop(skua__gate_lock(&once->gate));
     skua__chain_wake(&chain);
     return rc < 0 ? rc : 0;
 }
 
 int skua_once_done(const skua_once *once)
 {
-    /* Acquire pairs with gate_set. */
-    return skua__load_acquire(gate_number(&((skua_once *)(uintptr_t)once)->gate)) == ONCE_DONE;
+    /* Acquire pairs with skua__gate_set. */
+    return skua__load_acquire(skua__gate_number(&((skua_once *)(uintptr_t)once)->gate)) ==
+           ONCE_DONE;
 }
 
 #undef ONCE_NEW

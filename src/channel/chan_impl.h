@@ -1,12 +1,12 @@
 /* chan_impl.h - what the files of the channel share: chan.c (the queue, trying), chan_wait.c
  * (waiting), chan_life.c (handles, closing). All but skua__chan_free are called under the lock,
  * unless they say otherwise. */
-#ifndef SKUA_SYNC_CHAN_IMPL_H
-#define SKUA_SYNC_CHAN_IMPL_H
+#ifndef SKUA_CHANNEL_CHAN_IMPL_H
+#define SKUA_CHANNEL_CHAN_IMPL_H
 
 #include <string.h>
 
-#include "sync/chan.h"
+#include "channel/chan.h"
 
 #define SKUA__CHAN_SIZE_MAX ((size_t)1 << 20)
 #define SKUA__CHAN_BLOCK_SIZE 4096u

@@ -1,7 +1,7 @@
 /* mpmc.c - the channel of chan.h as mpmc.h shows it. A handle is the channel. */
 #include <skua/mpmc.h>
 
-#include "sync/chan.h"
+#include "channel/chan.h"
 
 static struct skua__chan *mpmc_of(const void *handle)
 {

@@ -17,8 +17,8 @@
  *
  * Two counts of handles, and one of both: the last one frees.
  */
-#ifndef SKUA_SYNC_CHAN_H
-#define SKUA_SYNC_CHAN_H
+#ifndef SKUA_CHANNEL_CHAN_H
+#define SKUA_CHANNEL_CHAN_H
 
 #include "sync/sync_wait.h"
 

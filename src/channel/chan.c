@@ -1,5 +1,5 @@
 /* chan.c - see chan.h: the queue itself, and trying. */
-#include "sync/chan_impl.h"
+#include "channel/chan_impl.h"
 
 /* ---- the queue ------------------------------------------------------------------------------- */
 

@@ -1,7 +1,7 @@
 /* mpsc.c - the channel of chan.h as mpsc.h shows it: one receiver. A handle is the channel. */
 #include <skua/mpsc.h>
 
-#include "sync/chan.h"
+#include "channel/chan.h"
 
 static struct skua__chan *mpsc_of(const void *handle)
 {

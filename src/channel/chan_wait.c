@@ -1,5 +1,5 @@
 /* chan_wait.c - see chan.h: waiting to send, to reserve and to receive; handles and closing. */
-#include "sync/chan_impl.h"
+#include "channel/chan_impl.h"
 
 static skua_sync_future *chan_future_of(skua_future *future)
 {
