@@ -1,8 +1,9 @@
 /* bench_sync.c - what locks and channels cost.
  *
  * mutex_uncontended      ns a lock and unlock, in one fiber
- * mutex_two_tasks        the same by two fibers on one worker, of which each yields now and then
- *                        while it holds it
+ * mutex_two_tasks        the same by two fibers on one worker, which their budgets make take turns
+ * mutex_handover         the same, but each yields now and then while it holds it: the other waits,
+ *                        and is handed the lock
  * semaphore_uncontended  ns an acquire and release of one permit
  * notify_pingpong_ct     ns a round trip of two notifies between two fibers
  * mpsc_1p_ct             ns a message of 8 bytes, bounded (100), one producer, one worker
@@ -53,7 +54,7 @@ static int acquire_alone(void *arg)
     return 0;
 }
 
-static int lock_shared(void *arg)
+static int lock_holding(void *arg)
 {
     struct job *job = arg;
 
@@ -66,14 +67,35 @@ static int lock_shared(void *arg)
     return 0;
 }
 
-static int lock_two(void *arg)
+static int two_of(skua_fiber_fn body, void *arg)
 {
     skua_scope scope;
 
     meter_must(skua_scope_open(&scope, SKUA_COLLECT), "open");
-    meter_must(skua_spawn(&scope, lock_shared, arg), "spawn");
-    meter_must(skua_spawn(&scope, lock_shared, arg), "spawn");
+    meter_must(skua_spawn(&scope, body, arg), "spawn");
+    meter_must(skua_spawn(&scope, body, arg), "spawn");
     return skua_scope_join(&scope);
+}
+
+static int lock_half(void *arg)
+{
+    struct job *job = arg;
+
+    for (uint64_t i = 0; i < job->repeats * BATCH / 2; i++) {
+        meter_must(skua_mutex_lock(&job->mutex), "lock");
+        skua_mutex_unlock(&job->mutex);
+    }
+    return 0;
+}
+
+static int lock_two(void *arg)
+{
+    return two_of(lock_half, arg);
+}
+
+static int lock_handover(void *arg)
+{
+    return two_of(lock_holding, arg);
 }
 
 /* ---- notify ---------------------------------------------------------------------------------- */
@@ -190,6 +212,7 @@ int main(int argc, char **argv)
                "new");
     run(&bench, "mutex_uncontended", runtime, lock_alone, 0, false);
     run(&bench, "mutex_two_tasks", runtime, lock_two, 0, false);
+    run(&bench, "mutex_handover", runtime, lock_handover, 0, false);
     run(&bench, "semaphore_uncontended", runtime, acquire_alone, 0, false);
     run(&bench, "notify_pingpong_ct", runtime, notify_pingpong, 0, false);
     run(&bench, "mpsc_1p_ct", runtime, consumes, 1, false);

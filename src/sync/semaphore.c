@@ -263,6 +263,11 @@ skua_future *skua_mutex_lock_init(skua_sync_future *lock, skua_mutex *mutex)
 
 int skua_mutex_lock(skua_mutex *mutex)
 {
+    uint64_t unlocked = SEMA_ONE;
+
+    skua__sync_spend();
+    if (skua__likely(skua__cas_strong_acq_rel(sema_state(&mutex->semaphore), &unlocked, 0)))
+        return 0;
     return sema_acquire(&mutex->semaphore, 1, &mutex_ops, SKUA_FOREVER);
 }
 
@@ -278,9 +283,11 @@ int skua_mutex_try_lock(skua_mutex *mutex)
 
 int skua_mutex_unlock(skua_mutex *mutex)
 {
-    uint64_t unlocked = skua__load_relaxed(sema_state(&mutex->semaphore)); /* the holder's check */
+    uint64_t locked = 0;
 
-    if (skua__unlikely(sema_free(unlocked) != 0))
+    if (skua__likely(skua__cas_strong_acq_rel(sema_state(&mutex->semaphore), &locked, SEMA_ONE)))
+        return 0;
+    if (skua__unlikely(sema_free(locked) != 0))
         return SKUA_EUSAGE;
     sema_release(&mutex->semaphore, 1);
     return 0;
