@@ -361,6 +361,19 @@ typedef struct skua_accept_future {
 SKUA_API skua_future *skua_tcp_accept_init(skua_accept_future *accept, skua_listener *listener,
                                            skua_tcp **ret);
 
+#ifndef __cplusplus
+/* A read and an accept in the caller's block: branches of a select, work under a timeout (flow.h).
+ *
+ * Returns    a future that lives as long as the enclosing block
+ * Threads    tasks
+ * Since      0.2
+ */
+#define skua_reading(tcp, buf, len)                                                                \
+    skua_tcp_read_init(&(skua_tcp_future){.future = {0}}, (tcp), (buf), (len))
+#define skua_accepting(listener, ret)                                                              \
+    skua_tcp_accept_init(&(skua_accept_future){.future = {0}}, (listener), (ret))
+#endif
+
 /* ---- options and addresses of a socket ------------------------------------------------------- */
 
 /* Switches Nagle's algorithm off (1, the default of Skua's sockets) or on (0).

@@ -181,6 +181,17 @@ SKUA_API int skua_task_join(skua_task *task, int *result);
  */
 SKUA_API skua_future *skua_join_init(skua_join_future *join, skua_task *task, int *result);
 
+#ifndef __cplusplus
+/* The same in the caller's block: a branch of a select, work under a timeout (flow.h).
+ *
+ * Returns    a future that lives as long as the enclosing block
+ * Threads    where it is awaited
+ * Since      0.2
+ */
+#define skua_joining(task, result)                                                                 \
+    skua_join_init(&(skua_join_future){.future = {0}}, (task), (result))
+#endif
+
 /* Gives a handle back without waiting; the task goes on, its scope still joins it.
  *
  * task       a handle, or NULL

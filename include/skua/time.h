@@ -11,7 +11,7 @@
 
 SKUA_C_BEGIN
 
-/* The monotonic clock.
+/* The monotonic clock; in a test runtime (test.h) that runtime's own.
  *
  * Returns    nanoseconds since an unspecified start, never going backwards
  * Threads    any
@@ -24,7 +24,7 @@ typedef struct skua_sleep_future {
     skua_future future;
     skua_waker *waker; /* whom to wake; NULL when not armed */
     void *link[2];     /* in a wheel's slot; guard: the thread that armed it */
-    uint64_t when;     /* unarmed: the deadline in ns; armed: tick and owner, see drive/wheel.h */
+    uint64_t when;     /* the deadline in ns, or that it has fired, see base/wheel.h */
 } skua_sleep_future;
 
 /* Makes a future that is ready (0) after `duration`.
@@ -45,6 +45,18 @@ SKUA_API skua_future *skua_sleep_init(skua_sleep_future *sleep, int64_t duration
  * Since      0.1
  */
 SKUA_API skua_future *skua_sleep_until_init(skua_sleep_future *sleep, int64_t deadline);
+
+#ifndef __cplusplus
+/* The same two in the caller's block: a branch of a select, work for a join (flow.h).
+ *
+ * Returns    a future that lives as long as the enclosing block
+ * Threads    as skua_sleep_init
+ * Since      0.2
+ */
+#define skua_sleeping(duration) skua_sleep_init(&(skua_sleep_future){.future = {0}}, (duration))
+#define skua_sleeping_until(deadline)                                                              \
+    skua_sleep_until_init(&(skua_sleep_future){.future = {0}}, (deadline))
+#endif
 
 /* Sleeps.
  *

@@ -23,6 +23,8 @@ static const struct err_row err_table[] = {
     {SKUA_EUSAGE, SKUA_ERROR_USAGE, "SKUA_EUSAGE", "may not be called here or in this way"},
     {SKUA_ESTOPPED, SKUA_ERROR_CLOSED, "SKUA_ESTOPPED", "the runtime is stopping"},
     {SKUA_ELIMIT, SKUA_ERROR_LIMIT, "SKUA_ELIMIT", "a configured limit is reached"},
+    {SKUA_ELAGGED, SKUA_ERROR_LIMIT, "SKUA_ELAGGED",
+     "the receiver fell behind: messages were overwritten"},
     {-ECANCELED, SKUA_ERROR_CANCELLED, "ECANCELED", "the task was cancelled"},
     {-ETIMEDOUT, SKUA_ERROR_TIMEOUT, "ETIMEDOUT", "the deadline passed"},
     {-ENOMEM, SKUA_ERROR_LIMIT, "ENOMEM", "out of memory"},

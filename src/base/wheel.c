@@ -85,7 +85,7 @@ unsigned skua__wheel_advance(struct skua__wheel *wheel, int64_t now)
         while ((node = skua__list_pop(&moving)) != NULL) {
             skua_sleep_future *timer = skua__container(node, skua_sleep_future, link);
 
-            if (timer->when <= tick)
+            if (skua__wheel_tick(timer->when) <= tick)
                 skua__list_push(&due, node);
             else
                 skua__wheel_place(wheel, timer);
@@ -112,6 +112,7 @@ static uint64_t wheel_earliest_in(const struct skua__node *head, uint64_t tick)
         if (timer->when < earliest)
             earliest = timer->when;
     }
+    earliest = skua__wheel_tick(earliest);
     return earliest > tick ? earliest : tick;
 }
 
@@ -128,4 +129,51 @@ int64_t skua__wheel_next(const struct skua__wheel *wheel)
     if (tick > (uint64_t)(INT64_MAX >> SKUA__TICK_BITS))
         return INT64_MAX;
     return (int64_t)(tick << SKUA__TICK_BITS);
+}
+
+/* ---- to the nanosecond ----------------------------------------------------------------------- */
+
+/* Whatever is due lies in the earliest slot, and the earliest of all does. */
+int64_t skua__wheel_next_exact(const struct skua__wheel *wheel)
+{
+    const struct skua__node *head;
+    uint64_t earliest = INT64_MAX;
+    uint64_t tick;
+    unsigned level;
+    unsigned slot;
+
+    if (wheel->armed == 0 || !wheel_earliest(wheel, &tick, &level, &slot))
+        return INT64_MAX;
+    head = &wheel->slots[level][slot];
+    for (const struct skua__node *node = head->next; node != head; node = node->next) {
+        const skua_sleep_future *timer = skua__container((uintptr_t)node, skua_sleep_future, link);
+
+        earliest = timer->when < earliest ? timer->when : earliest;
+    }
+    return (int64_t)earliest;
+}
+
+unsigned skua__wheel_advance_exact(struct skua__wheel *wheel, int64_t now)
+{
+    unsigned count = skua__wheel_advance(wheel, now);
+    struct skua__node due;
+    struct skua__node waiting;
+    struct skua__node *node;
+    uint64_t tick;
+    unsigned level;
+    unsigned slot;
+
+    if (wheel->armed == 0 || !wheel_earliest(wheel, &tick, &level, &slot))
+        return count;
+    skua__list_init(&due);
+    skua__list_init(&waiting);
+    while ((node = skua__list_pop(&wheel->slots[level][slot])) != NULL) {
+        const skua_sleep_future *timer = skua__container(node, skua_sleep_future, link);
+
+        skua__list_push(timer->when <= (uint64_t)now ? &due : &waiting, node);
+    }
+    skua__list_splice(&wheel->slots[level][slot], &waiting);
+    if (skua__list_empty(&wheel->slots[level][slot]))
+        wheel->used[level] &= ~(UINT64_C(1) << slot);
+    return count + wheel_fire(wheel, &due);
 }

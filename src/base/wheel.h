@@ -25,7 +25,7 @@
 #define SKUA__WHEEL_SLOTS 64
 
 /* States of skua_sleep_future.waker and .when: unarmed (waker NULL, when = deadline in ns), armed
- * (waker set, when = tick), fired (waker NULL, when = SKUA__WHEEL_FIRED). */
+ * (waker set, when the same), fired (waker NULL, when = SKUA__WHEEL_FIRED). */
 #define SKUA__WHEEL_FIRED UINT64_MAX
 
 /* The latest deadline there is, 292 years after the machine's start: its tick has 48 bits. */
@@ -47,18 +47,22 @@ unsigned skua__wheel_advance(struct skua__wheel *wheel, int64_t now);
 /* When to advance next: never later than the earliest timer, INT64_MAX for an empty wheel. */
 int64_t skua__wheel_next(const struct skua__wheel *wheel);
 
+/* The same two to the nanosecond instead of the tick, for a clock that stands still in between:
+ * the earliest deadline; and fires what is due, whose tick has not passed, too. They look at every
+ * timer of a slot. */
+int64_t skua__wheel_next_exact(const struct skua__wheel *wheel);
+unsigned skua__wheel_advance_exact(struct skua__wheel *wheel, int64_t now);
+
 SKUA__INLINE struct skua__node *skua__wheel_node(skua_sleep_future *timer)
 {
     _Static_assert(sizeof timer->link == sizeof(struct skua__node), "the node's room");
     return (struct skua__node *)(void *)timer->link;
 }
 
-/* The tick in which `deadline` has surely passed. */
-SKUA__INLINE uint64_t skua__wheel_tick(int64_t deadline)
+/* The tick in which a deadline, in ns, has surely passed. */
+SKUA__INLINE uint64_t skua__wheel_tick(uint64_t when)
 {
-    uint64_t ns = deadline < 0 ? 0 : (uint64_t)deadline;
-
-    return (ns + (1u << SKUA__TICK_BITS) - 1) >> SKUA__TICK_BITS;
+    return (when + (1u << SKUA__TICK_BITS) - 1) >> SKUA__TICK_BITS;
 }
 
 /* The time as of the last turn: at most the real one. */
@@ -67,12 +71,13 @@ SKUA__INLINE int64_t skua__wheel_now(const struct skua__wheel *wheel)
     return (int64_t)(wheel->elapsed << SKUA__TICK_BITS);
 }
 
-/* Puts a timer of tick `when` into its slot. */
+/* Puts a timer into its slot. */
 SKUA__INLINE void skua__wheel_place(struct skua__wheel *wheel, skua_sleep_future *timer)
 {
-    uint64_t when = timer->when > wheel->elapsed ? timer->when : wheel->elapsed + 1;
-    unsigned level = (unsigned)(63 - __builtin_clzll((when ^ wheel->elapsed) | 63)) / 6;
-    unsigned slot = (when >> (level * 6)) & (SKUA__WHEEL_SLOTS - 1);
+    uint64_t due = skua__wheel_tick(timer->when);
+    uint64_t tick = due > wheel->elapsed ? due : wheel->elapsed + 1;
+    unsigned level = (unsigned)(63 - __builtin_clzll((tick ^ wheel->elapsed) | 63)) / 6;
+    unsigned slot = (tick >> (level * 6)) & (SKUA__WHEEL_SLOTS - 1);
 
     wheel->used[level] |= UINT64_C(1) << slot;
     skua__list_push(&wheel->slots[level][slot], skua__wheel_node(timer));
@@ -82,10 +87,8 @@ SKUA__INLINE void skua__wheel_place(struct skua__wheel *wheel, skua_sleep_future
 SKUA__INLINE void skua__wheel_arm(struct skua__wheel *wheel, skua_sleep_future *timer,
                                   int64_t deadline, skua_waker *waker)
 {
-    uint64_t tick = skua__wheel_tick(deadline);
-
     skua__assert_slow(timer->waker == NULL);
-    timer->when = tick;
+    timer->when = deadline < 0 ? 0 : (uint64_t)deadline;
     timer->waker = waker;
     wheel->armed++;
     skua__wheel_place(wheel, timer);

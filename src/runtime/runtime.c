@@ -199,13 +199,14 @@ int skua_runtime_new(skua_runtime **ret, const skua_runtime_options *given)
 int skua_runtime_free(skua_runtime *runtime)
 {
     int64_t timeout;
+    int64_t now;
     int rc;
 
     if (runtime == NULL)
         return 0;
     timeout = runtime->options.stop_timeout;
-    rc = skua_runtime_stop(runtime,
-                           timeout == SKUA_FOREVER ? SKUA_FOREVER : skua__os_now() + timeout);
+    now = skua__core_now(&runtime->core);
+    rc = skua_runtime_stop(runtime, timeout < SKUA_FOREVER - now ? now + timeout : SKUA_FOREVER);
     if (rc != 0)
         return rc;
     runtime_join_threads(runtime);

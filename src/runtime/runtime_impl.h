@@ -39,5 +39,7 @@ int skua__runtime_drive(skua_runtime *runtime, bool (*until)(void *arg), void *a
                         int64_t deadline);
 /* Tasks that have not ended. */
 uint64_t skua__runtime_alive(skua_runtime *runtime);
+/* Cancels every task, but for those that are being made at this moment. */
+void skua__runtime_cancel_all(skua_runtime *runtime);
 
 #endif

@@ -46,6 +46,11 @@ static void stop_cancel(struct skua_task *task, void *arg)
         (void)skua__task_cancel(task);
 }
 
+void skua__runtime_cancel_all(skua_runtime *runtime)
+{
+    skua__cells_each(&runtime->core.cells, stop_cancel, NULL);
+}
+
 static void stop_print(const skua_task_info *info, void *arg)
 {
     skua_runtime *runtime = arg;
@@ -71,7 +76,7 @@ static void stop_cancel_all(struct stop_wait *wait, int64_t now)
 {
     if (now < wait->walk_again)
         return;
-    skua__cells_each(&wait->runtime->core.cells, stop_cancel, NULL);
+    skua__runtime_cancel_all(wait->runtime);
     wait->walk_again = now + 10 * SKUA_MILLISECOND;
 }
 
@@ -82,7 +87,7 @@ static bool stop_ended(void *arg)
 
     if (skua__runtime_alive(wait->runtime) == 0)
         return true;
-    now = skua__os_now();
+    now = skua__core_now(&wait->runtime->core);
     stop_cancel_all(wait, now);
     return now >= wait->deadline;
 }

@@ -194,7 +194,7 @@ static void idle_learn(struct skua__worker *worker, int64_t ns, bool woken)
 static int64_t idle_wait(struct skua__worker *worker)
 {
     int64_t next = skua__wheel_next(&worker->wheel);
-    int64_t now = skua__os_now();
+    int64_t now = skua__core_now(worker->thread.core);
     int events;
 
     skua__stat(worker, parks, 1);

@@ -47,6 +47,7 @@ struct skua__worker {
     unsigned untimed;     /* loops; see worker_turn_timed */
     unsigned picks;       /* counts turns: whose turn is it among the priorities */
     bool lane_first;      /* lane and deque take turns */
+    bool shuffles;        /* a test runtime with a seed; constant */
     bool searching;       /* counted in sched->searching */
     uint32_t loot;        /* tasks that it stole last, until it has run out of them */
     int64_t loot_at;      /* ns */

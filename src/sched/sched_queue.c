@@ -5,10 +5,16 @@
  * Fairness   lane and deque take turns. High priority goes first, but for every fourth turn; low
  *            goes last, but has every sixteenth turn to itself. The shared queue is looked at
  *            every inject_interval turns, or when there is nothing else.
+ * Shuffling  a test runtime with a seed draws the next task of a lane (include/skua/test.h).
  * Inbox      a stack pushed by anybody with compare-and-swap and taken whole by exchange: no ABA.
  *            Taken tasks are reversed into the order they were woken in.
  */
 #include "sched/sched_impl.h"
+
+/* In a shuffled runtime: how many tasks the next one is drawn from, and how many waits one may
+ * complete in a turn. */
+#define QUEUE_SHUFFLED 64
+#define QUEUE_SHUFFLED_WAITS 8
 
 /* ---- shared queue ---------------------------------------------------------------------------- */
 
@@ -70,6 +76,41 @@ static uint32_t queue_uninject(struct skua__sched *sched, uint32_t want, bool lo
     return count;
 }
 
+/* Brings the task that is `steps` behind the first to the front. */
+static void queue_bring_forward(struct skua__lane *lane, const void *base, uint32_t steps)
+{
+    struct skua_task *before = skua__cell_of(base, lane->head);
+    struct skua_task *chosen;
+
+    if (steps == 0)
+        return;
+    while (--steps != 0)
+        before = skua__cell_of(base, before->next);
+    chosen = skua__cell_of(base, before->next);
+    if (lane->tail == before->next)
+        lane->tail = skua__cell_index(before);
+    before->next = chosen->next;
+    chosen->next = lane->head;
+    lane->head = skua__cell_index(chosen);
+}
+
+/* A test's dice: which of a lane's tasks is next, and how many waits it may complete in its turn.
+ * An inject_interval of 1 leads here before each turn, at no cost to other runtimes. */
+static SKUA__COLD void queue_shuffle(struct skua__worker *worker)
+{
+    if (!skua__queue_own(worker))
+        return; /* how often an idle worker looks is not the seed's to say */
+    worker->sched->core->budget = 1 + skua__rand_below(&worker->rng, QUEUE_SHUFFLED_WAITS);
+    for (unsigned i = 0; i < SKUA__PRIORITIES; i++) {
+        struct skua__lane *lane = &worker->lanes[i];
+        uint32_t among = lane->len < QUEUE_SHUFFLED ? lane->len : QUEUE_SHUFFLED;
+
+        if (among > 1)
+            queue_bring_forward(lane, worker->sched->core->cells.base,
+                                skua__rand_below(&worker->rng, among));
+    }
+}
+
 static void queue_local(struct skua__worker *worker, struct skua_task *task);
 
 struct skua_task *skua__queue_take_injected(struct skua__worker *worker)
@@ -81,6 +122,8 @@ struct skua_task *skua__queue_take_injected(struct skua__worker *worker)
     uint32_t count;
 
     worker->inject_left = sched->inject_interval;
+    if (skua__unlikely(worker->shuffles))
+        queue_shuffle(worker);
     if (len == 0)
         return NULL;
     if (want > SKUA__DEQUE_GRAB)
@@ -334,3 +377,11 @@ struct skua_task *skua__sched_swap(struct skua__thread *self, struct skua_task *
     queue_local(skua__worker_of(self), task);
     return skua__sched_next(self);
 }
+
+uint64_t skua__sched_random(struct skua__thread *self)
+{
+    return skua__rand_next(&skua__worker_of(self)->rng);
+}
+
+#undef QUEUE_SHUFFLED
+#undef QUEUE_SHUFFLED_WAITS

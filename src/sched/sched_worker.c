@@ -28,7 +28,7 @@ int skua__worker_events(struct skua__worker *worker, int64_t timeout_ns)
 
     worker_publish(worker);
     events = worker->sched->park->turn(worker->thread.driver, timeout_ns);
-    fired = skua__wheel_advance(&worker->wheel, skua__os_now());
+    fired = skua__wheel_advance(&worker->wheel, skua__core_now(worker->thread.core));
     skua__stat(worker, events, (uint64_t)(events > 0 ? events : 0));
     skua__stat(worker, timers_fired, fired);
     worker_publish(worker);
@@ -101,7 +101,7 @@ void skua__worker_loop(struct skua__worker *worker, bool (*until)(void *arg), vo
 {
     unsigned found = 0; /* tasks in a row that a search brought, without a look at events */
 
-    worker->awake_since = skua__os_now();
+    worker->awake_since = skua__core_now(worker->thread.core);
     for (;;) {
         struct skua_task *task;
 
@@ -123,7 +123,7 @@ void skua__worker_loop(struct skua__worker *worker, bool (*until)(void *arg), vo
             skua__idle_park(worker, until, arg);
         }
     }
-    skua__stat(worker, busy_ns, skua__os_now() - worker->awake_since);
+    skua__stat(worker, busy_ns, skua__core_now(worker->thread.core) - worker->awake_since);
 }
 
 #undef WORKER_FOUND_MAX

@@ -27,17 +27,8 @@ static void await_finished_drop(skua_future *future)
     (void)future;
 }
 
-static const skua_future_ops await_finished = {
+const skua_future_ops skua__future_finished = {
     .name = "finished", .poll = await_finished_poll, .drop = await_finished_drop};
-
-SKUA__INLINE skua_poll await_poll(skua_future *future, skua_waker *waker)
-{
-    skua_poll answer = future->ops->poll(future, waker);
-
-    if (answer != SKUA_PENDING)
-        future->ops = &await_finished;
-    return answer;
-}
 
 void skua_future_drop(skua_future *future)
 {
@@ -48,13 +39,13 @@ void skua_future_drop(skua_future *future)
     ops = future->ops;
     if (ops->drop != NULL)
         ops->drop(future);
-    future->ops = &await_finished;
+    future->ops = &skua__future_finished;
 }
 
 /* A task that was cancelled because the time was up has run out of time. */
 static SKUA__COLD int await_cancelled_verdict(struct skua_task *task)
 {
-    return skua__context_deadline(task->context) <= skua__os_now() ? -ETIMEDOUT : -ECANCELED;
+    return skua__context_deadline(task->context) <= skua_now() ? -ETIMEDOUT : -ECANCELED;
 }
 
 /* 0, or why the task's waits end. Only a task under a deadline has the clock read for it. */
@@ -64,7 +55,7 @@ SKUA__INLINE int await_verdict(struct skua_task *task)
     if (skua__unlikely(skua__load_relaxed(&task->state) & SKUA__CANCELLED))
         return await_cancelled_verdict(task);
     if (skua__unlikely(task->context != NULL) && task->context->deadline != INT64_MAX &&
-        task->context->deadline <= skua__os_now())
+        task->context->deadline <= skua_now())
         return -ETIMEDOUT;
     return 0;
 }
@@ -75,7 +66,7 @@ skua_poll skua_future_poll(skua_future *future, skua_waker *waker)
     int verdict;
 
     if (skua__unlikely(!skua__waker_is_task(waker)))
-        return await_poll(future, waker);
+        return skua__future_poll_raw(future, waker);
     self = skua__thread_self();
     verdict = await_verdict(skua__waker_task(waker));
     if (skua__unlikely(verdict != 0)) {
@@ -88,7 +79,7 @@ skua_poll skua_future_poll(skua_future *future, skua_waker *waker)
         return SKUA_PENDING;
     }
     self->budget--;
-    return await_poll(future, waker);
+    return skua__future_poll_raw(future, waker);
 }
 
 /* ---- on a fiber ------------------------------------------------------------------------------ */
@@ -119,13 +110,13 @@ static int64_t await_parked(struct skua__fiber *fiber, skua_future *future, int6
         deadline = task->context->deadline;
     skua_sleep_until_init(&timer, deadline);
     if (deadline != INT64_MAX &&
-        (deadline <= skua__os_now() || skua__sleep_poll(&timer.future, waker) == 0)) {
+        (deadline <= skua_now() || skua__sleep_poll(&timer.future, waker) == 0)) {
         skua_future_drop(future);
         return -ETIMEDOUT;
     }
     for (;;) {
         await_pause(fiber);
-        answer = await_poll(future, waker);
+        answer = skua__future_poll_raw(future, waker);
         if (answer != SKUA_PENDING)
             break;
         if (timer.when == SKUA__WHEEL_FIRED)
@@ -161,7 +152,7 @@ static int64_t await_fiber(struct skua__thread *self, struct skua__fiber *fiber,
     /* Named before the poll: a future that parks on its own account is seen, too. Relaxed: only
      * listings read it. */
     skua__store_relaxed(&fiber->waiting_for, future->ops->name);
-    answer = await_poll(future, skua__task_waker(&fiber->task));
+    answer = skua__future_poll_raw(future, skua__task_waker(&fiber->task));
     if (answer == SKUA_PENDING)
         answer = await_parked(fiber, future, deadline);
     skua__store_relaxed(&fiber->waiting_for, NULL);
@@ -178,7 +169,7 @@ static int64_t await_thread(struct skua__thread *self, skua_future *future, int6
         /* Acquire pairs with thread_wake. Read before the poll: a wake in between ends the wait
          * at once. */
         uint32_t wakes = skua__load_acquire(&self->wakes);
-        int64_t answer = await_poll(future, waker);
+        int64_t answer = skua__future_poll_raw(future, waker);
         int64_t until;
 
         if (answer != SKUA_PENDING)
@@ -192,7 +183,7 @@ static int64_t await_thread(struct skua__thread *self, skua_future *future, int6
         skua__wheel_advance(self->wheel, until);
         if (until < deadline)
             continue;
-        answer = await_poll(future, waker);
+        answer = skua__future_poll_raw(future, waker);
         if (answer != SKUA_PENDING)
             return answer;
         skua_future_drop(future);
@@ -328,12 +319,14 @@ skua_future *skua_sleep_until_init(skua_sleep_future *sleep, int64_t deadline)
 
 int64_t skua_now(void)
 {
-    return skua__os_now();
+    const struct skua__thread *self = skua__thread_peek();
+
+    return skua__core_now(self != NULL ? self->core : NULL);
 }
 
 skua_future *skua_sleep_init(skua_sleep_future *sleep, int64_t duration)
 {
-    int64_t now = skua__os_now();
+    int64_t now = skua_now();
 
     if (duration <= 0)
         return skua_sleep_until_init(sleep, 0);

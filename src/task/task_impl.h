@@ -134,6 +134,8 @@ void skua__sched_requeue(struct skua__thread *self, struct skua_task *task);
 struct skua_task *skua__sched_next(struct skua__thread *self);
 /* Both: queues the running fiber and says who is next, perhaps the same. */
 struct skua_task *skua__sched_swap(struct skua__thread *self, struct skua_task *task);
+/* 64 random bits of the worker's, for a choice that a task makes; in a test of the test's seed. */
+uint64_t skua__sched_random(struct skua__thread *self);
 
 /* Interface 2: how a worker parks. Filled in by drive. */
 struct skua__park_ops {
@@ -151,7 +153,7 @@ struct skua__core {
     struct skua__sched *sched; /* constant */
     struct skua__stack_depot stacks;
     skua_scope root;
-    unsigned budget;                 /* constant */
+    unsigned budget;                 /* constant; drawn for each turn where tasks are shuffled */
     size_t tasks_max;                /* constant; 0 = no bound */
     _Atomic uint64_t tasks_alive;    /* counted only when tasks_max is set */
     _Atomic uint32_t stopping;       /* 1: spawn says SKUA_ESTOPPED */
@@ -159,6 +161,7 @@ struct skua__core {
     void (*on_task_spawn)(const skua_task_info *task, void *arg); /* constant, as are the next */
     void (*on_task_done)(const skua_task_info *task, void *arg);
     void *hook_arg;
+    const int64_t *clock; /* a test's own, ns; its worker's; NULL = the system's; constant */
 };
 
 /* What this floor keeps for each thread that ever calls Skua; a worker has one inside. Plain
@@ -198,9 +201,17 @@ struct skua__thread {
  */
 SKUA__NOINLINE struct skua__thread *skua__thread_self(void);
 /* The same, or NULL: makes nothing, so that a signal handler may ask. */
-struct skua__thread *skua__thread_peek(void);
+SKUA__NOINLINE struct skua__thread *skua__thread_peek(void);
 /* Makes `thread` the calling thread's and returns the one before (NULL: none yet). */
 struct skua__thread *skua__thread_adopt(struct skua__thread *thread);
+
+/* The time of a runtime's tasks, or of a plain thread (NULL): what timers and deadlines go by. */
+SKUA__INLINE int64_t skua__core_now(const struct skua__core *core)
+{
+    bool own = core != NULL && core->clock != NULL;
+
+    return skua__unlikely(own) ? *core->clock : skua__os_now();
+}
 
 /* ---- wakers: a task pointer, or a custom waker with bit 0 set -------------------------------- */
 
@@ -366,7 +377,21 @@ SKUA__INLINE struct skua__fiber *skua__fiber_current(struct skua__thread *self)
  * its guard. In a signal handler. */
 bool skua__fiber_overflow(void *addr);
 
-/* ---- timers (await.c) ------------------------------------------------------------------------ */
+/* ---- futures and timers (await.c) ------------------------------------------------------------ */
+
+/* What a future is after its answer or its drop. */
+extern const skua_future_ops skua__future_finished;
+
+/* Asks a future, and nothing else: no budget is spent, no cancellation looked at. For whoever has
+ * done so already: an await, or a future that is made of others. */
+SKUA__INLINE skua_poll skua__future_poll_raw(skua_future *future, skua_waker *waker)
+{
+    skua_poll answer = future->ops->poll(future, waker);
+
+    if (answer != SKUA_PENDING)
+        future->ops = &skua__future_finished;
+    return answer;
+}
 
 /* The two verbs of a sleep future, for direct calls. */
 skua_poll skua__sleep_poll(skua_future *future, skua_waker *waker);

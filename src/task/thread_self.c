@@ -81,7 +81,10 @@ struct skua__thread *skua__thread_self(void)
 
 struct skua__thread *skua__thread_peek(void)
 {
-    return thread_mine;
+    struct skua__thread *thread = thread_mine;
+
+    __asm__ __volatile__("" : "+r"(thread)); /* as above */
+    return thread;
 }
 
 struct skua__thread *skua__thread_adopt(struct skua__thread *thread)
