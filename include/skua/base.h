@@ -49,6 +49,7 @@ SKUA_C_BEGIN
 #define SKUA_EUSAGE (-4099)   /* called where or how it may not be; the header says where it may */
 #define SKUA_ESTOPPED (-4100) /* the runtime is stopping: nothing new is taken */
 #define SKUA_ELIMIT (-4101)   /* a limit of the runtime's options is reached */
+#define SKUA_ELAGGED (-4102)  /* the receiver fell behind: messages were overwritten */
 
 /* What sort of failure a code is; decide by it whether to retry, report or abort. */
 typedef enum skua_error {

@@ -42,12 +42,13 @@ static const struct {
     /* 24 */ {-EADDRINUSE, "EADDRINUSE", SKUA_ERROR_IO},
     /* 25 */ {-EACCES, "EACCES", SKUA_ERROR_IO},
     /* 26 */ {-4096, "UNKNOWN", SKUA_ERROR_BUG},
-    /* 27 */ {-4102, "UNKNOWN", SKUA_ERROR_BUG},
+    /* 27 */ {-4103, "UNKNOWN", SKUA_ERROR_BUG},
     /* 28 */ {-5000, "UNKNOWN", SKUA_ERROR_BUG},
     /* 29 */ {INT32_MIN, "UNKNOWN", SKUA_ERROR_BUG},
     /* 30 */ {INT64_MIN + 1, "UNKNOWN", SKUA_ERROR_BUG},
     /* 31 */ {SKUA_PENDING, "UNKNOWN", SKUA_ERROR_BUG},
     /* 32 */ {-(INT64_C(1) << 32) - EIO, "UNKNOWN", SKUA_ERROR_BUG}, /* not cut to an int */
+    /* 33 */ {SKUA_ELAGGED, "SKUA_ELAGGED", SKUA_ERROR_LIMIT},
 };
 
 TEST(errors_table)
@@ -114,7 +115,7 @@ TEST(errors_have_sentences)
         CHECK(text && text[0] && strcmp(text, "success") != 0);
         CHECK(text == skua_strerror(code)); /* static */
     }
-    for (int a = SKUA_ELIMIT; a <= SKUA_ECLOSED; a++)
+    for (int a = SKUA_ELAGGED; a <= SKUA_ECLOSED; a++)
         for (int b = -ERRNO_MAX; b < 0; b++)
             if (strcmp(skua_error_name(b), "UNKNOWN") != 0 &&
                 strcmp(skua_strerror(a), skua_strerror(b)) == 0)
