@@ -7,12 +7,14 @@
  *   future.h   the one thing that waits: a future; wakers; stackless poll tasks
  *   task.h     spawn, scopes, cancellation, deadlines, task-locals
  *   time.h     the clock and sleeping
+ *   flow.h     several futures at a time: select, join, timeout
  *   runtime.h  runtimes: options, block_on, skua_main, shutdown, the snapshot
  *   sync.h     locks between tasks
  *   notify.h   signals between tasks
  *   token.h    cancellation tokens, task trackers
  *   oneshot.h  one answer from one to one
- *   mpsc.h     channels: many senders, one receiver; mpmc.h: many of both
+ *   mpsc.h     channels: many senders, one receiver; mpmc.h: many of both; broadcast.h: every
+ *              message to everybody, and watch, the newest value to whoever looks
  *   net.h      TCP
  *   test.h     tests: a clock that jumps, an order that a seed draws
  *
@@ -22,6 +24,8 @@
 #define SKUA_SKUA_H
 
 #include <skua/base.h>
+#include <skua/broadcast.h>
+#include <skua/flow.h>
 #include <skua/future.h>
 #include <skua/mpmc.h>
 #include <skua/mpsc.h>

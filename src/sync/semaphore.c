@@ -7,8 +7,9 @@
  *            the first waiter, then to the next; what is left becomes free. A waiter that is
  *            dropped gives back what it had: it goes to the next in line.
  * Last touch a release touches the semaphore last when it makes permits free, or when it lets go of
- *            the lock after having given them all to waiters, who come only after that. So whoever
- *            acquires may free the memory. After Tokio's batch semaphore.
+ *            the lock after having given them all to waiters. Waiters are woken, and so let in,
+ *            only after that. So whoever acquires may free the memory. After Tokio's batch
+ *            semaphore.
  */
 #include "sync/sync_wait.h"
 
@@ -49,32 +50,38 @@ static uint64_t sema_give(skua_semaphore *sema, uint64_t count, struct skua__cha
     return count;
 }
 
-static SKUA__NOINLINE uint64_t sema_release_slow(skua_semaphore *sema, uint64_t count)
+/* To those in line first; what is left becomes free. Only then are they woken: see Last touch. */
+static SKUA__NOINLINE void sema_release_slow(skua_semaphore *sema, uint64_t count)
 {
     struct skua__chain chain = {NULL, NULL};
+    uint64_t state;
 
-    skua__lock_take(sema_lock(sema));
-    count = sema_give(sema, count, &chain);
-    if (sema->waiters.first == NULL)
-        skua__and_acq_rel(sema_state(sema), ~SEMA_WAITERS);
-    skua__lock_drop(sema_lock(sema));
+    do {
+        skua__lock_take(sema_lock(sema));
+        count = sema_give(sema, count, &chain);
+        if (sema->waiters.first == NULL)
+            skua__and_acq_rel(sema_state(sema), ~SEMA_WAITERS);
+        skua__lock_drop(sema_lock(sema));
+        if (count == 0)
+            break;
+        state = skua__load_relaxed(sema_state(sema)); /* the CAS synchronises */
+        while (!(state & SEMA_WAITERS) && count != 0)
+            if (skua__cas_acq_rel(sema_state(sema), &state, state + count * SEMA_ONE))
+                count = 0;
+    } while (count != 0); /* somebody has come meanwhile */
     skua__chain_wake(&chain);
-    return count;
 }
 
 static void sema_release(skua_semaphore *sema, uint64_t count)
 {
     uint64_t state = skua__load_relaxed(sema_state(sema)); /* the CAS synchronises */
 
-    while (count != 0) {
-        if (skua__unlikely(state & SEMA_WAITERS)) {
-            count = sema_release_slow(sema, count);
-            if (count != 0)
-                state = skua__load_relaxed(sema_state(sema));
-        } else if (skua__cas_acq_rel(sema_state(sema), &state, state + count * SEMA_ONE)) {
+    if (count == 0)
+        return;
+    while (!(state & SEMA_WAITERS))
+        if (skua__cas_acq_rel(sema_state(sema), &state, state + count * SEMA_ONE))
             return; /* release: the next holder sees what this one did */
-        }
-    }
+    sema_release_slow(sema, count);
 }
 
 /* ---- taking ---------------------------------------------------------------------------------- */
@@ -123,6 +130,8 @@ static skua_poll sema_poll(skua_future *future, skua_waker *waker)
     skua_poll answer;
 
     if (skua__load_relaxed(skua__waiter_state(&self->waiter)) == SKUA__IDLE) {
+        if (skua__unlikely(self->value > SKUA_SEMAPHORE_MAX))
+            return -EINVAL;
         answer = sema_try(sema, self->value);
         return answer != -EAGAIN ? answer : sema_enqueue(sema, &self->waiter, waker);
     }
@@ -344,9 +353,26 @@ int skua_rwlock_read_unlock(skua_rwlock *rwlock)
     return 0;
 }
 
+/* Nothing is free; but then readers may hold it, too, and the writer in line the rest. */
+static bool rwlock_written(skua_semaphore *sema)
+{
+    uint64_t state = skua__load_relaxed(sema_state(sema)); /* the holder's check */
+    const skua_waiter *first;
+    bool written;
+
+    if (skua__unlikely(sema_free(state) != 0) || skua__likely(!(state & SEMA_WAITERS)))
+        return sema_free(state) == 0;
+    skua__lock_take(sema_lock(sema));
+    first = sema->waiters.first;
+    written =
+        first == NULL || first->value == skua__container(first, skua_sync_future, waiter)->value;
+    skua__lock_drop(sema_lock(sema));
+    return written;
+}
+
 int skua_rwlock_write_unlock(skua_rwlock *rwlock)
 {
-    if (sema_free(skua__load_relaxed(sema_state(&rwlock->semaphore))) != 0)
+    if (skua__unlikely(!rwlock_written(&rwlock->semaphore)))
         return SKUA_EUSAGE;
     sema_release(&rwlock->semaphore, SKUA_RWLOCK_READERS);
     return 0;
@@ -354,7 +380,7 @@ int skua_rwlock_write_unlock(skua_rwlock *rwlock)
 
 int skua_rwlock_downgrade(skua_rwlock *rwlock)
 {
-    if (sema_free(skua__load_relaxed(sema_state(&rwlock->semaphore))) != 0)
+    if (skua__unlikely(!rwlock_written(&rwlock->semaphore)))
         return SKUA_EUSAGE;
     sema_release(&rwlock->semaphore, SKUA_RWLOCK_READERS - 1);
     return 0;
