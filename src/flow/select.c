@@ -2,7 +2,8 @@
  *
  * The futures share their task's waker: whichever becomes ready wakes the task, and all that are
  * open are asked again. So a select costs a poll of each, once when it begins and once a wake.
- * Where a fair select begins to ask is drawn anew each time, from a number of the thread's own.
+ * Where a fair select begins to ask is drawn anew each time, by a worker from its own dice: in a
+ * test runtime the test's seed decides.
  */
 #include <skua/flow.h>
 #include <skua/time.h>
@@ -14,9 +15,11 @@
 
 static uint32_t select_start(uint32_t count)
 {
-    /* Each thread has one; a fiber that goes on elsewhere finds that thread's. */
-    static _Thread_local uint64_t turn;
+    static _Thread_local uint64_t turn; /* a plain thread's */
+    struct skua__thread *self = skua__thread_self();
 
+    if (skua__likely(self->core != NULL))
+        return (uint32_t)(skua__sched_random(self) >> 33) % count;
     turn = turn * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     return (uint32_t)((turn >> 33) % count);
 }
