@@ -194,7 +194,9 @@ int skua__chan_send(struct skua__chan *chan, const void *item, int64_t deadline)
     skua_sync_future wait;
     int rc;
 
-    skua__sync_spend();
+    rc = skua__task_leaf();
+    if (skua__unlikely(rc != 0))
+        return rc;
     rc = skua__chan_try_send(chan, item);
     if (skua__likely(rc != -EAGAIN))
         return rc;
@@ -206,7 +208,9 @@ int skua__chan_recv(struct skua__chan *chan, void *item, int64_t deadline)
     skua_sync_future wait;
     int rc;
 
-    skua__sync_spend();
+    rc = skua__task_leaf();
+    if (skua__unlikely(rc != 0))
+        return rc;
     rc = skua__chan_try_recv(chan, item);
     if (skua__likely(rc != -EAGAIN))
         return rc;

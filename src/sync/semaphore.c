@@ -177,7 +177,9 @@ SKUA__INLINE int sema_acquire(skua_semaphore *sema, uint64_t count, const skua_f
     skua_sync_future wait;
     int rc;
 
-    skua__sync_spend();
+    rc = skua__task_leaf();
+    if (skua__unlikely(rc != 0))
+        return rc;
     rc = sema_try(sema, count);
     if (skua__likely(rc != -EAGAIN))
         return rc;
@@ -273,8 +275,10 @@ skua_future *skua_mutex_lock_init(skua_sync_future *lock, skua_mutex *mutex)
 int skua_mutex_lock(skua_mutex *mutex)
 {
     uint64_t unlocked = SEMA_ONE;
+    int rc = skua__task_leaf();
 
-    skua__sync_spend();
+    if (skua__unlikely(rc != 0))
+        return rc;
     if (skua__likely(skua__cas_strong_acq_rel(sema_state(&mutex->semaphore), &unlocked, 0)))
         return 0;
     return sema_acquire(&mutex->semaphore, 1, &mutex_ops, SKUA_FOREVER);

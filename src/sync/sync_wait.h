@@ -97,16 +97,4 @@ skua_poll skua__waiter_again(skua_waiter *waiter, struct skua__lock *lock, skua_
  * caller's to pass on. Without the lock. */
 bool skua__waiter_leave(skua_waiter *waiter, struct skua__lock *lock, skua_waiter_list *list);
 
-/* What each leaf spends of its turn's budget when it does not wait. On a fiber without budget left
- * the others run first. */
-SKUA__INLINE void skua__sync_spend(void)
-{
-    struct skua__thread *self = skua__thread_self();
-
-    if (skua__likely(self->budget != 0))
-        self->budget--;
-    else if (skua__fiber_current(self) != NULL)
-        (void)skua_yield();
-}
-
 #endif

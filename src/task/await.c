@@ -60,6 +60,11 @@ SKUA__INLINE int await_verdict(struct skua_task *task)
     return 0;
 }
 
+int skua__fiber_verdict(struct skua__fiber *fiber)
+{
+    return fiber->shields != 0 ? 0 : await_verdict(&fiber->task);
+}
+
 skua_poll skua_future_poll(skua_future *future, skua_waker *waker)
 {
     struct skua__thread *self;

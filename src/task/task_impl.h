@@ -373,6 +373,34 @@ SKUA__INLINE struct skua__fiber *skua__fiber_current(struct skua__thread *self)
 
     return task != NULL && (task->flags & SKUA__FIBER) ? skua__fiber_of(task) : NULL;
 }
+/* Why the fiber's waits end: -ECANCELED, -ETIMEDOUT; 0: they do not. (await.c) */
+int skua__fiber_verdict(struct skua__fiber *fiber);
+
+/* What a leaf does that may answer without a wait: like every wait of a fiber it does not begin
+ * when the task is cancelled or out of time, spends a unit of the turn's budget, and lets the
+ * others run when there is none left. 0, or that verdict. */
+SKUA__INLINE int skua__task_leaf(void)
+{
+    struct skua__thread *self = skua__thread_self();
+    struct skua__fiber *fiber = skua__fiber_current(self);
+
+    if (fiber == NULL)
+        return 0;
+    /* Relaxed: as in await.c. */
+    if (skua__unlikely((skua__load_relaxed(&fiber->task.state) & SKUA__CANCELLED) ||
+                       fiber->task.context != NULL)) {
+        int verdict = skua__fiber_verdict(fiber);
+
+        if (verdict != 0)
+            return verdict;
+    }
+    if (skua__likely(self->budget != 0))
+        self->budget--;
+    else
+        skua__fiber_yield(self, fiber);
+    return 0;
+}
+
 /* Tells on standard error that the calling thread's fiber has overflown its stack, if `addr` is in
  * its guard. In a signal handler. */
 bool skua__fiber_overflow(void *addr);

@@ -205,6 +205,37 @@ TEST_FIBER_CURRENT(reserver_that_is_cancelled_gives_back)
     return 0;
 }
 
+/* ---- cancellation ---------------------------------------------------------------------------- */
+
+static int receives_as_long_as_it_may(void *arg)
+{
+    struct sender *self = arg;
+
+    do {
+        self->rc = skua_mpsc_recv(self->channel->rx, &self->number);
+        if (self->rc == 0)
+            self->rc = send_number(self->channel, self->number);
+    } while (self->rc == 0);
+    return 0;
+}
+
+/* Also where no call ever has to wait. */
+TEST_FIBER(cancelled_task_learns_it_from_a_channel_that_is_never_empty)
+{
+    struct channel channel = channel_of(0);
+    struct sender self = {&channel, 5, 77};
+    skua_task *task;
+
+    CHECK_EQ(send_number(&channel, 1), 0);
+    MUST(skua_spawn(NULL, receives_as_long_as_it_may, &self, .task = &task) == 0);
+    CHECK_EQ(skua_sleep(MS(1)), 0);
+    CHECK_EQ(skua_task_cancel(task), 0);
+    CHECK_EQ(skua_task_join(task, NULL), 0);
+    CHECK(self.rc == -ECANCELED || self.rc == 77);
+    channel_end(&channel);
+    return 0;
+}
+
 /* ---- closing --------------------------------------------------------------------------------- */
 
 TEST_FIBER(last_sender_ends_the_channel)
@@ -483,6 +514,7 @@ int main(void)
         cmocka_unit_test(recv_many_takes_what_is_there),
         cmocka_unit_test(reserved_room_is_kept),
         cmocka_unit_test(reserver_that_is_cancelled_gives_back),
+        cmocka_unit_test(cancelled_task_learns_it_from_a_channel_that_is_never_empty),
         cmocka_unit_test(last_sender_ends_the_channel),
         cmocka_unit_test(receiver_that_closes_drains),
         cmocka_unit_test(waits_end_when_the_other_side_goes),
