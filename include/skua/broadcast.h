@@ -227,8 +227,8 @@ SKUA_API void skua_watch_receiver_close(skua_watch_receiver *receiver);
 
 /* ---- watch: sending -------------------------------------------------------------------------- */
 
-/* Looks at the value, which it may change. Runs under the watch's lock: it is short, does not wait,
- * and calls nothing of Skua. Not 0: it has changed the value. */
+/* Looks at the value, aligned for any type, and may change it. Runs under the watch's spin lock: it
+ * is short, does not wait, and calls nothing of Skua. Not 0: it has changed the value. */
 typedef int (*skua_watch_change_fn)(void *value, void *arg);
 
 /* Replaces the value; receivers that wait go on. Never waits.

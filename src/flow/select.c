@@ -1,176 +1,131 @@
-/* select.c - several futures at once: the first, all, or none in time.
+/* select.c - the first of several futures.
  *
- * The futures share their task's waker: whichever becomes ready wakes the task, and all that are
- * open are asked again. So a select costs a poll of each, once when it begins and once a wake.
- * Where a fair select begins to ask is drawn anew each time, by a worker from its own dice: in a
- * test runtime the test's seed decides.
+ * Flow       skua_select -> skua_select_from -> skua_await -> select_poll -> the branches' polls
+ * Poll       asks each branch, from a random one on, until one answers; then drops the others.
+ *            Nothing is remembered between two polls: whoever was woken asks all again, as wakes
+ *            may be spurious anyway. A wake costs O(branches), without a list or a lock.
+ * Order      branches, then "none is ready", then the deadline: what is ready wins over both.
+ * Finished   whatever the answer is, all branches are: also when the select was wrong in itself.
  */
-#include <skua/flow.h>
-#include <skua/time.h>
+#include <string.h>
 
 #include "base/rand.h"
-#include "task/task_impl.h"
+#include "flow/flow_impl.h"
 
-/* ---- select ---------------------------------------------------------------------------------- */
-
-static uint32_t select_start(uint32_t count)
+/* Where to begin. A worker has random numbers, a test's from its seed; on a plain thread the clock
+ * will do, so that there is no state of the thread's to be kept. */
+static size_t select_first(const skua_select_future *self)
 {
-    static _Thread_local uint64_t turn; /* a plain thread's */
-    struct skua__thread *self = skua__thread_self();
+    struct skua__thread *thread;
+    struct skua__rand rng;
+    uint64_t random;
 
-    if (skua__likely(self->core != NULL))
-        return (uint32_t)(skua__sched_random(self) >> 33) % count;
-    turn = turn * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (uint32_t)((turn >> 33) % count);
-}
-
-static void flow_drop_others(skua_future **futures, uint32_t count, uint32_t winner)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (i != winner)
-            skua_future_drop(futures[i]);
-}
-
-static skua_poll select_poll(skua_future *future, skua_waker *waker)
-{
-    skua_select_future *self = skua__container(future, skua_select_future, future);
-    uint32_t start = self->biased ? 0 : select_start(self->count);
-    bool any = false;
-
-    for (uint32_t i = 0; i < self->count; i++) {
-        uint32_t index = (start + i) % self->count;
-        skua_poll answer;
-
-        if (self->futures[index] == NULL)
-            continue;
-        any = true;
-        answer = skua__future_poll_raw(self->futures[index], waker);
-        if (answer == SKUA_PENDING)
-            continue;
-        if (self->result != NULL)
-            *self->result = answer;
-        flow_drop_others(self->futures, self->count, index);
-        return index;
+    if (self->biased || self->count == 1)
+        return 0;
+    thread = skua__thread_self();
+    if (skua__likely(thread->core != NULL)) {
+        random = skua__sched_random(thread);
+    } else {
+        skua__rand_seed(&rng, (uint64_t)skua__os_now() << 1); /* a seed's lowest bit is not used */
+        random = skua__rand_next(&rng);
     }
-    return any ? SKUA_PENDING : SKUA_EUSAGE;
+    return (size_t)(((random >> 32) * self->count) >> 32);
+}
+
+/* The index of a branch that is ready, SKUA_PENDING, or why there is nothing to wait for. */
+static skua_poll select_ask(skua_select_future *self, skua_waker *waker)
+{
+    skua_poll verdict = SKUA_EUSAGE;
+    size_t at = select_first(self);
+
+    for (size_t left = self->count; left > 0; left--) {
+        skua_future *branch = self->futures[at];
+
+        if (branch != NULL) {
+            skua_poll answer = skua__future_poll_raw(branch, waker);
+
+            if (answer != SKUA_PENDING) {
+                if (self->result != NULL)
+                    *self->result = answer;
+                return (skua_poll)at;
+            }
+            verdict = SKUA_PENDING;
+        }
+        at = at + 1 < self->count ? at + 1 : 0;
+    }
+    return self->try_ ? -EAGAIN : verdict;
 }
 
 static void select_drop(skua_future *future)
 {
     skua_select_future *self = skua__container(future, skua_select_future, future);
 
-    flow_drop_others(self->futures, self->count, UINT32_MAX);
+    skua__sleep_drop(&self->timer.future); /* first: it would wake a fiber that parks below */
+    skua__flow_drop(self->futures, self->count);
+}
+
+static skua_poll select_poll(skua_future *future, skua_waker *waker)
+{
+    skua_select_future *self = skua__container(future, skua_select_future, future);
+    skua_poll answer = self->refused;
+
+    if (skua__likely(answer == 0))
+        answer = select_ask(self, waker);
+    if (answer == SKUA_PENDING && skua__flow_late(&self->timer, waker))
+        answer = -ETIMEDOUT;
+    if (answer != SKUA_PENDING)
+        select_drop(future);
+    return answer;
 }
 
 static const skua_future_ops select_ops = {
     .name = "select", .poll = select_poll, .drop = select_drop};
 
-skua_future *skua_select_init(skua_select_future *select, skua_future **futures, size_t count,
-                              int64_t *result, int biased)
+/* 0, or why it is not to be asked at all. */
+static int select_refusal(size_t count, const skua_select_options *options)
 {
+    if (count == 0 || count > SKUA_SELECT_MAX)
+        return SKUA_EUSAGE;
+    if (options != NULL &&
+        (options->size != sizeof *options || options->biased > 1 || options->try_ > 1))
+        return -EINVAL;
+    return 0;
+}
+
+/* ---- for users ------------------------------------------------------------------------------- */
+
+skua_future *skua_select_init(skua_select_future *select, skua_future *const *futures, size_t count,
+                              const skua_select_options *options, int64_t *result)
+{
+    int64_t deadline = SKUA_FOREVER;
+
     select->future.ops = &select_ops;
     select->futures = futures;
     select->result = result;
-    select->count = (uint32_t)count;
-    select->biased = biased != 0;
+    select->count = count;
+    select->refused = select_refusal(count, options);
+    select->biased = 0;
+    select->try_ = 0;
+    if (options != NULL && select->refused == 0) {
+        select->biased = (uint8_t)options->biased;
+        select->try_ = (uint8_t)options->try_;
+        if (options->deadline != 0)
+            deadline = options->deadline;
+    }
+    skua_sleep_until_init(&select->timer, deadline);
     return &select->future;
 }
 
-static int select_wait(skua_future **futures, size_t count, int64_t *result, int biased)
+int skua_select_from(skua_future *const *futures, size_t count, const skua_select_options *options,
+                     int64_t *result)
 {
     skua_select_future select;
 
-    if (count == 0 || count > SKUA_FLOW_MAX)
-        return -EINVAL;
-    return (int)skua_await(skua_select_init(&select, futures, count, result, biased));
+    return (int)skua_await(skua_select_init(&select, futures, count, options, result));
 }
 
-int skua_select_from(skua_future **futures, size_t count, int64_t *result)
+void skua_select_options_init(skua_select_options *options)
 {
-    return select_wait(futures, count, result, 0);
-}
-
-int skua_select_biased_from(skua_future **futures, size_t count, int64_t *result)
-{
-    return select_wait(futures, count, result, 1);
-}
-
-/* ---- join ------------------------------------------------------------------------------------ */
-
-static skua_poll join_all_poll(skua_future *future, skua_waker *waker)
-{
-    skua_join_all_future *self = skua__container(future, skua_join_all_future, future);
-
-    for (uint32_t i = 0; i < self->count; i++) {
-        skua_poll answer;
-
-        if (!(self->open >> i & 1))
-            continue;
-        answer = skua__future_poll_raw(self->futures[i], waker);
-        if (answer == SKUA_PENDING)
-            continue;
-        self->open &= ~(UINT64_C(1) << i);
-        if (self->results != NULL)
-            self->results[i] = answer;
-        if (self->fails_fast && answer < 0) {
-            flow_drop_others(self->futures, self->count, i); /* finished ones: nothing to do */
-            return answer;
-        }
-    }
-    return self->open != 0 ? SKUA_PENDING : 0;
-}
-
-static void join_all_drop(skua_future *future)
-{
-    skua_join_all_future *self = skua__container(future, skua_join_all_future, future);
-
-    flow_drop_others(self->futures, self->count, UINT32_MAX);
-}
-
-static const skua_future_ops join_all_ops = {
-    .name = "join_all", .poll = join_all_poll, .drop = join_all_drop};
-
-skua_future *skua_join_all_init(skua_join_all_future *join, skua_future **futures, int64_t *results,
-                                size_t count, int fails_fast)
-{
-    join->future.ops = &join_all_ops;
-    join->futures = futures;
-    join->results = results;
-    join->count = (uint32_t)count;
-    join->fails_fast = fails_fast != 0;
-    join->open = 0;
-    for (uint32_t i = 0; i < join->count; i++)
-        if (futures[i] != NULL)
-            join->open |= UINT64_C(1) << i;
-    return &join->future;
-}
-
-static int join_all_wait(skua_future **futures, int64_t *results, size_t count, int fails_fast)
-{
-    skua_join_all_future join;
-
-    if (count > SKUA_FLOW_MAX)
-        return -EINVAL;
-    return (int)skua_await(skua_join_all_init(&join, futures, results, count, fails_fast));
-}
-
-int skua_join_all(skua_future **futures, int64_t *results, size_t count)
-{
-    return join_all_wait(futures, results, count, 0);
-}
-
-int skua_try_join(skua_future **futures, int64_t *results, size_t count)
-{
-    return join_all_wait(futures, results, count, 1);
-}
-
-/* ---- timeout --------------------------------------------------------------------------------- */
-
-int64_t skua_timeout(skua_future *future, int64_t duration)
-{
-    int64_t now = skua_now();
-    int64_t end = duration < INT64_MAX - now ? now + duration : INT64_MAX;
-
-    /* skua_await_until asks the future before it looks at the time. */
-    return skua_await_until(future, duration > 0 ? end : now);
+    memset(options, 0, sizeof *options);
+    options->size = sizeof *options;
 }

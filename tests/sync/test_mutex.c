@@ -156,6 +156,38 @@ TEST_FIBER(mutex_cancelled)
     return 0;
 }
 
+/* A cancelled task learns it from a lock that it would not have to wait for, too. */
+static int locks_when_cancelled(void *arg)
+{
+    skua_mutex mutex = SKUA_MUTEX_INIT;
+
+    CHECK_EQ(skua_task_cancel_id(arg, skua_task_current_id()), 0);
+    CHECK_EQ(skua_mutex_lock(&mutex), -ECANCELED);
+    CHECK_EQ(skua_mutex_lock_until(&mutex, SKUA_FOREVER), -ECANCELED);
+    check_free(&mutex);
+    CHECK_EQ(skua_shield_begin(), 0);
+    CHECK_EQ(skua_mutex_lock(&mutex), 0);
+    CHECK_EQ(skua_shield_end(), 0);
+    check_locked(&mutex);
+    CHECK_EQ(skua_mutex_unlock(&mutex), 0);
+    return 0;
+}
+
+TEST_FIBER(mutex_cancelled_when_free)
+{
+    skua_mutex mutex = SKUA_MUTEX_INIT;
+    skua_deadline frame;
+    skua_task *task;
+
+    MUST(skua_spawn(NULL, locks_when_cancelled, arg, .task = &task) == 0);
+    CHECK_EQ(skua_task_join(task, NULL), 0);
+    CHECK_EQ(skua_deadline_begin(&frame, skua_now()), 0);
+    CHECK_EQ(skua_mutex_lock(&mutex), -ETIMEDOUT);
+    CHECK_EQ(skua_deadline_end(&frame), 0);
+    check_free(&mutex);
+    return 0;
+}
+
 TEST(mutex_dropped_when_granted)
 {
     skua_mutex mutex = SKUA_MUTEX_INIT;
@@ -379,6 +411,7 @@ int main(void)
         cmocka_unit_test(mutex_lets_in_on_one_runtime),
         cmocka_unit_test(mutex_is_handed_over),
         cmocka_unit_test(mutex_cancelled),
+        cmocka_unit_test(mutex_cancelled_when_free),
         cmocka_unit_test(mutex_dropped_when_granted),
         cmocka_unit_test(mutex_cancelled_when_granted),
         cmocka_unit_test(mutex_granted_and_cancelled_at_once),

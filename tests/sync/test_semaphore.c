@@ -276,6 +276,19 @@ TEST_FIBER(semaphore_cancelled)
     return 0;
 }
 
+TEST_FIBER(semaphore_out_of_time_when_free)
+{
+    skua_semaphore sema = SKUA_SEMAPHORE_INIT(1);
+    skua_deadline frame;
+
+    CHECK_EQ(skua_deadline_begin(&frame, skua_now()), 0); /* the task's, not the call's */
+    CHECK_EQ(skua_semaphore_acquire(&sema, 1), -ETIMEDOUT);
+    CHECK_EQ(skua_semaphore_acquire_until(&sema, 1, SKUA_FOREVER), -ETIMEDOUT);
+    CHECK_EQ(skua_semaphore_try_acquire(&sema, 1), 0); /* does not wait, ever */
+    CHECK_EQ(skua_deadline_end(&frame), 0);
+    return 0;
+}
+
 TEST(semaphore_dropped_when_granted)
 {
     skua_semaphore sema = SKUA_SEMAPHORE_INIT(0);
@@ -332,21 +345,26 @@ TEST(semaphore_a_part_becomes_free_without_a_next)
 
 TEST(semaphore_closed_while_some_wait)
 {
-    struct requests all;
+    for (int dropped = 0; dropped < 3; dropped++) {
+        struct requests all;
 
-    requests_init(&all, 3);
-    request(&all, 5);
-    request(&all, 1);
-    request(&all, 1);
-    skua_semaphore_close(&all.sema);
-    check_woken(&all, 3);
-    CHECK_EQ(skua_semaphore_available(&all.sema), 3); /* what the first one had */
-    skua_future_drop(&all.waits[1].future);
-    test_bell_end(&all.bells[1]);
-    CHECK_EQ(skua_future_poll(&all.waits[0].future, all.wakers[0]), SKUA_ECLOSED);
-    CHECK_EQ(skua_future_poll(&all.waits[2].future, all.wakers[2]), SKUA_ECLOSED);
-    CHECK_EQ(skua_semaphore_available(&all.sema), 3);
-    CHECK_EQ(length(&all.sema), 0);
+        requests_init(&all, 3);
+        request(&all, 5);
+        request(&all, 1);
+        request(&all, 1);
+        skua_semaphore_close(&all.sema);
+        check_woken(&all, 3);
+        CHECK_EQ(skua_semaphore_available(&all.sema), 3); /* what the first one had */
+        for (int i = 0; i < 3; i++) {
+            if (i == dropped)
+                skua_future_drop(&all.waits[i].future);
+            else
+                CHECK_EQ(skua_future_poll(&all.waits[i].future, all.wakers[i]), SKUA_ECLOSED);
+            test_bell_end(&all.bells[i]);
+        }
+        CHECK_EQ(skua_semaphore_available(&all.sema), 3);
+        CHECK_EQ(length(&all.sema), 0);
+    }
 }
 
 /* What was granted before the close stays granted. */
@@ -476,6 +494,7 @@ int main(void)
         cmocka_unit_test(semaphore_a_release_lets_several_in),
         cmocka_unit_test(semaphore_wakes_only_the_newest_waker),
         cmocka_unit_test(semaphore_cancelled),
+        cmocka_unit_test(semaphore_out_of_time_when_free),
         cmocka_unit_test(semaphore_dropped_when_granted),
         cmocka_unit_test(semaphore_cancelled_when_granted),
         cmocka_unit_test(semaphore_a_part_goes_to_the_next_in_line),
