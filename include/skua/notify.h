@@ -274,8 +274,8 @@ SKUA_API int skua_barrier_init(skua_barrier *barrier, size_t parties);
 
 /* Arrives, and waits for the others.
  *
- * Returns    1 for one of them, the leader; 0 for the others; -ECANCELED: it has not arrived, the
- *            others wait on
+ * Returns    1 for one of them, the leader; 0 for the others; -ECANCELED, -ETIMEDOUT: it has not
+ *            arrived, and the others wait on, unless the last one came at that very moment
  * Threads    fibers, plain threads
  * Cancel     safe
  * Since      0.2
