@@ -193,7 +193,7 @@ int skua__chan_unreserve(struct skua__chan *chan, size_t count)
 /* Nothing will come any more. Under the lock. */
 static bool chan_is_over(const struct skua__chan *chan)
 {
-    return chan->len == 0 && chan->reserved == 0 && (chan->closed || chan->senders == 0);
+    return chan->len == 0 && chan->reserved == 0 && chan->closed;
 }
 
 int64_t skua__chan_try_recv_many(struct skua__chan *chan, void *items, size_t most)
@@ -253,7 +253,7 @@ int skua__chan_closed(struct skua__chan *chan)
     int closed;
 
     skua__lock_take(skua__chan_lock(chan));
-    closed = chan->closed || chan->senders == 0;
+    closed = chan->closed;
     skua__lock_drop(skua__chan_lock(chan));
     return closed;
 }

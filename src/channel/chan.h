@@ -31,7 +31,7 @@ struct skua__chan_block {
 
 struct skua__chan {
     uint8_t lock;   /* guards all up to `refs` */
-    bool closed;    /* nobody may send any more */
+    bool closed;    /* nobody may send any more, or no sender is left */
     size_t at_head; /* of the oldest message in the ring, or in the block `head` */
     size_t at_tail; /* of the next one in the ring, or in the block `tail` */
     size_t len;

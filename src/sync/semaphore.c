@@ -171,19 +171,23 @@ static skua_future *sema_future(skua_sync_future *self, skua_semaphore *sema, ui
     return &self->future;
 }
 
+static SKUA__NOINLINE int sema_wait(skua_semaphore *sema, uint64_t count,
+                                    const skua_future_ops *ops, int64_t deadline)
+{
+    skua_sync_future wait;
+
+    return (int)skua_await_until(sema_future(&wait, sema, count, ops), deadline);
+}
+
 SKUA__INLINE int sema_acquire(skua_semaphore *sema, uint64_t count, const skua_future_ops *ops,
                               int64_t deadline)
 {
-    skua_sync_future wait;
-    int rc;
+    int rc = skua__task_leaf();
 
-    rc = skua__task_leaf();
     if (skua__unlikely(rc != 0))
         return rc;
     rc = sema_try(sema, count);
-    if (skua__likely(rc != -EAGAIN))
-        return rc;
-    return (int)skua_await_until(sema_future(&wait, sema, count, ops), deadline);
+    return skua__likely(rc != -EAGAIN) ? rc : sema_wait(sema, count, ops, deadline);
 }
 
 /* ---- semaphore ------------------------------------------------------------------------------- */
@@ -281,7 +285,7 @@ int skua_mutex_lock(skua_mutex *mutex)
         return rc;
     if (skua__likely(skua__cas_strong_acq_rel(sema_state(&mutex->semaphore), &unlocked, 0)))
         return 0;
-    return sema_acquire(&mutex->semaphore, 1, &mutex_ops, SKUA_FOREVER);
+    return sema_wait(&mutex->semaphore, 1, &mutex_ops, SKUA_FOREVER);
 }
 
 int skua_mutex_lock_until(skua_mutex *mutex, int64_t deadline)
