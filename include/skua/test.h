@@ -17,14 +17,15 @@
  * Clock      skua_now, sleeps, deadlines and timeouts of its tasks go by a clock that stands still
  *            while any of them can run. When all of them wait, and no I/O is ready, it jumps to the
  *            earliest timer, to the nanosecond: timers fire one moment after the other, and a day
- * of sleep takes no time. A task that waits for time in a loop of skua_yield never waits, so that
- * it stops the clock for good. Other threads and runtimes keep the system's clock. Order      with
- * a seed each turn goes to any runnable task of the highest priority, instead of the one that was
- * first, and may end at any of its waits, also at one that is ready. The same seed draws the same
- * order, as long as all that wakes tasks comes from within: I/O with other threads or processes
- * comes when it comes. Deadlock   when every task waits and no timer is armed, the test is over:
- * who waits for what is told on standard error, all tasks are cancelled, and the result is
- * -EDEADLK.
+ *            of sleep takes no time. A task that waits for time in a loop of skua_yield never
+ *            waits, so that it stops the clock for good. Other threads and runtimes keep the
+ *            system's clock.
+ * Order      with a seed each turn goes to any runnable task of the highest priority, instead of
+ *            the one that was first, and may end at any of its waits, also at one that is ready.
+ *            The same seed draws the same order, as long as all that wakes tasks comes from within:
+ *            I/O with other threads or processes comes when it comes.
+ * Deadlock   when every task waits and no timer is armed, the test is over: who waits for what is
+ *            told on standard error, all tasks are cancelled, and the result is -EDEADLK.
  *
  * After Tokio's start_paused and advance, and the seeded simulators of turmoil and FoundationDB.
  */

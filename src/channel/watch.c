@@ -9,7 +9,7 @@
  *   wait_for   asks the user's function about a copy, without the lock; if the version moved on
  *              meanwhile it asks again, else it waits.
  *   closed     of the senders: waits until no receiver is left. The last one lets them pass, even
- * if one subscribes right after.
+ *              if one subscribes right after.
  *
  * All of it is under one spin lock, which is held for the copy of the value. It is also held for
  * the function of send_if_modified, the one of a user's that is called under a spin lock: what it

@@ -10,9 +10,10 @@
  * Waking     whoever wakes puts WAKING in the waker's place meanwhile. Who takes a waker back, or
  *            wants the place, waits that out (a wake is a few instructions): so a task, and the
  *            runtime that it belongs to, are there until its wake is done, whoever's thread that
- * is. Close      sets CLOSED bits, which are bits like the others: waiters wake, poll and see it.
- * The descriptor is closed with the last reference, so that its number cannot be taken by a
- * stranger while a task is about to use it.
+ *            is.
+ * Close      sets CLOSED bits, which are bits like the others: waiters wake, poll and see it. The
+ *            descriptor is closed with the last reference, so that its number cannot be taken by a
+ *            stranger while a task is about to use it.
  */
 #include <sys/poll.h>
 

@@ -5,13 +5,13 @@
  *
  *   from      event                                  to
  *   IDLE      poll finds nothing: listed             QUEUED
- *   QUEUED    granted: off the list, under the lock  WAKING    on the granter's chain
+ *   QUEUED    granted: off the list, under the lock  GRANTING  on the granter's chain
  *   QUEUED    dropped: off the list, under the lock  IDLE
- *   WAKING    the granter has woken it               GRANTED   the granter's last touch
+ *   GRANTING  the granter has woken it               GRANTED   the granter's last touch
  *   GRANTED   poll takes it, or drop passes it on    IDLE
  *
  * Waking     is done after the object's lock was let go of, and the waiter stays in its place until
- *            then: poll and drop wait out WAKING, a few instructions. So the waiter's task, its
+ *            then: poll and drop wait out GRANTING, a few instructions. So the waiter's task, its
  *            runtime, and the object, if its owner frees it as soon as it has it, are not touched
  *            any more once GRANTED is seen.
  * Cost       a grant is one read-modify-write (the lock), two stores and the wake.
