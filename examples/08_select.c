@@ -24,14 +24,13 @@ static int flush(const char *why, int count)
 static int writes(void *arg)
 {
     struct log *log = arg;
-    skua_sync_future line_comes, stop_comes;
     int64_t oldest = 0;
     int line, count = 0;
 
     for (;;) {
-        switch (skua_select(skua_mpsc_recv_init(&line_comes, log->lines, &line),
+        switch (skua_select(skua_mpsc_receiving(log->lines, &line),
                             count > 0 ? skua_sleeping_until(oldest + 20 * SKUA_MILLISECOND) : NULL,
-                            skua_event_wait_init(&stop_comes, &log->stop))) {
+                            skua_event_waiting(&log->stop))) {
         case 0:
             if (count++ == 0)
                 oldest = skua_now();

@@ -382,6 +382,23 @@ SKUA_API skua_future *skua_watch_wait_for_init(skua_watch_for_future *wait,
                                                skua_watch_receiver *receiver, skua_watch_test_fn fn,
                                                void *arg, void *copy);
 
+#ifndef __cplusplus
+/* The waits in the caller's block: branches of a select, work under a timeout (flow.h).
+ *
+ * Returns    a future that lives as long as the enclosing block
+ * Threads    where it is awaited
+ * Cancel     safe
+ * Since      0.2
+ */
+#define skua_broadcast_receiving(receiver, message)                                                \
+    skua_broadcast_recv_init(SKUA__WAIT, (receiver), (message))
+#define skua_watch_changing(receiver) skua_watch_changed_init(SKUA__WAIT, (receiver))
+#define skua_watch_closing(sender) skua_watch_closed_init(SKUA__WAIT, (sender))
+#define skua_watch_waiting_for(receiver, accept, accept_arg, copy)                                 \
+    skua_watch_wait_for_init(&(skua_watch_for_future){.wait = {.value = 0}}, (receiver), (accept), \
+                             (accept_arg), (copy))
+#endif
+
 SKUA_C_END
 
 #endif

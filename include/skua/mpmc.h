@@ -181,6 +181,19 @@ SKUA_API size_t skua_mpmc_len(skua_mpmc_receiver *receiver);
  */
 SKUA_API int skua_mpmc_is_closed(skua_mpmc_sender *sender);
 
+#ifndef __cplusplus
+/* The waits in the caller's block: branches of a select, work under a timeout (flow.h).
+ *
+ * Returns    a future that lives as long as the enclosing block
+ * Threads    where it is awaited
+ * Cancel     safe
+ * Since      0.2
+ */
+#define skua_mpmc_sending(sender, message) skua_mpmc_send_init(SKUA__WAIT, (sender), (message))
+#define skua_mpmc_receiving(receiver, message)                                                     \
+    skua_mpmc_recv_init(SKUA__WAIT, (receiver), (message))
+#endif
+
 SKUA_C_END
 
 #endif

@@ -291,6 +291,20 @@ SKUA_API void skua_mpsc_weak_close(skua_mpsc_weak *weak);
     }                                                                                              \
     typedef int name##_typed
 
+#ifndef __cplusplus
+/* The waits in the caller's block: branches of a select, work under a timeout (flow.h).
+ *
+ * Returns    a future that lives as long as the enclosing block
+ * Threads    where it is awaited
+ * Cancel     safe
+ * Since      0.2
+ */
+#define skua_mpsc_sending(sender, message) skua_mpsc_send_init(SKUA__WAIT, (sender), (message))
+#define skua_mpsc_reserving(sender, count) skua_mpsc_reserve_init(SKUA__WAIT, (sender), (count))
+#define skua_mpsc_receiving(receiver, message)                                                     \
+    skua_mpsc_recv_init(SKUA__WAIT, (receiver), (message))
+#endif
+
 SKUA_C_END
 
 #endif

@@ -323,6 +323,20 @@ SKUA_API int skua_once_run(skua_once *once, skua_fiber_fn fn, void *arg);
  */
 SKUA_API int skua_once_done(const skua_once *once);
 
+#ifndef __cplusplus
+/* The waits in the caller's block: branches of a select, work under a timeout (flow.h).
+ *
+ * Returns    a future that lives as long as the enclosing block
+ * Threads    where it is awaited
+ * Cancel     as the futures above
+ * Since      0.2
+ */
+#define skua_notify_waiting(notify) skua_notified_init(SKUA__WAIT, (notify))
+#define skua_event_waiting(event) skua_event_wait_init(SKUA__WAIT, (event))
+#define skua_wait_group_waiting(group) skua_wait_group_wait_init(SKUA__WAIT, (group))
+#define skua_barrier_waiting(barrier) skua_barrier_wait_init(SKUA__WAIT, (barrier))
+#endif
+
 SKUA_C_END
 
 #endif

@@ -127,6 +127,19 @@ SKUA_API skua_future *skua_oneshot_recv_init(skua_sync_future *recv,
  */
 SKUA_API void skua_oneshot_receiver_close(skua_oneshot_receiver *receiver);
 
+#ifndef __cplusplus
+/* The waits in the caller's block: branches of a select, work under a timeout (flow.h).
+ *
+ * Returns    a future that lives as long as the enclosing block
+ * Threads    where it is awaited
+ * Cancel     safe
+ * Since      0.2
+ */
+#define skua_oneshot_receiving(receiver, message)                                                  \
+    skua_oneshot_recv_init(SKUA__WAIT, (receiver), (message))
+#define skua_oneshot_closing(sender) skua_oneshot_closed_init(SKUA__WAIT, (sender))
+#endif
+
 SKUA_C_END
 
 #endif

@@ -54,6 +54,11 @@ typedef struct skua_sync_future {
     skua_waiter waiter;
 } skua_sync_future;
 
+#ifndef __cplusplus
+/* Room for one in the caller's block. */
+#define SKUA__WAIT (&(skua_sync_future){.value = 0})
+#endif
+
 /* ---- semaphore ------------------------------------------------------------------------------- */
 
 /* The most permits a semaphore holds. */
@@ -315,6 +320,21 @@ SKUA_API skua_future *skua_rwlock_read_init(skua_sync_future *read, skua_rwlock 
  * Since      0.2
  */
 SKUA_API skua_future *skua_rwlock_write_init(skua_sync_future *write, skua_rwlock *rwlock);
+
+#ifndef __cplusplus
+/* The four waits in the caller's block: branches of a select, work under a timeout (flow.h).
+ *
+ * Returns    a future that lives as long as the enclosing block
+ * Threads    where it is awaited
+ * Cancel     safe
+ * Since      0.2
+ */
+#define skua_semaphore_acquiring(sema, permits)                                                    \
+    skua_semaphore_acquire_init(SKUA__WAIT, (sema), (permits))
+#define skua_mutex_locking(mutex) skua_mutex_lock_init(SKUA__WAIT, (mutex))
+#define skua_rwlock_reading(rwlock) skua_rwlock_read_init(SKUA__WAIT, (rwlock))
+#define skua_rwlock_writing(rwlock) skua_rwlock_write_init(SKUA__WAIT, (rwlock))
+#endif
 
 SKUA_C_END
 

@@ -176,6 +176,18 @@ SKUA_API SKUA_NODISCARD int skua_tracker_wait_until(skua_tracker *tracker, int64
  */
 SKUA_API skua_future *skua_tracker_wait_init(skua_sync_future *wait, skua_tracker *tracker);
 
+#ifndef __cplusplus
+/* The waits in the caller's block: branches of a select, work under a timeout (flow.h).
+ *
+ * Returns    a future that lives as long as the enclosing block
+ * Threads    where it is awaited
+ * Cancel     safe
+ * Since      0.2
+ */
+#define skua_cancelling(token) skua_token_wait_init(SKUA__WAIT, (token))
+#define skua_tracker_waiting(tracker) skua_tracker_wait_init(SKUA__WAIT, (tracker))
+#endif
+
 SKUA_C_END
 
 #endif
