@@ -42,7 +42,8 @@ typedef struct skua_site {
 typedef enum skua_priority {
     SKUA_NORMAL = 0, /* the default */
     SKUA_HIGH,       /* goes first: three turns of four, when there is such work */
-    SKUA_LOW         /* goes last, but gets one turn of sixteen at least: slow, never starved */
+    SKUA_LOW,        /* goes last, but gets one turn of sixteen at least: slow, never starved */
+    SKUA_BACKGROUND  /* goes when nobody else wants to, but gets one turn of 64 at least */
 } skua_priority;
 
 typedef enum skua_stack_class {

@@ -13,7 +13,12 @@ struct skua__rand {
 
 SKUA__INLINE void skua__rand_seed(struct skua__rand *rng, uint64_t seed)
 {
-    rng->state = (seed ^ 0x9e3779b97f4a7c15u) | 1;
+    /* One step of splitmix64, so that neighbouring seeds are strangers. */
+    seed += 0x9e3779b97f4a7c15u;
+    seed = (seed ^ (seed >> 30)) * 0xbf58476d1ce4e5b9u;
+    seed = (seed ^ (seed >> 27)) * 0x94d049bb133111ebu;
+    seed ^= seed >> 31;
+    rng->state = seed != 0 ? seed : 1;
 }
 
 SKUA__INLINE uint64_t skua__rand_next(struct skua__rand *rng)

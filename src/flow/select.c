@@ -26,7 +26,7 @@ static size_t select_first(const skua_select_future *self)
     if (skua__likely(thread->core != NULL)) {
         random = skua__sched_random(thread);
     } else {
-        skua__rand_seed(&rng, (uint64_t)skua__os_now() << 1); /* a seed's lowest bit is not used */
+        skua__rand_seed(&rng, (uint64_t)skua__os_now());
         random = skua__rand_next(&rng);
     }
     return (size_t)(((random >> 32) * self->count) >> 32);

@@ -6,7 +6,7 @@
  *              runtime with one worker that nobody steals from, every task.
  *   deque      unbound tasks of normal priority; the owner's, open to thieves (sched_deque.h)
  *   inject     the runtime's shared queue: tasks made outside the workers, what overflowed a
- *              deque, and unbound tasks of high and low priority; one FIFO a priority, a lock
+ *              deque, and unbound tasks of other priorities; one FIFO a priority, a lock
  *   inbox      bound tasks that another thread woke: a stack that the owner takes whole
  *
  * The files: sched_worker.c (the loop, one screen), sched_queue.c (which queue), sched_idle.c (who
@@ -19,7 +19,7 @@
 #include "sched/sched_deque.h"
 #include "task/task_impl.h"
 
-#define SKUA__PRIORITIES 3
+#define SKUA__PRIORITIES 4
 
 /* A FIFO of cells, linked by skua_task.next. */
 struct skua__lane {
@@ -31,6 +31,7 @@ struct skua__lane {
 /* skua__sched.inject_special */
 #define SKUA__SOME_HIGH 1u
 #define SKUA__SOME_LOW 2u
+#define SKUA__SOME_BACKGROUND 4u
 
 /* skua__worker.parked */
 #define SKUA__AWAKE 0u
@@ -41,7 +42,7 @@ struct skua__worker {
     struct skua__sched *sched;  /* constant */
     struct skua__wheel wheel;   /* owner, as all of the following */
     struct skua__lane lanes[SKUA__PRIORITIES];
-    unsigned special;     /* tasks in the lanes of high and low priority */
+    unsigned special;     /* tasks in the lanes of other than normal priority */
     unsigned turns_left;  /* until timers and I/O are looked at */
     unsigned inject_left; /* turns until the shared queue is looked at */
     unsigned untimed;     /* loops; see worker_turn_timed */

@@ -1,10 +1,11 @@
 /* sched_queue.c - in which queue a runnable task waits, and which one goes next.
  *
  * Flow       spawn, wake -> skua__sched_schedule -> lane, deque, inject or inbox ->
- * skua__queue_pick -> the loop (sched_worker.c), or straight to the next fiber (task/fiber.c)
+ *            skua__queue_pick -> the loop (sched_worker.c), or straight to the next fiber
+ *            (task/fiber.c)
  * Fairness   lane and deque take turns. High priority goes first, but for every fourth turn; low
- *            goes last, but has every sixteenth turn to itself. The shared queue is looked at
- *            every inject_interval turns, or when there is nothing else.
+ *            goes last, but has every sixteenth turn to itself, and the background one of 64. The
+ *            shared queue is looked at every inject_interval turns, or when there is nothing else.
  * Shuffling  a test runtime with a seed draws the next task of a lane (include/skua/test.h).
  * Inbox      a stack pushed by anybody with compare-and-swap and taken whole by exchange: no ABA.
  *            Taken tasks are reversed into the order they were woken in.
@@ -23,7 +24,8 @@ static void queue_mark_special(struct skua__sched *sched)
 {
     skua__store_relaxed(&sched->inject_special,
                         (sched->inject[SKUA_HIGH].head != 0 ? SKUA__SOME_HIGH : 0) |
-                            (sched->inject[SKUA_LOW].head != 0 ? SKUA__SOME_LOW : 0));
+                            (sched->inject[SKUA_LOW].head != 0 ? SKUA__SOME_LOW : 0) |
+                            (sched->inject[SKUA_BACKGROUND].head != 0 ? SKUA__SOME_BACKGROUND : 0));
 }
 
 void skua__queue_inject(struct skua__sched *sched, unsigned priority, uint32_t head, uint32_t tail,
@@ -47,20 +49,35 @@ void skua__queue_inject(struct skua__sched *sched, unsigned priority, uint32_t h
     skua__lock_drop(&sched->inject_lock);
 }
 
-/* Unlinks up to `want` tasks: the highest priority first, and the low one when it is its turn. */
-static uint32_t queue_uninject(struct skua__sched *sched, uint32_t want, bool low_first,
-                               uint32_t *cells)
+/* Whose turn this is before all others: by the count of turns. Low and background do not share. */
+SKUA__INLINE bool queue_low_turn(const struct skua__worker *worker)
 {
-    static const unsigned high_order[] = {SKUA_HIGH, SKUA_NORMAL, SKUA_LOW};
-    static const unsigned low_order[] = {SKUA_LOW, SKUA_HIGH, SKUA_NORMAL};
-    const unsigned *order = low_first ? low_order : high_order;
+    return worker->picks % 16 == 15;
+}
+
+SKUA__INLINE bool queue_background_turn(const struct skua__worker *worker)
+{
+    return worker->picks % 64 == 55;
+}
+
+/* Unlinks up to `want` tasks: the highest priority first, but for the turns of the others. */
+static uint32_t queue_uninject(struct skua__worker *worker, uint32_t want, uint32_t *cells)
+{
+    static const unsigned orders[][SKUA__PRIORITIES] = {
+        {SKUA_HIGH, SKUA_NORMAL, SKUA_LOW, SKUA_BACKGROUND},
+        {SKUA_LOW, SKUA_HIGH, SKUA_NORMAL, SKUA_BACKGROUND},
+        {SKUA_BACKGROUND, SKUA_HIGH, SKUA_NORMAL, SKUA_LOW}};
+    const unsigned *order = orders[queue_low_turn(worker)          ? 1
+                                   : queue_background_turn(worker) ? 2
+                                                                   : 0];
+    struct skua__sched *sched = worker->sched;
     const void *base = sched->core->cells.base;
     uint32_t count = 0;
 
     skua__lock_take(&sched->inject_lock);
     for (unsigned i = 0; i < SKUA__PRIORITIES; i++) {
         struct skua__lane *lane = &sched->inject[order[i]];
-        /* High and low come one at a time: a batch would carry them past their turn. */
+        /* All but the normal come one at a time: a batch would carry them past their turn. */
         uint32_t most = order[i] == SKUA_NORMAL ? want : 1;
 
         while (count < want && most-- > 0 && lane->head != 0)
@@ -128,7 +145,7 @@ struct skua_task *skua__queue_take_injected(struct skua__worker *worker)
         return NULL;
     if (want > SKUA__DEQUE_GRAB)
         want = SKUA__DEQUE_GRAB;
-    count = queue_uninject(sched, want, worker->picks % 16 == 15, cells);
+    count = queue_uninject(worker, want, cells);
     for (uint32_t i = 1; i < count; i++)
         queue_local(worker, skua__cell_of(sched->core->cells.base, cells[i]));
     skua__stat(worker, injected, count);
@@ -232,8 +249,10 @@ static struct skua_task *queue_pick_special(struct skua__worker *worker)
     const void *base = worker->sched->core->cells.base;
     struct skua_task *task = NULL;
 
-    if (worker->picks % 16 == 15)
+    if (queue_low_turn(worker))
         task = skua__lane_pop(&worker->lanes[SKUA_LOW], base);
+    else if (queue_background_turn(worker))
+        task = skua__lane_pop(&worker->lanes[SKUA_BACKGROUND], base);
     else if (worker->picks % 4 != 3)
         task = skua__lane_pop(&worker->lanes[SKUA_HIGH], base);
     return task;
@@ -259,16 +278,29 @@ SKUA__INLINE struct skua_task *queue_pick_normal(struct skua__worker *worker)
     return task;
 }
 
-/* Whether this turn belongs to what the shared queue holds (a hint) of high or low priority. */
+/* Whether this turn belongs to what the shared queue holds (a hint) of other than normal priority.
+ */
 static bool queue_special_turn(struct skua__worker *worker, uint32_t special)
 {
     return (special & SKUA__SOME_HIGH && worker->picks % 4 != 2) ||
-           (special & SKUA__SOME_LOW && worker->picks % 16 == 15);
+           (special & SKUA__SOME_LOW && queue_low_turn(worker)) ||
+           (special & SKUA__SOME_BACKGROUND && queue_background_turn(worker));
+}
+
+/* Nothing of normal priority is here: what else there is, in order. */
+static struct skua_task *queue_pick_rest(struct skua__worker *worker)
+{
+    static const unsigned order[] = {SKUA_HIGH, SKUA_LOW, SKUA_BACKGROUND};
+    struct skua_task *task = NULL;
+
+    for (unsigned i = 0; task == NULL && i < sizeof order / sizeof order[0]; i++)
+        task = skua__lane_pop(&worker->lanes[order[i]], worker->sched->core->cells.base);
+    worker->special--;
+    return task;
 }
 
 SKUA__INLINE struct skua_task *queue_pick(struct skua__worker *worker)
 {
-    const void *base = worker->sched->core->cells.base;
     struct skua_task *task = NULL;
     uint32_t special;
 
@@ -286,12 +318,8 @@ SKUA__INLINE struct skua_task *queue_pick(struct skua__worker *worker)
     }
     if (skua__likely(task == NULL))
         task = queue_pick_normal(worker);
-    if (skua__unlikely(task == NULL && worker->special != 0)) {
-        worker->special--;
-        task = skua__lane_pop(&worker->lanes[SKUA_HIGH], base);
-        if (task == NULL)
-            task = skua__lane_pop(&worker->lanes[SKUA_LOW], base);
-    }
+    if (skua__unlikely(task == NULL && worker->special != 0))
+        task = queue_pick_rest(worker);
     if (skua__likely(task != NULL))
         skua__stat(worker, polls, 1);
     return task;

@@ -15,10 +15,12 @@
 /* What snapshots are to see while the worker waits. */
 static void worker_publish(struct skua__worker *worker)
 {
+    uint64_t len = 0;
+
+    for (unsigned i = 0; i < SKUA__PRIORITIES; i++)
+        len += worker->lanes[i].len;
     skua__stat_set(worker, timers_armed, worker->wheel.armed);
-    skua__stat_set(worker, queue_len,
-                   worker->lanes[SKUA_NORMAL].len + worker->lanes[SKUA_HIGH].len +
-                       worker->lanes[SKUA_LOW].len);
+    skua__stat_set(worker, queue_len, len);
 }
 
 int skua__worker_events(struct skua__worker *worker, int64_t timeout_ns)

@@ -115,7 +115,7 @@ SKUA__INLINE int task_options_check(const skua_spawn_options *options)
 {
     if (options == NULL)
         return 0;
-    if (options->size < sizeof(size_t) || options->priority > SKUA_LOW ||
+    if (options->size < sizeof(size_t) || options->priority > SKUA_BACKGROUND ||
         options->stack > SKUA_STACK_LARGE ||
         (options->flags & ~(SKUA_MIGRATABLE | SKUA_PINNED | SKUA_SAVE_FP)) != 0)
         return -EINVAL;

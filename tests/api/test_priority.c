@@ -1,7 +1,7 @@
-/* test_priority.c - HIGH goes first, LOW goes last, and nobody starves.
+/* test_priority.c - HIGH goes first, LOW goes last, BACKGROUND behind all, and nobody starves.
  *
  * Specifies task.h: skua_priority. Of four turns three are HIGH's when it has work; LOW gets one
- * of sixteen at least. Observed on one worker, where turns have an order.
+ * of sixteen at least, BACKGROUND one of 64. Observed on one worker, where turns have an order.
  */
 #include "../lib/event.h"
 
@@ -9,8 +9,8 @@ enum { EACH = 60 };
 
 struct order {
     atomic_int next;
-    int place[3][EACH]; /* by priority: the turns in which its tasks ran */
-    int seen[3];
+    int place[4][EACH]; /* by priority: the turns in which its tasks ran */
+    int seen[4];
 };
 
 struct runner {
@@ -45,14 +45,14 @@ static int mean(const int *place)
 /* Spawned in the unfavourable order: LOW first, HIGH last. */
 static void check_order(bool poll_tasks)
 {
-    static const skua_priority classes[] = {SKUA_LOW, SKUA_NORMAL, SKUA_HIGH};
+    static const skua_priority classes[] = {SKUA_BACKGROUND, SKUA_LOW, SKUA_NORMAL, SKUA_HIGH};
     struct order *order = calloc(1, sizeof *order);
-    struct runner runners[3];
+    struct runner runners[4];
     skua_scope scope;
     int early = 0;
 
     skua_scope_open(&scope, SKUA_COLLECT);
-    for (int c = 0; c < 3; c++)
+    for (int c = 0; c < 4; c++)
         for (int i = 0; i < EACH; i++) {
             void *runner = &runners[c];
 
@@ -65,9 +65,10 @@ static void check_order(bool poll_tasks)
                 CHECK_EQ(skua_spawn(&scope, takes_a_place, runner, .priority = classes[c]), 0);
         }
     CHECK_EQ(skua_scope_join(&scope), 0);
-    CHECK_EQ(atomic_load(&order->next), 3 * EACH);
+    CHECK_EQ(atomic_load(&order->next), 4 * EACH);
     CHECK(mean(order->place[SKUA_HIGH]) < mean(order->place[SKUA_NORMAL]));
     CHECK(mean(order->place[SKUA_NORMAL]) < mean(order->place[SKUA_LOW]));
+    CHECK(mean(order->place[SKUA_LOW]) < mean(order->place[SKUA_BACKGROUND]));
     for (int i = 0; i < EACH; i++)
         early += order->place[SKUA_HIGH][i] < EACH;
     CHECK_RANGE(early, EACH * 3 / 4 - 5, EACH);
@@ -109,10 +110,11 @@ static int fills(void *arg)
     return 0;
 }
 
-/* A thousand NORMAL tasks queue; LOW and HIGH ones come behind them, and get their shares. */
+/* A thousand NORMAL tasks queue; the others come behind them, and get their shares. */
 static void check_injected_order(skua_runtime *runtime, struct order *order)
 {
     struct runner low = {order, SKUA_LOW}, high = {order, SKUA_HIGH};
+    struct runner background = {order, SKUA_BACKGROUND};
     struct doorman door = {.inside = 0};
     skua_scope scope;
 
@@ -124,10 +126,13 @@ static void check_injected_order(skua_runtime *runtime, struct order *order)
     for (int i = 0; i < EACH; i++) {
         CHECK_EQ(skua_spawn(&scope, takes_a_place, &low, .priority = SKUA_LOW), 0);
         CHECK_EQ(skua_spawn(&scope, takes_a_place, &high, .priority = SKUA_HIGH), 0);
+        CHECK_EQ(skua_spawn(&scope, takes_a_place, &background, .priority = SKUA_BACKGROUND), 0);
     }
     atomic_store(&door.open, 1);
     CHECK_EQ(skua_scope_join(&scope), 0);
-    CHECK_EQ(atomic_load(&order->next), 1000 + 2 * EACH);
+    CHECK_EQ(atomic_load(&order->next), 1000 + 3 * EACH);
+    CHECK_RANGE(order->place[SKUA_BACKGROUND][0], 0, 150); /* it need not wait for all the others */
+    CHECK(mean(order->place[SKUA_BACKGROUND]) > mean(order->place[SKUA_LOW]));
     /* one after the other they would be at 1,030; by their shares at 40 and 480 */
     if (!CHECK(mean(order->place[SKUA_HIGH]) < 150) || !CHECK(mean(order->place[SKUA_LOW]) < 750))
         test_note("HIGH at %d, LOW at %d", mean(order->place[SKUA_HIGH]),
@@ -184,7 +189,7 @@ TEST(priority_low_of_a_thread_is_never_starved)
 
 struct contest {
     atomic_int stop;
-    atomic_llong turns[3];
+    atomic_llong turns[4];
 };
 
 struct contestant {
@@ -222,8 +227,10 @@ static void run_contest(struct contest *contest, const skua_priority *classes, i
 static void check_share(const struct contest *contest, int class, int per_thousand)
 {
     const atomic_llong *turns = contest->turns;
-    int64_t all = atomic_load(&turns[0]) + atomic_load(&turns[1]) + atomic_load(&turns[2]);
+    int64_t all = 0;
 
+    for (int i = 0; i < 4; i++)
+        all += atomic_load(&turns[i]);
     if (!CHECK(all > 100 && atomic_load(&turns[class]) * 1000 >= all * per_thousand))
         test_note("%lld of %lld turns", (long long)atomic_load(&turns[class]), (long long)all);
 }
@@ -238,6 +245,32 @@ TEST_FIBER_CURRENT(priority_low_is_never_starved)
     check_share(&contest, SKUA_LOW, 50);     /* promised: 62 */
     check_share(&contest, SKUA_NORMAL, 120); /* a quarter, less LOW's share */
     check_share(&contest, SKUA_HIGH, 600);
+    return 0;
+}
+
+TEST_FIBER_CURRENT(priority_background_is_never_starved)
+{
+    static const skua_priority classes[] = {SKUA_NORMAL, SKUA_BACKGROUND, SKUA_HIGH, SKUA_HIGH,
+                                            SKUA_LOW};
+    struct contest contest = {.stop = 0};
+
+    run_contest(&contest, classes, 5);
+    check_share(&contest, SKUA_BACKGROUND, 14); /* promised: 15.6 */
+    check_share(&contest, SKUA_LOW, 50);
+    check_share(&contest, SKUA_NORMAL, 120);
+    check_share(&contest, SKUA_HIGH, 600);
+    return 0;
+}
+
+/* It takes no more than its share from the others. */
+TEST_FIBER_CURRENT(priority_background_beside_normal)
+{
+    static const skua_priority classes[] = {SKUA_BACKGROUND, SKUA_BACKGROUND, SKUA_NORMAL};
+    struct contest contest = {.stop = 0};
+
+    run_contest(&contest, classes, 3);
+    check_share(&contest, SKUA_BACKGROUND, 14);
+    check_share(&contest, SKUA_NORMAL, 970);
     return 0;
 }
 
@@ -277,18 +310,17 @@ static skua_poll poll_counts_turns(void *state, skua_waker *waker)
 
 static int polls_compete(void *arg)
 {
+    static const skua_priority classes[] = {SKUA_NORMAL, SKUA_LOW, SKUA_BACKGROUND};
     struct contest *contest = arg;
-    struct contestant contestants[40];
+    struct contestant contestants[60];
     skua_scope scope;
 
     skua_scope_open(&scope, SKUA_COLLECT);
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < 60; i++) {
         struct contestant *self = &contestants[i];
 
-        *self = (struct contestant){contest, i % 2 ? SKUA_LOW : SKUA_NORMAL};
-        CHECK_EQ(skua_spawn_poll(&scope, poll_counts_turns, &self,
-                                 .priority = i % 2 ? SKUA_LOW : SKUA_NORMAL),
-                 0);
+        *self = (struct contestant){contest, classes[i % 3]};
+        CHECK_EQ(skua_spawn_poll(&scope, poll_counts_turns, &self, .priority = classes[i % 3]), 0);
     }
     CHECK_EQ(skua_sleep(MS(200)), 0);
     atomic_store(&contest->stop, 1);
@@ -303,6 +335,7 @@ TEST(priority_low_poll_tasks_come_after_normal)
 
     test_run(runtime, polls_compete, &contest);
     check_share(&contest, SKUA_LOW, 50);
+    check_share(&contest, SKUA_BACKGROUND, 14);
     check_share(&contest, SKUA_NORMAL, 850);
     test_runtime_free(runtime);
 }
@@ -328,6 +361,8 @@ int main(void)
         cmocka_unit_test(priority_orders_what_threads_spawn),
         cmocka_unit_test(priority_low_of_a_thread_is_never_starved),
         cmocka_unit_test(priority_low_is_never_starved),
+        cmocka_unit_test(priority_background_is_never_starved),
+        cmocka_unit_test(priority_background_beside_normal),
         cmocka_unit_test(priority_low_beside_normal),
         cmocka_unit_test(priority_normal_beside_high),
         cmocka_unit_test(priority_low_poll_tasks_come_after_normal),
