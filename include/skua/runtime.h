@@ -1,8 +1,11 @@
 /* runtime.h - runtimes: options, running, stopping, looking inside.
  *
  * A runtime is a set of workers with a driver each. There may be any number in one process; none
- * is global. A multi-thread runtime owns its worker threads, which steal work from each other; a
- * current-thread runtime has no thread and runs inside skua_block_on, on the thread that calls it.
+ * is global. A multi-thread runtime owns its worker threads, which steal work from each other; in a
+ * thread-per-core runtime they do not: a task stays on the worker that spawned it, or that it was
+ * spawned for (.worker = SKUA_WORKER(n)), so that workers share nothing but what they send each
+ * other through channels. What comes from outside goes to each worker in turn. A current-thread
+ * runtime has no thread and runs inside skua_block_on, on the thread that calls it.
  *
  *     int main(void)
  *     {
@@ -23,7 +26,8 @@ SKUA_C_BEGIN
 
 typedef enum skua_runtime_kind {
     SKUA_MULTI_THREAD = 0, /* workers on threads of their own, work stealing */
-    SKUA_CURRENT_THREAD    /* one worker, on whichever thread calls skua_block_on */
+    SKUA_CURRENT_THREAD,   /* one worker, on whichever thread calls skua_block_on */
+    SKUA_THREAD_PER_CORE   /* workers on threads of their own; no task leaves its worker */
 } skua_runtime_kind;
 
 typedef enum skua_driver {
@@ -69,7 +73,9 @@ typedef struct skua_runtime_options {
     void (*on_task_done)(const skua_task_info *task, void *arg);  /* on the worker */
     void (*on_straggler)(const skua_task_info *task, void *arg);  /* did not end in stop_timeout
                                  (default: a line on standard error) */
-    void *hook_arg; /* handed to the hooks (default NULL) */
+    void *hook_arg;                         /* handed to the hooks (default NULL) */
+    const struct skua_scheduler *scheduler; /* says which task goes next, see scheduler.h; kept, not
+                                               copied; not with SKUA_MULTI_THREAD (default none) */
 } skua_runtime_options;
 
 #ifndef __cplusplus

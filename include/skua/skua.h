@@ -9,6 +9,7 @@
  *   time.h     the clock and sleeping
  *   flow.h     several futures at a time: select, join, timeout
  *   runtime.h  runtimes: options, block_on, skua_main, shutdown, the snapshot
+ *   scheduler.h  which task goes next: shares and latency goals, schedulers of one's own
  *   sync.h     locks between tasks
  *   notify.h   signals between tasks
  *   token.h    cancellation tokens, task trackers
@@ -33,6 +34,7 @@
 #include <skua/notify.h>
 #include <skua/oneshot.h>
 #include <skua/runtime.h>
+#include <skua/scheduler.h>
 #include <skua/sync.h>
 #include <skua/task.h>
 #include <skua/test.h>

@@ -21,6 +21,7 @@ SKUA_C_BEGIN
 typedef struct skua_task skua_task;       /* a handle: one reference on a task */
 typedef struct skua_runtime skua_runtime; /* runtime.h */
 typedef struct skua_scope skua_scope;
+typedef struct skua_task_queue skua_task_queue; /* scheduler.h */
 
 /* Names a task for ever; never reused while the runtime lives. 0 names none. */
 typedef uint64_t skua_task_id;
@@ -68,7 +69,13 @@ typedef struct skua_spawn_options {
     void (*drop)(void *arg); /* fibers: called on a worker instead of the fiber, when it ends
                                 without having run (cancelled before, no stack): gives `arg` back;
                                 must not wait (default none) */
+    unsigned worker;        /* SKUA_WORKER(n): runs on that worker, never elsewhere (default any) */
+    skua_task_queue *queue; /* whose share it uses, it and what it spawns (default the spawning
+                                task's) */
 } skua_spawn_options;
+
+/* A value of .worker: of a runtime's workers the one with this index, from 0. */
+#define SKUA_WORKER(index) ((unsigned)(index) + 1)
 
 /* ---- spawn ----------------------------------------------------------------------------------- */
 
@@ -83,7 +90,8 @@ typedef struct skua_spawn_options {
  *
  * scope      open; NULL = the scope of the calling task (skua_scope_current)
  * Returns    0; -ENOMEM, SKUA_ELIMIT (too many tasks), SKUA_ESTOPPED (the runtime is stopping),
- *            -ECANCELED (the scope is cancelled), SKUA_EUSAGE (no scope here): nothing was spawned
+ *            -ECANCELED (the scope is cancelled), SKUA_EUSAGE (no scope here),
+ *            -EINVAL (options): nothing was spawned
  * Ownership  `arg` is the fiber's, when 0 was returned; a fiber that is cancelled before it started
  *            never runs: give `.drop` for an `arg` that must be given back even so
  * Threads    any, for an open scope; the scope's opener answers for its lifetime
@@ -232,6 +240,14 @@ SKUA_API skua_task_id skua_task_id_of(const skua_task *task);
  * Since      0.1
  */
 SKUA_API skua_task_id skua_task_current_id(void);
+
+/* The index of the worker that the calling task runs on.
+ *
+ * Returns    0 and up; SKUA_EUSAGE outside a task
+ * Threads    any
+ * Since      0.2
+ */
+SKUA_API int skua_worker_current(void);
 
 /* The name of the calling task.
  *

@@ -59,13 +59,13 @@ static int runtime_add_worker(skua_runtime *runtime)
     worker->thread.core = &runtime->core;
     worker->thread.wheel = &worker->wheel;
     worker->thread.index = index;
-    worker->thread.multi = runtime->sched.multi;
+    worker->thread.due = INT64_MAX;
     worker->sched = &runtime->sched;
     worker->inject_left = runtime->sched.inject_interval;
     skua__rand_seed(&worker->rng, runtime->options.seed + index);
     runtime->sched.workers[index] = worker;
     runtime->workers_made++;
-    return 0;
+    return skua__policy_open(worker);
 }
 
 static int runtime_start_threads(skua_runtime *runtime)
@@ -101,7 +101,13 @@ static void runtime_wire(skua_runtime *runtime)
     skua__scope_init(&core->root, runtime, SKUA_COLLECT);
     sched->core = core;
     sched->count = options->workers;
-    sched->multi = options->kind == SKUA_MULTI_THREAD;
+    sched->multi = options->kind != SKUA_CURRENT_THREAD;
+    sched->steals = options->kind == SKUA_MULTI_THREAD;
+    sched->policy = options->scheduler;
+    sched->simple = !sched->multi && sched->policy == NULL;
+    core->workers = sched->count;
+    if (options->kind == SKUA_THREAD_PER_CORE || sched->policy != NULL)
+        core->spawn_flags = SKUA__PINS;
     sched->spins = sched->multi && sched->count > 1 && sched->count <= skua__os_cpu_count();
     sched->event_interval = options->event_interval;
     sched->inject_interval = options->inject_interval;
@@ -115,6 +121,7 @@ static void runtime_release(skua_runtime *runtime)
     for (unsigned i = 0; i < runtime->workers_made; i++) {
         struct skua__worker *worker = runtime->sched.workers[i];
 
+        skua__policy_close(worker);
         runtime->driver_ops->close(worker->thread.driver);
         skua__stack_cache_done(&worker->thread.stacks);
         skua__os_free(worker);

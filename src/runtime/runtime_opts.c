@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <skua/scheduler.h>
+
 #include "runtime/runtime_impl.h"
 
 static int opts_copy(const skua_runtime_options *given, skua_runtime_options *ret)
@@ -69,6 +71,18 @@ static int opts_stack(size_t *size, size_t fallback)
     return *size >= (16 << 10) && *size <= (64 << 20) ? 0 : -EINVAL;
 }
 
+/* A scheduler keeps what runs on its worker: where tasks wander there is no such thing. */
+static bool opts_scheduler_ok(const skua_runtime_options *options)
+{
+    const skua_scheduler *scheduler = options->scheduler;
+
+    if (scheduler == NULL)
+        return true;
+    return options->kind != SKUA_MULTI_THREAD && scheduler->size == sizeof *scheduler &&
+           scheduler->open != NULL && scheduler->push != NULL && scheduler->pop != NULL &&
+           scheduler->close != NULL && scheduler->latency >= 0;
+}
+
 static void opts_defaults(skua_runtime_options *options)
 {
     if (options->name == NULL)
@@ -91,8 +105,8 @@ int skua__options_resolve(const skua_runtime_options *given, skua_runtime_option
 
     if (rc != 0)
         return rc;
-    if (ret->kind > SKUA_CURRENT_THREAD || (ret->stop_on & ~SKUA_SIGNALS_TERM) != 0 ||
-        ret->stop_timeout < 0)
+    if (ret->kind > SKUA_THREAD_PER_CORE || !opts_scheduler_ok(ret) ||
+        (ret->stop_on & ~SKUA_SIGNALS_TERM) != 0 || ret->stop_timeout < 0)
         return -EINVAL;
     rc = opts_workers(ret);
     rc = rc != 0 ? rc : opts_driver(ret);

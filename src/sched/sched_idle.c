@@ -118,7 +118,7 @@ struct skua_task *skua__idle_search(struct skua__worker *worker)
     struct skua__sched *sched = worker->sched;
     struct skua_task *task = skua__queue_take_injected(worker);
 
-    if (task == NULL && sched->multi) {
+    if (task == NULL && sched->steals) {
         if (!worker->searching) {
             /* Relaxed: the limit is a matter of cost, not of correctness. */
             if (2 * skua__load_relaxed(&sched->searching) >= sched->count)
@@ -143,7 +143,7 @@ static bool idle_work_anywhere(struct skua__worker *worker)
 
     if (skua__queue_any(worker))
         return true;
-    for (unsigned i = 0; sched->multi && i < sched->count; i++)
+    for (unsigned i = 0; sched->steals && i < sched->count; i++)
         if (skua__deque_len(&sched->workers[i]->deque) != 0)
             return true;
     return false;
@@ -213,7 +213,7 @@ static void idle_sleep(struct skua__worker *worker, bool (*until)(void *arg), vo
     struct skua__sched *sched = worker->sched;
 
     skua__store_seq(&worker->parked, SKUA__PARKED);
-    if (sched->multi)
+    if (sched->steals)
         idle_list(sched, worker);
     idle_stop_searching(worker);
     if (!until(arg) && !idle_work_anywhere(worker)) {
@@ -223,7 +223,7 @@ static void idle_sleep(struct skua__worker *worker, bool (*until)(void *arg), vo
     }
     /* Whoever unparked it has set AWAKE already; then the store changes nothing. */
     skua__store_seq(&worker->parked, SKUA__AWAKE);
-    if (sched->multi && !idle_unlist(sched, worker))
+    if (sched->steals && !idle_unlist(sched, worker))
         worker->searching = true; /* its waker has counted it */
 }
 

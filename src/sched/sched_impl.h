@@ -4,13 +4,15 @@
  *
  *   lane       bound tasks of one worker, one FIFO a priority; owner only, no atomics. In a
  *              runtime with one worker that nobody steals from, every task.
+ *   policy     in a runtime with a scheduler of its own, instead of lanes: what that keeps
  *   deque      unbound tasks of normal priority; the owner's, open to thieves (sched_deque.h)
  *   inject     the runtime's shared queue: tasks made outside the workers, what overflowed a
  *              deque, and unbound tasks of other priorities; one FIFO a priority, a lock
  *   inbox      bound tasks that another thread woke: a stack that the owner takes whole
  *
  * The files: sched_worker.c (the loop, one screen), sched_queue.c (which queue), sched_idle.c (who
- * sleeps, who searches, who is woken), sched_steal.c (taking from others).
+ * sleeps, who searches, who is woken), sched_steal.c (taking from others), sched_policy.c (a
+ * scheduler of the runtime's own), sched_shares.c (one of those).
  */
 #ifndef SKUA_SCHED_SCHED_IMPL_H
 #define SKUA_SCHED_SCHED_IMPL_H
@@ -47,6 +49,9 @@ struct skua__worker {
     unsigned inject_left; /* turns until the shared queue is looked at */
     unsigned untimed;     /* loops; see worker_turn_timed */
     unsigned picks;       /* counts turns: whose turn is it among the priorities */
+    unsigned policed;     /* tasks that the policy keeps */
+    void *policy;         /* the state of a scheduler of the runtime's own; constant */
+    int64_t events_at;    /* the last look at timers and I/O, ns */
     bool lane_first;      /* lane and deque take turns */
     bool shuffles;        /* a test runtime with a seed; constant */
     bool searching;       /* counted in sched->searching */
@@ -68,8 +73,11 @@ struct skua__sched {
     struct skua__core *core; /* constant, as all up to `inject` */
     struct skua__worker **workers;
     unsigned count;
-    bool multi;
-    bool spins; /* workers may spin: each has a processor */
+    bool multi;                          /* workers have threads of their own */
+    bool steals;                         /* and take tasks from each other */
+    bool simple;                         /* every task goes into the lanes of one worker */
+    const struct skua_scheduler *policy; /* NULL: lanes and deques */
+    bool spins;                          /* workers may spin: each has a processor */
     unsigned event_interval;
     unsigned inject_interval;
     const struct skua__park_ops *park;
@@ -128,6 +136,20 @@ SKUA__INLINE struct skua_task *skua__lane_pop(struct skua__lane *lane, const voi
     lane->len--;
     return task;
 }
+
+/* ---- sched_policy.c -------------------------------------------------------------------------- */
+
+/* What queue_lane and queue_pick are in a runtime with a scheduler of its own. */
+void skua__policy_push(struct skua__worker *worker, struct skua_task *task);
+struct skua_task *skua__policy_pop(struct skua__worker *worker);
+/* 0 or -ENOMEM; both do nothing where there is none. */
+int skua__policy_open(struct skua__worker *worker);
+void skua__policy_close(struct skua__worker *worker);
+
+/* ---- sched_shares.c -------------------------------------------------------------------------- */
+
+/* The scheduler's pop, with a clock of the caller's. */
+struct skua_task *skua__shares_pop_at(void *state, int64_t now);
 
 /* ---- sched_steal.c --------------------------------------------------------------------------- */
 

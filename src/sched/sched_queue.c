@@ -188,11 +188,24 @@ static SKUA__COLD void queue_overflow(struct skua__worker *worker, struct skua_t
     skua__stat(worker, overflows, 1);
 }
 
+/* Queues a task that is bound to this worker. */
+SKUA__INLINE void queue_bound(struct skua__worker *worker, struct skua_task *task)
+{
+    if (skua__unlikely(worker->policy != NULL))
+        skua__policy_push(worker, task);
+    else
+        queue_lane(worker, task);
+}
+
 /* Queues a task on this worker, wherever it belongs here. */
 static void queue_local(struct skua__worker *worker, struct skua_task *task)
 {
-    if (!worker->sched->multi || skua__task_bound(task)) {
+    if (worker->sched->simple) {
         queue_lane(worker, task);
+        return;
+    }
+    if (skua__task_bound(task)) {
+        queue_bound(worker, task);
         return;
     }
     if (skua__unlikely((task->flags & SKUA__PRIORITY) != 0)) {
@@ -237,7 +250,7 @@ static SKUA__NOINLINE void queue_open_inbox(struct skua__worker *worker)
         struct skua_task *task = skua__cell_of(base, reversed);
 
         reversed = task->next;
-        queue_lane(worker, task);
+        queue_bound(worker, task);
     }
     skua__stat(worker, injected, count);
 }
@@ -264,8 +277,10 @@ SKUA__INLINE struct skua_task *queue_pick_normal(struct skua__worker *worker)
     struct skua_task *task = NULL;
     uint32_t cell;
 
-    if (!worker->sched->multi)
+    if (worker->sched->simple)
         return skua__lane_pop(&worker->lanes[SKUA_NORMAL], base);
+    if (skua__unlikely(worker->policy != NULL))
+        return skua__policy_pop(worker);
     if (worker->lane_first)
         task = skua__lane_pop(&worker->lanes[SKUA_NORMAL], base);
     if (task == NULL) {
@@ -335,8 +350,8 @@ bool skua__queue_own(struct skua__worker *worker)
     for (unsigned i = 0; i < SKUA__PRIORITIES; i++)
         if (worker->lanes[i].head != 0)
             return true;
-    return worker->thread.handoff != NULL || skua__load_seq(&worker->inbox) != 0 ||
-           skua__deque_len(&worker->deque) != 0;
+    return worker->thread.handoff != NULL || worker->policed != 0 ||
+           skua__load_seq(&worker->inbox) != 0 || skua__deque_len(&worker->deque) != 0;
 }
 
 bool skua__queue_any(struct skua__worker *worker)
@@ -359,7 +374,7 @@ void skua__sched_schedule(struct skua__thread *self, struct skua_task *task)
     if (skua__likely(self->core == core)) {
         struct skua__worker *worker = skua__worker_of(self);
 
-        if (!worker->sched->multi) {
+        if (worker->sched->simple) {
             queue_lane(worker, task);
             return;
         }
@@ -367,7 +382,7 @@ void skua__sched_schedule(struct skua__thread *self, struct skua_task *task)
             struct skua__worker *owner = worker->sched->workers[skua__task_owner(task)];
 
             if (owner == worker)
-                queue_lane(worker, task);
+                queue_bound(worker, task);
             else
                 queue_mail(owner, task);
             return;

@@ -15,7 +15,7 @@
 /* What snapshots are to see while the worker waits. */
 static void worker_publish(struct skua__worker *worker)
 {
-    uint64_t len = 0;
+    uint64_t len = worker->policed;
 
     for (unsigned i = 0; i < SKUA__PRIORITIES; i++)
         len += worker->lanes[i].len;
@@ -30,7 +30,8 @@ int skua__worker_events(struct skua__worker *worker, int64_t timeout_ns)
 
     worker_publish(worker);
     events = worker->sched->park->turn(worker->thread.driver, timeout_ns);
-    fired = skua__wheel_advance(&worker->wheel, skua__core_now(worker->thread.core));
+    worker->events_at = skua__core_now(worker->thread.core);
+    fired = skua__wheel_advance(&worker->wheel, worker->events_at);
     skua__stat(worker, events, (uint64_t)(events > 0 ? events : 0));
     skua__stat(worker, timers_fired, fired);
     worker_publish(worker);

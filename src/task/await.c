@@ -10,6 +10,8 @@
  * An answer wins over a cancellation that came at the same time: what was received is not lost,
  * the next wait tells.
  */
+#include <skua/scheduler.h>
+
 #include "task/task_impl.h"
 
 /* ---- futures --------------------------------------------------------------------------------- */
@@ -231,6 +233,17 @@ int skua_yield(void)
     if (skua__unlikely(skua__fiber_of(task)->shields != 0))
         return 0;
     return await_verdict(task);
+}
+
+int skua_yield_if_needed(void)
+{
+    struct skua__thread *self = skua__thread_self();
+
+    if (self->current != NULL && skua__fiber_current(self) == NULL)
+        return SKUA_EUSAGE;
+    if (self->current != NULL && self->due != INT64_MAX && skua__core_now(self->core) >= self->due)
+        return skua_yield();
+    return skua__task_leaf();
 }
 
 int skua_cancelled(void)

@@ -52,6 +52,7 @@ static int context_push(struct skua__context **ret_outer, struct skua__context *
     link->deadline = skua__context_deadline(link->outer);
     if (deadline < link->deadline)
         link->deadline = deadline;
+    link->queue = link->outer != NULL ? link->outer->queue : NULL;
     link->key = key;
     link->value = value;
     if (key != NULL && key->ref != NULL)
@@ -77,6 +78,22 @@ static int context_pop(struct skua__context **outer, struct skua__context **inne
     }
     *inner = NULL;
     return 0;
+}
+
+struct skua__context *skua__context_with_queue(struct skua__context *outer, skua_task_queue *queue)
+{
+    struct skua__context *link = skua__os_alloc(sizeof *link);
+
+    if (link == NULL)
+        return NULL;
+    link->outer = skua__context_ref(outer);
+    link->maker = NULL; /* no frame ends it */
+    skua__store_relaxed(&link->refs, 1);
+    link->deadline = skua__context_deadline(outer);
+    link->queue = queue;
+    link->key = NULL;
+    link->value = NULL;
+    return link;
 }
 
 int skua_deadline_begin(skua_deadline *frame, int64_t deadline)

@@ -154,6 +154,9 @@ struct skua__core {
     struct skua__stack_depot stacks;
     skua_scope root;
     unsigned budget;                 /* constant; drawn for each turn where tasks are shuffled */
+    unsigned workers;                /* constant */
+    uint8_t spawn_flags;             /* SKUA__PINS: no task leaves its worker; constant */
+    _Atomic uint32_t next_worker;    /* for tasks from outside that must have one; relaxed */
     size_t tasks_max;                /* constant; 0 = no bound */
     _Atomic uint64_t tasks_alive;    /* counted only when tasks_max is set */
     _Atomic uint32_t stopping;       /* 1: spawn says SKUA_ESTOPPED */
@@ -173,13 +176,14 @@ struct skua__thread {
     struct skua__driver *driver; /* the worker's; NULL on a plain thread */
     unsigned budget;             /* units left in this turn */
     unsigned index;              /* of the worker */
-    struct skua__coro loop;      /* the worker's own stack, while a fiber runs */
-    struct skua_task *handoff;   /* a fiber's successor that the loop is to run first */
+    int64_t
+        due; /* when the running task should let others go, ns; INT64_MAX: budget alone counts */
+    struct skua__coro loop;    /* the worker's own stack, while a fiber runs */
+    struct skua_task *handoff; /* a fiber's successor that the loop is to run first */
     struct skua__stack
         *dead_stack; /* of a fiber that has just ended: given back after the switch */
     struct skua__coro dead_coro;
     uint8_t migrating;   /* what the loop still owes the fiber that just left it */
-    bool multi;          /* several workers: other threads take from its queue */
     skua_scope *leaving; /* the scope of the tasks in `left` */
     unsigned left_count;
     unsigned left_look; /* at which count to look whether these are the scope's last */
@@ -316,6 +320,12 @@ SKUA__INLINE bool skua__task_ref_alive(struct skua_task *task, uint32_t unless)
 void skua__task_finish(struct skua__thread *self, struct skua_task *task, int result);
 /* Lets go of the tasks that ended here, at the latest when the loop goes round. */
 void skua__task_flush_left(struct skua__thread *self);
+/* A poll task under a deadline carries a timer behind its state, since nobody else wakes it. */
+skua_sleep_future *skua__task_timer(struct skua_task *task);
+/* Tells a user's hook. */
+void skua__task_hook(struct skua_task *task, void (*hook)(const skua_task_info *, void *));
+/* Wakes who joins a task that is DONE and JOINING, and lets it return. */
+void skua__task_wake_joiner(struct skua_task *task);
 /* Drops one reference. */
 void skua__task_unref(struct skua__thread *self, struct skua_task *task);
 /* Cancels and wakes. Any thread that holds the task by reference, lock or type-stability. */
@@ -445,6 +455,7 @@ struct skua__context {
     struct skua_task *maker;     /* whose frame it is, and who may end it; constant */
     _Atomic uint32_t refs;
     int64_t deadline;          /* the earliest of the chain; constant */
+    skua_task_queue *queue;    /* the innermost of the chain; constant */
     const skua_local_key *key; /* NULL: a deadline's link; constant */
     void *value;               /* constant */
 };
@@ -461,6 +472,9 @@ SKUA__INLINE int64_t skua__context_deadline(const struct skua__context *context)
 {
     return context == NULL ? INT64_MAX : context->deadline;
 }
+
+/* `outer`, and a queue before it: a link with one reference; NULL: no memory. */
+struct skua__context *skua__context_with_queue(struct skua__context *outer, skua_task_queue *queue);
 
 /* ---- telling --------------------------------------------------------------------------------- */
 

@@ -150,6 +150,13 @@ skua_task_id skua_task_current_id(void)
     return task == NULL ? 0 : skua__task_id(task);
 }
 
+int skua_worker_current(void)
+{
+    struct skua__thread *self = skua__thread_self();
+
+    return self->current == NULL ? SKUA_EUSAGE : (int)self->index;
+}
+
 const char *skua_task_current_name(void)
 {
     struct skua_task *task = skua__thread_self()->current;

@@ -29,11 +29,17 @@ static struct {
 static atomic_int failures;
 
 const struct test_kind test_kinds[TEST_KINDS] = {
-    {"current-thread", SKUA_CURRENT_THREAD, 0},
-    {"1 worker", SKUA_MULTI_THREAD, 1},
-    {"2 workers", SKUA_MULTI_THREAD, 2},
-    {"4 workers", SKUA_MULTI_THREAD, 4},
+    {"current-thread", SKUA_CURRENT_THREAD, 0, false},
+    {"1 worker", SKUA_MULTI_THREAD, 1, false},
+    {"2 workers", SKUA_MULTI_THREAD, 2, false},
+    {"4 workers", SKUA_MULTI_THREAD, 4, false},
+    {"2 cores", SKUA_THREAD_PER_CORE, 2, false},
+    {"2 cores with shares", SKUA_THREAD_PER_CORE, 2, true},
 };
+
+static skua_task_queue queues[] = {{.name = "first", .shares = 100},
+                                   {.name = "second", .shares = 10, .latency = SKUA_MILLISECOND}};
+static skua_shares shares;
 
 static int64_t clock_ns(void)
 {
@@ -299,6 +305,10 @@ skua_runtime *test_runtime_with(const struct test_kind *kind, skua_runtime_optio
     options.size = sizeof options;
     options.kind = kind->kind;
     options.workers = kind->workers;
+    if (kind->shares && options.scheduler == NULL) {
+        MUST(skua_shares_init(&shares, queues, TEST_LEN(queues)) == 0);
+        options.scheduler = &shares.scheduler;
+    }
     test_variant(kind->label);
     rc = skua_runtime_new(&runtime, &options);
     if (rc != 0)

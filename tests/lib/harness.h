@@ -128,9 +128,10 @@ struct test_kind {
     const char *label;
     skua_runtime_kind kind;
     unsigned workers;
+    bool shares; /* with a scheduler of shares: two queues, the second with a goal of latency */
 };
 
-#define TEST_KINDS 4
+#define TEST_KINDS 6
 extern const struct test_kind test_kinds[TEST_KINDS];
 
 /* A runtime of a kind; never NULL. The watchdog lists its tasks when the test hangs. */

@@ -15,6 +15,7 @@
 #include "task/await.c"
 #include "task/task_join.c"
 #include "task/task_life.c"
+#include "task/task_spawn.c"
 #include "task/task_scope.c"
 
 /* Its own idea of the calling thread is the operating system's, of which there is one here. */
@@ -147,6 +148,8 @@ MODEL_NEVER(void skua__fiber_park(struct skua__thread *self SKUA__UNUSED,
 MODEL_NEVER(void skua__fiber_yield(struct skua__thread *self SKUA__UNUSED,
                                    struct skua__fiber *fiber SKUA__UNUSED))
 MODEL_NEVER(void skua__context_unref(struct skua__context *context SKUA__UNUSED))
+MODEL_NEVER(struct skua__context *skua__context_with_queue(
+    struct skua__context *outer SKUA__UNUSED, skua_task_queue *queue SKUA__UNUSED))
 MODEL_NEVER(const skua_site *skua__site_named(const skua_site *site SKUA__UNUSED,
                                               const char *name SKUA__UNUSED))
 MODEL_NEVER(void skua__task_describe(struct skua_task *task SKUA__UNUSED,

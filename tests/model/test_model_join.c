@@ -1,8 +1,8 @@
 /* test_model_join.c - a task's end, and those who wait for it, take it back, look it up or wake it.
  *
- * task_join.c, task_life.c, task_scope.c and await.c as they are. Each joiner gets the result of
- * its task and sees what the task did; a waker is woken only while it is there; the cell comes
- * back once, when nobody has a reference.
+ * task_join.c, task_life.c, task_spawn.c, task_scope.c and await.c as they are. Each joiner gets
+ * the result of its task and sees what the task did; a waker is woken only while it is there; the
+ * cell comes back once, when nobody has a reference.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -15,6 +15,7 @@
 #include "model_stand.h"
 
 #include "sched/sched_idle.c"
+#include "sched/sched_policy.c"
 #include "sched/sched_queue.c"
 #include "sched/sched_steal.c"
 #include "sched/sched_worker.c"
@@ -138,6 +139,8 @@ static void sched_begin(unsigned count)
     sched.workers = worker_list;
     sched.count = count;
     sched.multi = count > 1;
+    sched.steals = sched.multi;
+    sched.simple = !sched.multi;
     sched.event_interval = 61;
     sched.inject_interval = 2; /* short schedules */
     sched.park = &park;

@@ -1,0 +1,452 @@
+/* test_scheduler.c - a scheduler of the user's: which task goes next, and what it may know of it.
+ *
+ * Specifies scheduler.h, but for the time of shares (unit/test_shares.c), and the options of
+ * runtime.h and task.h that go with it.
+ */
+#include "../lib/event.h"
+
+#ifdef SKUA_FAULTS
+#include "os/os.h"
+#endif
+
+/* Last in, first out: nothing that the library does by itself. */
+struct stack {
+    skua_task *top;
+    int pushes, pops, most, len;
+};
+
+static struct stack stacks[2];
+static int opened, closed;
+
+static void *stack_open(unsigned worker, void *arg)
+{
+    CHECK(arg == &opened);
+    opened++;
+    stacks[worker] = (struct stack){.top = NULL};
+    return &stacks[worker];
+}
+
+static void stack_push(void *state, skua_task *task)
+{
+    struct stack *self = state;
+
+    CHECK(skua_task_next(task) == NULL);
+    skua_task_set_next(task, self->top);
+    self->top = task;
+    self->pushes++;
+    self->len++;
+    self->most = self->len > self->most ? self->len : self->most;
+}
+
+static skua_task *stack_pop(void *state)
+{
+    struct stack *self = state;
+    skua_task *task = self->top;
+
+    if (task == NULL)
+        return NULL;
+    self->top = skua_task_next(task);
+    self->pops++;
+    self->len--;
+    return task;
+}
+
+static void stack_close(void *state)
+{
+    struct stack *self = state;
+
+    CHECK_EQ(self->pushes, self->pops);
+    closed++;
+}
+
+static const skua_scheduler stack = {.size = sizeof stack,
+                                     .name = "stack",
+                                     .open = stack_open,
+                                     .push = stack_push,
+                                     .pop = stack_pop,
+                                     .close = stack_close,
+                                     .arg = &opened};
+
+static const struct test_kind current = {"current-thread", SKUA_CURRENT_THREAD, 0, false};
+static const struct test_kind cores = {"2 cores", SKUA_THREAD_PER_CORE, 2, false};
+
+static skua_runtime *with(const struct test_kind *kind, const skua_scheduler *scheduler)
+{
+    opened = closed = 0;
+    return test_runtime_with(kind, (skua_runtime_options){.scheduler = scheduler});
+}
+
+/* ---- the order ------------------------------------------------------------------------------- */
+
+static char order[64];
+static size_t order_len;
+
+static int notes(void *arg)
+{
+    order[order_len++] = (char)(intptr_t)arg;
+    return 0;
+}
+
+static skua_poll poll_notes(void *state, skua_waker *waker)
+{
+    (void)waker;
+    return notes((void *)(intptr_t) * (char *)state);
+}
+
+static int spawns_abc(void *arg)
+{
+    (void)arg;
+    order_len = 0;
+    CHECK_EQ(skua_spawn(NULL, notes, (void *)'a'), 0);
+    CHECK_EQ(skua_spawn_poll(NULL, poll_notes, &(char){'b'}), 0);
+    CHECK_EQ(skua_spawn(NULL, notes, (void *)'c', .priority = SKUA_HIGH), 0);
+    return 0;
+}
+
+TEST(scheduler_says_who_is_next)
+{
+    skua_runtime *runtime = with(&current, &stack);
+
+    CHECK_EQ(opened, 1);
+    test_run(runtime, spawns_abc, NULL);
+    CHECK(memcmp(order, "cba", 3) == 0);
+    test_runtime_free(runtime);
+    CHECK_EQ(closed, 1);
+}
+
+static int ticks(void *arg)
+{
+    for (int i = 0; i < 50; i++)
+        CHECK_EQ(i % 3 ? skua_yield() : skua_sleep(SKUA_MICROSECOND), 0);
+    return skua_task_current_name() == NULL ? -EIO : (int)(intptr_t)arg;
+}
+
+static int lives(void *arg)
+{
+    skua_scope scope;
+
+    MUST(skua_scope_open(&scope, SKUA_COLLECT) == 0);
+    for (int i = 0; i < 30; i++)
+        CHECK_EQ(skua_spawn(&scope, ticks, arg), 0);
+    CHECK_EQ(skua_scope_join(&scope), 0);
+    MUST(skua_scope_open(&scope, SKUA_COLLECT) == 0);
+    for (int i = 0; i < 30; i++)
+        CHECK_EQ(skua_spawn(&scope, test_fiber_forever, NULL), 0);
+    CHECK_EQ(skua_sleep(MS(1)), 0);
+    CHECK_EQ(skua_scope_cancel(&scope), 0);
+    return skua_scope_join(&scope) == -ECANCELED ? 0 : -EIO;
+}
+
+/* Spawn, yield, sleep, wakes from other threads, cancel, join: nothing is lost, nothing twice. */
+TEST(scheduler_keeps_a_whole_runtime)
+{
+    const struct test_kind *kinds[] = {&current, &cores};
+
+    for (size_t i = 0; i < TEST_LEN(kinds); i++) {
+        skua_runtime *runtime = with(kinds[i], &stack);
+
+        for (int round = 0; round < 5; round++)
+            test_run(runtime, lives, NULL);
+        test_runtime_free(runtime);
+        CHECK_EQ(closed, i == 0 ? 1 : 2);
+        CHECK(stacks[0].most > 20);
+    }
+}
+
+/* ---- what it knows --------------------------------------------------------------------------- */
+
+static skua_task_queue batch = {.name = "batch"}, web = {.name = "web"};
+static skua_priority seen_priority;
+static skua_task_queue *seen_queue;
+static int64_t seen_deadline;
+static skua_task_id seen_id;
+
+static void look_push(void *state, skua_task *task)
+{
+    seen_priority = skua_task_priority(task);
+    seen_queue = skua_task_queue_of(task);
+    seen_deadline = skua_task_deadline(task);
+    seen_id = skua_task_id_of(task);
+    stack_push(state, task);
+}
+
+static int is_looked_at(void *arg)
+{
+    skua_deadline frame;
+    skua_task_id id;
+
+    (void)arg;
+    CHECK_EQ(skua_spawn(NULL, test_fiber_return, NULL, .id = &id), 0);
+    CHECK(seen_id == id);
+    CHECK(seen_priority == SKUA_NORMAL && seen_queue == NULL && seen_deadline == SKUA_FOREVER);
+    CHECK_EQ(skua_deadline_begin(&frame, 1000 * SKUA_HOUR), 0);
+    CHECK_EQ(skua_spawn(NULL, test_fiber_return, NULL, .priority = SKUA_BACKGROUND, .queue = &web),
+             0);
+    CHECK_EQ(seen_priority, SKUA_BACKGROUND);
+    CHECK(seen_queue == &web && seen_deadline == 1000 * SKUA_HOUR);
+    CHECK_EQ(skua_deadline_end(&frame), 0);
+    CHECK_EQ(skua_spawn_poll(NULL, poll_notes, &(char){'p'}, .queue = &batch), 0);
+    CHECK(seen_queue == &batch && seen_deadline == SKUA_FOREVER);
+    return 0;
+}
+
+TEST(scheduler_sees_priority_deadline_and_queue)
+{
+    skua_scheduler looks = stack;
+    skua_runtime *runtime;
+
+    looks.push = look_push;
+    runtime = with(&current, &looks);
+    order_len = 0;
+    test_run(runtime, is_looked_at, NULL);
+    test_runtime_free(runtime);
+}
+
+static int spawns_a_child(void *arg)
+{
+    skua_deadline frame;
+
+    CHECK_EQ(skua_spawn(NULL, test_fiber_return, NULL), 0);
+    CHECK(seen_queue == arg);
+    CHECK_EQ(skua_deadline_begin(&frame, 1000 * SKUA_HOUR), 0); /* other context keeps it */
+    CHECK_EQ(skua_spawn(NULL, test_fiber_return, NULL), 0);
+    CHECK(seen_queue == arg);
+    CHECK_EQ(skua_deadline_end(&frame), 0);
+    CHECK_EQ(skua_spawn(NULL, test_fiber_return, NULL, .queue = &batch), 0);
+    CHECK(seen_queue == &batch);
+    return 0;
+}
+
+static int spawns_into_web(void *arg)
+{
+    (void)arg;
+    return skua_spawn(NULL, spawns_a_child, &web, .queue = &web);
+}
+
+TEST(queue_is_inherited)
+{
+    skua_scheduler looks = stack;
+    skua_runtime *runtime;
+
+    looks.push = look_push;
+    runtime = with(&current, &looks);
+    test_run(runtime, spawns_into_web, NULL);
+    test_runtime_free(runtime);
+}
+
+/* ---- yielding when it is time ---------------------------------------------------------------- */
+
+struct grind {
+    int64_t until;
+    atomic_int turns, others;
+};
+
+static int grinds(void *arg)
+{
+    struct grind *self = arg;
+
+    while (skua_now() < self->until) {
+        int before = atomic_load(&self->others);
+
+        CHECK_EQ(skua_yield_if_needed(), 0);
+        atomic_fetch_add(&self->turns, atomic_load(&self->others) != before);
+    }
+    return 0;
+}
+
+static int others_run(void *arg)
+{
+    struct grind *self = arg;
+
+    while (skua_now() < self->until) {
+        atomic_fetch_add(&self->others, 1);
+        CHECK_EQ(skua_yield(), 0);
+    }
+    return 0;
+}
+
+static int grinds_beside_others(void *arg)
+{
+    struct grind *self = arg;
+
+    self->until = skua_now() + MS(50);
+    CHECK_EQ(skua_spawn(NULL, grinds, self), 0);
+    CHECK_EQ(skua_spawn(NULL, others_run, self), 0);
+    return 0;
+}
+
+/* Without a goal the budget ends the turn; with one, the time, too. */
+TEST(yield_if_needed_lets_others_run)
+{
+    static skua_task_queue queue = {.name = "hasty", .latency = MS(2)};
+    skua_runtime *runtime = test_runtime(&current);
+    struct grind grind = {.until = 0};
+    skua_shares hasty;
+
+    test_run(runtime, grinds_beside_others, &grind);
+    CHECK(atomic_load(&grind.turns) > 100);
+    test_runtime_free(runtime);
+    MUST(skua_shares_init(&hasty, &queue, 1) == 0);
+    grind = (struct grind){.until = 0};
+    runtime = test_runtime_with(
+        &current, (skua_runtime_options){.scheduler = &hasty.scheduler, .budget = 1u << 30});
+    test_run(runtime, grinds_beside_others, &grind);
+    CHECK_RANGE(atomic_load(&grind.turns), 5, 60); /* once in half of the goal */
+    test_runtime_free(runtime);
+}
+
+TEST(yield_if_needed_on_a_thread_does_nothing)
+{
+    CHECK_EQ(skua_yield_if_needed(), 0);
+}
+
+static skua_poll poll_yields(void *state, skua_waker *waker)
+{
+    (void)state;
+    (void)waker;
+    CHECK_EQ(skua_yield_if_needed(), SKUA_EUSAGE);
+    return 0;
+}
+
+static int is_cancelled_while_it_grinds(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(skua_spawn_poll(NULL, poll_yields, &(int){0}), 0);
+    for (;;)
+        if (skua_yield_if_needed() == -ECANCELED)
+            return 0;
+}
+
+static int cancels_who_grinds(void *arg)
+{
+    skua_task *task;
+    int result = 1;
+
+    (void)arg;
+    CHECK_EQ(skua_spawn(NULL, is_cancelled_while_it_grinds, NULL, .task = &task), 0);
+    CHECK_EQ(skua_sleep(MS(1)), 0);
+    CHECK_EQ(skua_task_cancel(task), 0);
+    CHECK_EQ(skua_task_join(task, &result), 0);
+    CHECK_EQ(result, 0);
+    return 0;
+}
+
+TEST(yield_if_needed_tells_of_cancellation)
+{
+    skua_runtime *runtime = test_runtime(&current);
+
+    test_run(runtime, cancels_who_grinds, NULL);
+    test_runtime_free(runtime);
+}
+
+/* ---- mistakes and faults --------------------------------------------------------------------- */
+
+static void refuses(skua_runtime_kind kind, const skua_scheduler *scheduler)
+{
+    skua_runtime *runtime = NULL;
+
+    CHECK_EQ(skua_runtime_new(&runtime, SKUA_RUNTIME_OPTIONS(.kind = kind, .workers = 1,
+                                                             .scheduler = scheduler)),
+             -EINVAL);
+    CHECK(runtime == NULL);
+}
+
+TEST(scheduler_must_be_whole)
+{
+    skua_scheduler broken[6] = {stack, stack, stack, stack, stack, stack};
+
+    broken[0].size--;
+    broken[1].open = NULL;
+    broken[2].push = NULL;
+    broken[3].pop = NULL;
+    broken[4].close = NULL;
+    broken[5].latency = -1;
+    for (size_t i = 0; i < TEST_LEN(broken); i++)
+        refuses(SKUA_CURRENT_THREAD, &broken[i]);
+    refuses(SKUA_MULTI_THREAD, &stack);
+}
+
+TEST(shares_must_be_in_their_range)
+{
+    static skua_task_queue good[SKUA_SHARES_MAX + 1], much = {.shares = 1001};
+    static skua_task_queue early = {.latency = -1};
+    skua_shares shares;
+
+    CHECK_EQ(skua_shares_init(&shares, good, SKUA_SHARES_MAX), 0);
+    CHECK_EQ(skua_shares_init(&shares, good, SKUA_SHARES_MAX + 1), -EINVAL);
+    CHECK_EQ(skua_shares_init(&shares, good, 0), -EINVAL);
+    CHECK_EQ(skua_shares_init(&shares, NULL, 1), -EINVAL);
+    CHECK_EQ(skua_shares_init(&shares, &much, 1), -EINVAL);
+    CHECK_EQ(skua_shares_init(&shares, &early, 1), -EINVAL);
+    CHECK_EQ(skua_task_queue_set_shares(good, 0), -EINVAL);
+    CHECK_EQ(skua_task_queue_set_shares(good, 1001), -EINVAL);
+    CHECK_EQ(skua_task_queue_set_shares(good, 1000), 0);
+}
+
+static void *no_room(unsigned worker, void *arg)
+{
+    (void)arg;
+    return worker == 1 ? NULL : stack_open(worker, &opened);
+}
+
+TEST(scheduler_without_memory_starts_no_runtime)
+{
+    skua_scheduler poor = stack;
+    skua_runtime *runtime = NULL;
+
+    poor.open = no_room;
+    opened = closed = 0;
+    CHECK_EQ(skua_runtime_new(&runtime, SKUA_RUNTIME_OPTIONS(.kind = SKUA_THREAD_PER_CORE,
+                                                             .workers = 2, .scheduler = &poor)),
+             -ENOMEM);
+    CHECK(runtime == NULL);
+    CHECK_EQ(opened, 1);
+    CHECK_EQ(closed, 1);
+}
+
+#ifdef SKUA_FAULTS
+static int spawns_without_memory(void *arg)
+{
+    (void)arg;
+    for (unsigned nth = 1; nth <= 2; nth++) { /* the context's link, the cell */
+        skua__fault_arm(SKUA__FAULT_MALLOC, nth, 1, ENOMEM);
+        CHECK_EQ(skua_spawn(NULL, notes, (void *)'x', .queue = &web), -ENOMEM);
+        skua__fault_arm(SKUA__FAULT_MALLOC, nth, 1, ENOMEM);
+        CHECK_EQ(skua_spawn_poll(NULL, poll_notes, &(char){'x'}, .queue = &web), -ENOMEM);
+    }
+    skua__fault_arm(SKUA__FAULT_MALLOC, 0, 0, 0);
+    return skua_spawn(NULL, notes, (void *)'y', .queue = &web);
+}
+
+TEST(spawn_into_a_queue_without_memory)
+{
+    skua_runtime *runtime = with(&current, &stack);
+
+    order_len = 0;
+    test_run(runtime, spawns_without_memory, NULL);
+    CHECK_EQ(order_len, 1);
+    CHECK_EQ(order[0], 'y');
+    test_runtime_free(runtime);
+}
+#endif
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(scheduler_says_who_is_next),
+        cmocka_unit_test(scheduler_keeps_a_whole_runtime),
+        cmocka_unit_test(scheduler_sees_priority_deadline_and_queue),
+        cmocka_unit_test(queue_is_inherited),
+        cmocka_unit_test(yield_if_needed_lets_others_run),
+        cmocka_unit_test(yield_if_needed_on_a_thread_does_nothing),
+        cmocka_unit_test(yield_if_needed_tells_of_cancellation),
+        cmocka_unit_test(scheduler_must_be_whole),
+        cmocka_unit_test(shares_must_be_in_their_range),
+        cmocka_unit_test(scheduler_without_memory_starts_no_runtime),
+#ifdef SKUA_FAULTS
+        cmocka_unit_test(spawn_into_a_queue_without_memory),
+#endif
+    };
+
+    return TEST_MAIN(tests);
+}
