@@ -42,6 +42,14 @@ typedef enum skua_driver {
 #define SKUA_SIGNALS_TERM_ONLY 0x2u
 #define SKUA_SIGNALS_TERM (SKUA_SIGNALS_INT | SKUA_SIGNALS_TERM_ONLY) /* SIGINT and SIGTERM */
 
+/* Which processors the workers run on. */
+typedef enum skua_placement {
+    SKUA_PLACE_DEFAULT = 0, /* anywhere; SKUA_THREAD_PER_CORE: spread */
+    SKUA_PLACE_ANYWHERE,    /* each worker on any processor, as the system likes */
+    SKUA_PLACE_SPREAD,      /* each worker on one processor, the NUMA nodes in turn */
+    SKUA_PLACE_PACK         /* each worker on one processor, one NUMA node full before the next */
+} skua_placement;
+
 /* What a task hook is told. */
 typedef struct skua_task_info {
     skua_task_id id;
@@ -53,7 +61,8 @@ typedef struct skua_runtime_options {
     size_t size;              /* stamped by the macro */
     const char *name;         /* of the runtime and its threads, copied (default "skua") */
     skua_runtime_kind kind;   /* (default SKUA_MULTI_THREAD) */
-    unsigned workers;         /* threads, 1 to 1024 (default: the usable processors) */
+    unsigned workers;         /* threads, 1 to 1024 (default: the usable processors, but no more
+                                 than a cgroup's quota allows the time of) */
     size_t stack_size;        /* bytes, 16 KiB to 64 MiB (default 64 KiB) */
     size_t stack_size_large;  /* bytes, SKUA_STACK_LARGE (default 256 KiB) */
     unsigned budget;          /* waits a task may complete in one turn (default 128) */
@@ -76,6 +85,13 @@ typedef struct skua_runtime_options {
     void *hook_arg;                         /* handed to the hooks (default NULL) */
     const struct skua_scheduler *scheduler; /* says which task goes next, see scheduler.h; kept, not
                                                copied; not with SKUA_MULTI_THREAD (default none) */
+    skua_placement placement;               /* (default SKUA_PLACE_DEFAULT) */
+    const char *cpus;         /* as "0-3,8": no other processors (default: all that are allowed) */
+    const char *cpus_exclude; /* never these, as "0" (default none) */
+    const char *numa_nodes;   /* processors of these nodes only, as "1" (default all) */
+    int one_per_core;         /* 1: of processors that share a core only one (default 0) */
+    int ignore_quota;         /* 1: a worker for each processor, even if a cgroup's quota allows the
+                                 time of fewer (default 0: as many workers as it allows) */
 } skua_runtime_options;
 
 #ifndef __cplusplus
@@ -164,6 +180,16 @@ SKUA_API skua_runtime *skua_runtime_current(void);
  * Since      0.1
  */
 SKUA_API skua_scope *skua_runtime_scope(skua_runtime *runtime);
+
+/* The processor that a worker is bound to.
+ *
+ * worker     its index
+ * Returns    the kernel's number of it; -ENOENT when the worker may run on several; -EINVAL: there
+ *            is no such worker
+ * Threads    any
+ * Since      0.2
+ */
+SKUA_API int skua_runtime_worker_cpu(skua_runtime *runtime, unsigned worker);
 
 /* ---- the snapshot ---------------------------------------------------------------------------- */
 

@@ -72,9 +72,29 @@ typedef struct skua__thread_handle {
     unsigned long id; /* a pthread_t */
 } skua__thread_handle;
 
+/* A set of processors, by the kernel's numbers. */
+#define SKUA__CPUS_MAX 1024
+struct skua__cpus {
+    uint64_t bits[SKUA__CPUS_MAX / 64];
+};
+
+bool skua__cpus_has(const struct skua__cpus *cpus, unsigned number);
+void skua__cpus_add(struct skua__cpus *cpus, unsigned number);
+unsigned skua__cpus_count(const struct skua__cpus *cpus);
+/* Reads a list such as "0-3,8": 0 or -EINVAL. */
+int skua__cpus_parse(const char *list, struct skua__cpus *ret);
+/* Where the calling thread may run. */
+void skua__os_cpus_allowed(struct skua__cpus *ret);
+/* The processors of a NUMA node: 0, or an error when there is no such node. */
+int skua__os_node_cpus(unsigned node, struct skua__cpus *ret);
+/* How many of the processors `among` that share a core with this one come before it. */
+unsigned skua__os_cpu_rank(unsigned number, const struct skua__cpus *among);
+/* Where sysfs says all that; a test has its own. */
+extern const char *skua__os_sysfs;
+
 /* Starts a thread named `name` (at most 15 bytes are shown) with signals blocked, except those
- * that a fault raises. stack_size 0 = the system's default. */
-int skua__os_thread_start(skua__thread_handle *ret, const char *name, size_t stack_size,
+ * that a fault raises. It runs on the processors `cpus` only; an empty set: anywhere. */
+int skua__os_thread_start(skua__thread_handle *ret, const char *name, const struct skua__cpus *cpus,
                           void *(*fn)(void *), void *arg);
 void skua__os_thread_join(skua__thread_handle thread);
 /* Has fn(arg) called when the calling thread ends. One function for the process, one arg a thread.
@@ -88,6 +108,8 @@ void skua__os_thread_yield(void);
 /* Makes timed waits of the calling thread as exact as the kernel can (timer slack 1 ns). */
 void skua__os_thread_exact_timers(void);
 
+/* How many processors' time a cgroup's quota allows; UINT_MAX: no bound. Read once. */
+unsigned skua__os_cpu_quota(void);
 /* How many processors this process may really use: affinity mask and cgroup quota, at least 1. */
 unsigned skua__os_cpu_count(void);
 

@@ -96,7 +96,7 @@ static void cpu_cgroup_v1(unsigned *limit)
 }
 
 /* Read once: a quota that is changed later is not followed. */
-static unsigned cpu_quota(void)
+unsigned skua__os_cpu_quota(void)
 {
     static _Atomic unsigned known; /* 0: not yet; relaxed: whoever reads it finds the same */
     unsigned limit = skua__load_relaxed(&known);
@@ -113,7 +113,7 @@ static unsigned cpu_quota(void)
 unsigned skua__os_cpu_count(void)
 {
     unsigned processors = cpu_affinity();
-    unsigned quota = cpu_quota();
+    unsigned quota = skua__os_cpu_quota();
 
     return processors < quota ? processors : quota;
 }

@@ -37,7 +37,22 @@ static void *thread_main(void *arg)
     return start.fn(start.arg);
 }
 
-static int thread_create(pthread_t *thread, size_t stack_size, struct thread_start *start)
+/* 0, or the error of one that is not to be had. */
+static int thread_place(pthread_attr_t *attr, const struct skua__cpus *cpus)
+{
+    cpu_set_t set;
+
+    if (skua__cpus_count(cpus) == 0)
+        return 0;
+    CPU_ZERO(&set);
+    for (unsigned i = 0; i < SKUA__CPUS_MAX && i < CPU_SETSIZE; i++)
+        if (skua__cpus_has(cpus, i))
+            CPU_SET(i, &set);
+    return pthread_attr_setaffinity_np(attr, sizeof set, &set);
+}
+
+static int thread_create(pthread_t *thread, const struct skua__cpus *cpus,
+                         struct thread_start *start)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
     pthread_attr_t attr;
@@ -47,8 +62,11 @@ static int thread_create(pthread_t *thread, size_t stack_size, struct thread_sta
 
     if (rc != 0)
         return -rc;
-    if (stack_size != 0)
-        pthread_attr_setstacksize(&attr, stack_size);
+    rc = thread_place(&attr, cpus);
+    if (rc != 0) {
+        pthread_attr_destroy(&attr);
+        return -rc;
+    }
     sigfillset(&all);
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
         sigdelset(&all, faults[i]);
@@ -59,7 +77,7 @@ static int thread_create(pthread_t *thread, size_t stack_size, struct thread_sta
     return -rc;
 }
 
-int skua__os_thread_start(skua__thread_handle *ret, const char *name, size_t stack_size,
+int skua__os_thread_start(skua__thread_handle *ret, const char *name, const struct skua__cpus *cpus,
                           void *(*fn)(void *), void *arg)
 {
     struct thread_start *start;
@@ -74,7 +92,7 @@ int skua__os_thread_start(skua__thread_handle *ret, const char *name, size_t sta
     start->fn = fn;
     start->arg = arg;
     snprintf(start->name, sizeof start->name, "%.*s", (int)sizeof start->name - 1, name);
-    rc = thread_create(&thread, stack_size, start);
+    rc = thread_create(&thread, cpus, start);
     if (rc != 0) {
         skua__os_free(start);
         return rc;

@@ -77,7 +77,8 @@ static int runtime_start_threads(skua_runtime *runtime)
         struct skua__worker *worker = runtime->sched.workers[i];
 
         snprintf(name, sizeof name, "%.10s-%u", runtime->name, i);
-        rc = skua__os_thread_start(&worker->handle, name, 0, runtime_thread, worker);
+        rc =
+            skua__os_thread_start(&worker->handle, name, &runtime->cpus[i], runtime_thread, worker);
         if (rc == 0)
             runtime->threads_started++;
     }
@@ -131,6 +132,7 @@ static void runtime_release(skua_runtime *runtime)
         skua__cells_done(&runtime->core.cells);
     skua__os_free(runtime->sched.workers);
     skua__os_free(runtime->sched.sleepers);
+    skua__os_free(runtime->cpus);
     skua__os_free(runtime);
     skua__probe_trace_end();
 }
@@ -156,8 +158,11 @@ static int runtime_build(skua_runtime *runtime)
         return rc;
     runtime->sched.workers = skua__os_alloc(count * sizeof(struct skua__worker *));
     runtime->sched.sleepers = skua__os_alloc(count * sizeof(uint16_t));
-    if (runtime->sched.workers == NULL || runtime->sched.sleepers == NULL)
+    runtime->cpus = skua__os_alloc(count * sizeof *runtime->cpus);
+    if (runtime->sched.workers == NULL || runtime->sched.sleepers == NULL || runtime->cpus == NULL)
         return -ENOMEM;
+    if (runtime->sched.multi)
+        rc = skua__place_workers(&runtime->options, runtime->cpus);
     for (unsigned i = 0; rc == 0 && i < count; i++)
         rc = runtime_add_worker(runtime);
     if (rc == 0 && runtime->sched.multi)
@@ -219,6 +224,17 @@ int skua_runtime_free(skua_runtime *runtime)
     runtime_join_threads(runtime);
     runtime_release(runtime);
     return 0;
+}
+
+int skua_runtime_worker_cpu(skua_runtime *runtime, unsigned worker)
+{
+    if (worker >= runtime->workers_made)
+        return -EINVAL;
+    if (skua__cpus_count(&runtime->cpus[worker]) != 1)
+        return -ENOENT;
+    for (unsigned i = 0;; i++)
+        if (skua__cpus_has(&runtime->cpus[worker], i))
+            return (int)i;
 }
 
 skua_runtime *skua_runtime_current(void)

@@ -15,6 +15,7 @@ struct skua_runtime {
     const struct skua__driver_ops *driver_ops; /* constant, as all below but `driving`, `started` */
     skua_runtime_options options;
     char name[16];
+    struct skua__cpus *cpus;     /* of each worker; none: anywhere */
     unsigned workers_made;       /* workers[0 .. made) exist; the maker's */
     unsigned threads_started;    /* and so many have threads; the maker's, then the stopper's */
     _Atomic uint32_t driving;    /* current-thread: a thread is inside the loop */
@@ -29,6 +30,14 @@ SKUA__INLINE struct skua__core *skua__core_of(skua_runtime *runtime)
 
 /* Options with defaults and environment filled in: 0 or -EINVAL. */
 int skua__options_resolve(const skua_runtime_options *given, skua_runtime_options *ret);
+
+/* How many workers the options' processors are enough for; -EINVAL. */
+int skua__place_count(const skua_runtime_options *options);
+/* The processors of each of options->workers, none: anywhere. 0; -EINVAL, -ENOMEM. */
+int skua__place_workers(const skua_runtime_options *options, struct skua__cpus *ret);
+/* The same on a machine that allows these. */
+int skua__place_workers_among(const skua_runtime_options *options, const struct skua__cpus *allowed,
+                              struct skua__cpus *ret);
 
 /* Whether the calling thread may drive a current-thread runtime: nobody does, and it is nobody
  * else's. */

@@ -42,9 +42,31 @@ static int opts_workers(skua_runtime_options *options)
             return -EINVAL;
         options->workers = (unsigned)value;
     }
-    if (options->workers == 0)
-        options->workers = skua__os_cpu_count();
+    if (options->workers == 0) {
+        int count = skua__place_count(options);
+
+        if (count < 0)
+            return count;
+        options->workers = (unsigned)count;
+    }
     return options->workers <= SKUA__WORKERS_MAX ? 0 : -EINVAL;
+}
+
+static int opts_placement(skua_runtime_options *options)
+{
+    if (options->placement > SKUA_PLACE_PACK || (unsigned)options->one_per_core > 1 ||
+        (unsigned)options->ignore_quota > 1)
+        return -EINVAL;
+    if (options->kind == SKUA_CURRENT_THREAD) /* its thread is the caller's */
+        return options->placement != SKUA_PLACE_DEFAULT || options->cpus != NULL ||
+                       options->cpus_exclude != NULL || options->numa_nodes != NULL ||
+                       options->one_per_core || options->ignore_quota
+                   ? -EINVAL
+                   : 0;
+    if (options->placement == SKUA_PLACE_DEFAULT)
+        options->placement =
+            options->kind == SKUA_THREAD_PER_CORE ? SKUA_PLACE_SPREAD : SKUA_PLACE_ANYWHERE;
+    return 0;
 }
 
 static int opts_driver(skua_runtime_options *options)
@@ -108,7 +130,8 @@ int skua__options_resolve(const skua_runtime_options *given, skua_runtime_option
     if (ret->kind > SKUA_THREAD_PER_CORE || !opts_scheduler_ok(ret) ||
         (ret->stop_on & ~SKUA_SIGNALS_TERM) != 0 || ret->stop_timeout < 0)
         return -EINVAL;
-    rc = opts_workers(ret);
+    rc = opts_placement(ret);
+    rc = rc != 0 ? rc : opts_workers(ret);
     rc = rc != 0 ? rc : opts_driver(ret);
     rc = rc != 0 ? rc : opts_stack(&ret->stack_size, 64 << 10);
     rc = rc != 0 ? rc : opts_stack(&ret->stack_size_large, 256 << 10);

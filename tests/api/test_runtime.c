@@ -31,8 +31,17 @@ TEST(runtime_refuses_options)
         /* 8 */ OPTIONS(.kind = (skua_runtime_kind)7),
         /* 9 */ OPTIONS(.driver = (skua_driver)7),
         /* 10 */ OPTIONS(.stop_timeout = -1),
-        /* 11 */ {.size = 0},
-        /* 12 */ {.size = 3},
+        /* 11 */ OPTIONS(.placement = (skua_placement)7),
+        /* 12 */ OPTIONS(.cpus = "all"),
+        /* 13 */ OPTIONS(.cpus = "1023"), /* not on this machine */
+        /* 14 */ OPTIONS(.workers = 1, .cpus_exclude = "0-1023"),
+        /* 15 */ OPTIONS(.numa_nodes = "1000"),
+        /* 16 */ OPTIONS(.one_per_core = 2),
+        /* 17 */ OPTIONS(.ignore_quota = -1),
+        /* 18 */ OPTIONS(.kind = SKUA_CURRENT_THREAD, .cpus = "0"),
+        /* 19 */ OPTIONS(.kind = SKUA_CURRENT_THREAD, .placement = SKUA_PLACE_PACK),
+        /* 20 */ {.size = 0},
+        /* 21 */ {.size = 3},
     };
     int fds = test_fd_count(), threads = test_thread_count();
 

@@ -1,9 +1,10 @@
 /* test_thread_per_core.c - workers that share nothing: a task stays where it was spawned, or where
  * it was sent.
  *
- * Specifies runtime.h: SKUA_THREAD_PER_CORE; task.h: .worker, skua_worker_current.
+ * Specifies runtime.h: SKUA_THREAD_PER_CORE and the placement of workers (on trees of files that
+ * stand for other machines: unit/test_topology.c); task.h: .worker, skua_worker_current.
  */
-#include <pthread.h>
+#include <sched.h>
 
 #include "../lib/event.h"
 
@@ -205,6 +206,80 @@ TEST(channel_crosses_from_worker_to_worker)
     test_runtime_free(runtime);
 }
 
+/* ---- on processors --------------------------------------------------------------------------- */
+
+static int sees_processor(void *arg)
+{
+    *(int *)arg = sched_getcpu();
+    return 0;
+}
+
+/* Each worker is on the processor that the runtime tells. */
+static void check_placed(skua_runtime *runtime, int workers)
+{
+    skua_scope scope;
+    int seen[4];
+
+    MUST(skua_scope_open_on(&scope, runtime, SKUA_COLLECT) == 0);
+    for (int i = 0; i < workers; i++)
+        CHECK_EQ(skua_spawn(&scope, sees_processor, &seen[i], .worker = SKUA_WORKER(i)), 0);
+    CHECK_EQ(skua_scope_join(&scope), 0);
+    for (int i = 0; i < workers; i++)
+        CHECK_EQ(skua_runtime_worker_cpu(runtime, (unsigned)i), seen[i]);
+    CHECK_EQ(skua_runtime_worker_cpu(runtime, (unsigned)workers), -EINVAL);
+}
+
+/* The first one that this process may use, as a list. */
+static const char *first_processor(int *number)
+{
+    static char list[8];
+    cpu_set_t set;
+
+    MUST(sched_getaffinity(0, sizeof set, &set) == 0);
+    for (*number = 0; !CPU_ISSET(*number, &set);)
+        ++*number;
+    snprintf(list, sizeof list, "%d", *number);
+    return list;
+}
+
+TEST(workers_have_a_processor_each)
+{
+    skua_runtime *runtime = cores(4);
+
+    check_placed(runtime, 4);
+    test_runtime_free(runtime);
+}
+
+TEST(workers_stay_on_the_given_processors)
+{
+    const struct test_kind kind = {"2 workers", SKUA_MULTI_THREAD, 2, false};
+    int first;
+    const char *list = first_processor(&first);
+    skua_runtime *runtime = test_runtime_with(&kind, (skua_runtime_options){.cpus = list});
+
+    CHECK_EQ(skua_runtime_worker_cpu(runtime, 1), first);
+    check_placed(runtime, 2);
+    test_runtime_free(runtime);
+    runtime = NULL;
+    MUST(skua_runtime_new(&runtime,
+                          SKUA_RUNTIME_OPTIONS(.kind = SKUA_THREAD_PER_CORE, .cpus = list)) == 0);
+    CHECK_EQ(skua_runtime_worker_cpu(runtime, 0), first); /* one processor: one worker */
+    CHECK_EQ(skua_runtime_worker_cpu(runtime, 1), -EINVAL);
+    CHECK_EQ(skua_runtime_free(runtime), 0);
+}
+
+TEST(workers_go_anywhere_by_default)
+{
+    skua_runtime *runtime = test_runtime(&test_kinds[2]);
+
+    CHECK_EQ(skua_runtime_worker_cpu(runtime, 0), -ENOENT);
+    CHECK_EQ(skua_runtime_worker_cpu(runtime, 2), -EINVAL);
+    test_runtime_free(runtime);
+    runtime = test_runtime(&test_kinds[0]);
+    CHECK_EQ(skua_runtime_worker_cpu(runtime, 0), -ENOENT);
+    test_runtime_free(runtime);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +289,9 @@ int main(void)
         cmocka_unit_test(worker_is_chosen_in_every_kind_of_runtime),
         cmocka_unit_test(worker_of_no_task_is_none),
         cmocka_unit_test(channel_crosses_from_worker_to_worker),
+        cmocka_unit_test(workers_have_a_processor_each),
+        cmocka_unit_test(workers_stay_on_the_given_processors),
+        cmocka_unit_test(workers_go_anywhere_by_default),
     };
 
     return TEST_MAIN(tests);
