@@ -8,6 +8,7 @@
  *   task.h     spawn, scopes, cancellation, deadlines, task-locals
  *   time.h     the clock and sleeping
  *   flow.h     several futures at a time: select, join, timeout
+ *   join_set.h sets of tasks whose results are taken as they end, with or without keys
  *   runtime.h  runtimes: options, block_on, skua_main, shutdown, the snapshot
  *   scheduler.h  which task goes next: shares and latency goals, schedulers of one's own
  *   sync.h     locks between tasks
@@ -28,6 +29,7 @@
 #include <skua/broadcast.h>
 #include <skua/flow.h>
 #include <skua/future.h>
+#include <skua/join_set.h>
 #include <skua/mpmc.h>
 #include <skua/mpsc.h>
 #include <skua/net.h>

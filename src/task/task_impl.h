@@ -58,6 +58,10 @@
 #define SKUA__REF 0x100u
 #define SKUA__REFS(state) ((state) >> 8)
 
+/* A private flag of skua_spawn_options: the spawner, who asks for a handle, is the task's joiner
+ * from the beginning. Whoever meets the task by its id before that one waits must not be first. */
+#define SKUA__SPAWN_CLAIMED 0x80000000u
+
 /* skua_task.flags; guard: the holder. */
 #define SKUA__FIBER 0x01u
 #define SKUA__STARTED 0x02u
@@ -109,9 +113,6 @@ struct skua__fiber {
 
 /* How many ended tasks a worker lets go of in one visit to their scope. */
 #define SKUA__LEAVE_BATCH 32
-
-/* How much of a fiber's stack is fetched ahead: what a read that parks has on it. */
-#define SKUA__WARM_LINES 12
 
 /* skua__thread.migrating */
 #define SKUA__MIGRATING_NOT 0
@@ -326,6 +327,9 @@ skua_sleep_future *skua__task_timer(struct skua_task *task);
 void skua__task_hook(struct skua_task *task, void (*hook)(const skua_task_info *, void *));
 /* Wakes who joins a task that is DONE and JOINING, and lets it return. */
 void skua__task_wake_joiner(struct skua_task *task);
+/* Waits as the one joiner of a task that was spawned with SKUA__SPAWN_CLAIMED: what the first poll
+ * of its join would do. The join's result, or SKUA_PENDING. */
+skua_poll skua__join_claimed(skua_join_future *join, skua_waker *waker);
 /* Drops one reference. */
 void skua__task_unref(struct skua__thread *self, struct skua_task *task);
 /* Cancels and wakes. Any thread that holds the task by reference, lock or type-stability. */
@@ -361,21 +365,6 @@ void skua__fiber_run(struct skua__thread *self, struct skua__fiber *fiber);
 void skua__fiber_park(struct skua__thread *self, struct skua__fiber *fiber);
 /* Lets other tasks run. */
 void skua__fiber_yield(struct skua__thread *self, struct skua__fiber *fiber);
-/* What a task that is about to be woken touches first is fetched into the cache, without a look at
- * it: whoever tells its event may be another thread. `waker` may be gone, `stack` is where the
- * task was when it left the waker. With many fibers these misses are most of what a switch costs.
- */
-SKUA__INLINE void skua__waker_warm(skua_waker *waker, const char *stack)
-{
-    if (waker == NULL || stack == NULL || !skua__waker_is_task(waker))
-        return;
-    __builtin_prefetch((const char *)waker, 1);
-    __builtin_prefetch((const char *)waker + SKUA__CACHE_LINE, 1);
-    /* It parked a little further down, in the frames of the await. */
-    for (int line = -3; line < SKUA__WARM_LINES - 3; line++)
-        __builtin_prefetch(stack + line * SKUA__CACHE_LINE, 1);
-}
-
 /* The calling fiber, or NULL. */
 SKUA__INLINE struct skua__fiber *skua__fiber_current(struct skua__thread *self)
 {

@@ -49,6 +49,23 @@ static bool join_withdraw(skua_join_future *join)
     return false;
 }
 
+skua_poll skua__join_claimed(skua_join_future *join, skua_waker *waker)
+{
+    struct skua_task *task = join->task;
+    uint32_t state;
+
+    task->joiner = skua_waker_ref(waker);
+    join->waker = waker;
+    state = skua__load_acquire(&task->state);
+    while (!(state & SKUA__DONE)) {
+        /* Release: the finisher that sees JOINING sees the waker. */
+        if (skua__cas_acq_rel(&task->state, &state, state | SKUA__JOINING))
+            return SKUA_PENDING;
+    }
+    skua_waker_unref(waker);
+    return join_collect(join);
+}
+
 /* Becomes the one joiner. */
 static skua_poll join_register(skua_join_future *join, skua_waker *waker)
 {
@@ -61,16 +78,7 @@ static skua_poll join_register(skua_join_future *join, skua_waker *waker)
         if (state & SKUA__CLAIMED)
             return -EBUSY;
     } while (!skua__cas_acq_rel(&task->state, &state, state | SKUA__CLAIMED));
-    task->joiner = skua_waker_ref(waker);
-    join->waker = waker;
-    state = skua__load_acquire(&task->state);
-    while (!(state & SKUA__DONE)) {
-        /* Release: the finisher that sees JOINING sees the waker. */
-        if (skua__cas_acq_rel(&task->state, &state, state | SKUA__JOINING))
-            return SKUA_PENDING;
-    }
-    skua_waker_unref(waker);
-    return join_collect(join);
+    return skua__join_claimed(join, waker);
 }
 
 static skua_poll join_poll(skua_future *future, skua_waker *waker)

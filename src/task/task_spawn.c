@@ -82,7 +82,8 @@ SKUA__INLINE int task_options_check(const struct skua__core *core,
         return 0;
     if (options->size != sizeof *options || options->worker > core->workers ||
         options->priority > SKUA_BACKGROUND || options->stack > SKUA_STACK_LARGE ||
-        (options->flags & ~(SKUA_MIGRATABLE | SKUA_PINNED | SKUA_SAVE_FP)) != 0)
+        (options->flags & ~(SKUA_MIGRATABLE | SKUA_PINNED | SKUA_SAVE_FP | SKUA__SPAWN_CLAIMED)) !=
+            0)
         return -EINVAL;
     return 0;
 }
@@ -148,11 +149,14 @@ SKUA__INLINE int task_launch(struct skua__core *core, struct skua__thread *self,
                              struct skua_task *task, const skua_spawn_options *options)
 {
     bool handle = options != NULL && options->task != NULL;
+    uint32_t state = SKUA__ACTIVE | SKUA__REF; /* the runtime's */
     int rc;
 
-    /* One reference of the runtime's, one for a handle. Release: who meets the task by its cell, a
-     * late waker or a listing, and sees this state, sees all of it. */
-    skua__store_release(&task->state, SKUA__ACTIVE | (handle ? 2 * SKUA__REF : SKUA__REF));
+    if (handle)
+        state += SKUA__REF | (options->flags & SKUA__SPAWN_CLAIMED ? SKUA__CLAIMED : 0);
+    /* Release: who meets the task by its cell, a late waker or a listing, and sees this state, sees
+     * all of it. */
+    skua__store_release(&task->state, state);
     rc = skua__scope_enter(task->scope, task);
     if (skua__unlikely(rc != 0)) {
         task_refuse(core, self, task, handle, rc);
