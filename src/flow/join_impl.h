@@ -116,6 +116,7 @@ int skua__join_set_init(skua_join_set *set, skua_scope *scope,
                         const skua_join_set_options *options);
 /* Gives back a reference on the set; the last one frees it. */
 void skua__join_release(skua_join_set *set);
+void skua__join_free(skua_join_set *set);
 /* Spawns; the node is zeroed but for its tag and key, and is the set's or freed afterwards. */
 int skua__join_spawn(skua_join_set *set, struct skua__join_node *node,
                      const struct skua__join_spawn *spawn);

@@ -44,11 +44,11 @@ static skua_poll join_next_look(skua_sync_future *self, skua_waker *waker,
     struct skua__chain chain = {NULL, NULL};
     skua_poll answer;
     bool over;
+    bool last;
 
     *ret = NULL;
     skua__lock_take(skua__join_lock(set));
     set->refs += self->waiter.value == 0;
-    self->waiter.value = 1;
     answer = join_next_find(set, closes, ret);
     if (answer == -EAGAIN && waker != NULL) {
         skua__waiters_push(&set->waiters, &self->waiter, waker);
@@ -58,12 +58,13 @@ static skua_poll join_next_look(skua_sync_future *self, skua_waker *waker,
         skua__join_tell(set, &chain); /* that was the last; or the next one is there already */
     over = answer != SKUA_PENDING && answer != -EAGAIN &&
            (*ret == NULL || (!closes && !(*ret)->replaced));
+    self->waiter.value = !over;
+    set->refs -= over;
+    last = set->refs == 0;
     skua__lock_drop(skua__join_lock(set));
     skua__chain_wake(&chain);
-    if (over) {
-        self->waiter.value = 0;
-        skua__join_release(set);
-    }
+    if (last)
+        skua__join_free(set);
     return answer;
 }
 

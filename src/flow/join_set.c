@@ -420,6 +420,13 @@ int skua_join_set_open(skua_join_set **ret, skua_scope *scope, const skua_join_s
     return rc;
 }
 
+void skua__join_free(skua_join_set *set)
+{
+    if (set->keys != NULL)
+        skua__join_keys_free(set->keys);
+    skua__os_free(set);
+}
+
 void skua__join_release(skua_join_set *set)
 {
     bool last;
@@ -427,11 +434,8 @@ void skua__join_release(skua_join_set *set)
     skua__lock_take(skua__join_lock(set));
     last = --set->refs == 0;
     skua__lock_drop(skua__join_lock(set));
-    if (!last)
-        return;
-    if (set->keys != NULL)
-        skua__join_keys_free(set->keys);
-    skua__os_free(set);
+    if (last)
+        skua__join_free(set);
 }
 
 /* Whether the caller can wait: not inside a poll task, nor in a worker's hook. */
