@@ -215,6 +215,47 @@ TEST_FIBER(cancel_by_key)
     return 0;
 }
 
+/* ---- while it is being spawned --------------------------------------------------------------- */
+
+static skua_join_map *hooked;
+
+/* Meets a task of the map before its spawner is done with it. */
+static void meets(const skua_task_info *info, void *arg)
+{
+    (void)arg;
+    if (strcmp(info->site->name, "cancelled") == 0)
+        CHECK_EQ(skua_join_map_cancel(hooked, "key", 3), 0);
+    else if (strcmp(info->site->name, "replaced") == 0)
+        CHECK_EQ(spawn(hooked, "key", 5), 0);
+}
+
+static int is_met(void *arg)
+{
+    (void)arg;
+    open_map(&hooked, NULL);
+    CHECK_EQ(skua_join_map_spawn(hooked, "key", 3, test_fiber_forever, NULL, .name = "cancelled"),
+             0);
+    check_next(hooked, "key", -ECANCELED);
+    CHECK_EQ(spawn_forever(hooked, "key"), 0); /* older than both */
+    CHECK_EQ(skua_join_map_spawn(hooked, "key", 3, test_fiber_forever, NULL, .name = "replaced"),
+             0);
+    CHECK_EQ(skua_join_map_len(hooked), 1);
+    check_next(hooked, "key", 5); /* the last one that came */
+    CHECK_EQ(skua_join_map_next(hooked, NULL), 0);
+    CHECK_EQ(skua_join_map_close(hooked), 0);
+    return 0;
+}
+
+TEST(cancelled_or_replaced_while_it_is_spawned)
+{
+    skua_runtime *runtime = test_runtime_with(
+        &test_kinds[0],
+        (skua_runtime_options){.size = sizeof(skua_runtime_options), .on_task_spawn = meets});
+
+    test_run(runtime, is_met, NULL);
+    test_runtime_free(runtime);
+}
+
 /* ---- many keys ------------------------------------------------------------------------------- */
 
 TEST_FIBER_CURRENT(many_keys)
@@ -453,6 +494,7 @@ int main(void)
         cmocka_unit_test(newer_task_replaces_the_older),
         cmocka_unit_test(replaced_after_its_end),
         cmocka_unit_test(cancel_by_key),
+        cmocka_unit_test(cancelled_or_replaced_while_it_is_spawned),
         cmocka_unit_test(many_keys),
         cmocka_unit_test(newest_task_of_a_key_in_any_order),
 #ifdef SKUA_FAULTS

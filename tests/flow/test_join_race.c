@@ -181,23 +181,27 @@ static int spends_its_budget_and_waits(void *arg)
     return waits(arg);
 }
 
+/* It gives way inside the call, before it is in line; then nothing keeps the set but itself. */
 TEST_FIBER_CURRENT(waiters_at_the_end_of_their_turn_learn_of_the_close)
 {
     struct waiter waiter;
     skua_join_set *set;
     skua_scope scope;
 
-    for (int spent = 0; spent < 300; spent++) {
-        open_set(&set, NULL, 0);
-        CHECK_EQ(skua_join_set_spawn(set, lives, NULL), 0);
+    for (int spent = 0; spent < 600; spent++) {
         MUST(skua_scope_open(&scope, SKUA_COLLECT) == 0);
-        waiter = (struct waiter){.set = set, .rc = spent};
+        open_set(&set, NULL, 0);
+        waiter = (struct waiter){.set = set, .rc = spent / 2};
+        if (spent % 2)
+            CHECK_EQ(skua_join_set_spawn(set, lives, NULL), 0);
         CHECK_EQ(skua_spawn(&scope, spends_its_budget_and_waits, &waiter), 0);
         while (!atomic_load(&waiter.ready))
             CHECK_EQ(skua_yield(), 0);
+        skua_join_set_detach_all(set);
         CHECK_EQ(skua_join_set_close(set), 0);
-        CHECK_EQ(skua_scope_join(&scope), 0);
-        CHECK_EQ(waiter.rc, SKUA_ECLOSED);
+        CHECK_EQ(skua_scope_cancel(&scope), 0);
+        (void)skua_scope_join(&scope);
+        CHECK(waiter.rc == 0 || waiter.rc == SKUA_ECLOSED || waiter.rc == -ECANCELED);
     }
     return 0;
 }
@@ -235,6 +239,55 @@ TEST_FIBER(tasks_spawn_into_their_set)
     CHECK_EQ(skua_join_set_len(set), 1);
     CHECK_EQ(skua_join_set_close(set), 0);
     return 0;
+}
+
+/* ---- closed while it spawns ------------------------------------------------------------------ */
+
+static skua_join_set *open_one;
+static atomic_int spawning;
+
+static bool is_closed(skua_join_set *set)
+{
+    bool closed;
+
+    skua__lock_take(skua__join_lock(set));
+    closed = set->closed;
+    skua__lock_drop(skua__join_lock(set));
+    return closed;
+}
+
+/* Keeps the spawn of "late" until the set is closed. */
+static void waits_for_the_close(const skua_task_info *info, void *arg)
+{
+    (void)arg;
+    if (strcmp(info->site->name, "late") != 0)
+        return;
+    atomic_store(&spawning, 1);
+    while (!is_closed(open_one))
+        test_thread_sleep(MS(1) / 10);
+}
+
+static int spawns_late(void *arg)
+{
+    (void)arg;
+    return skua_join_set_spawn(open_one, lives, NULL, .name = "late");
+}
+
+TEST(task_that_is_spawned_into_a_closing_set_is_cancelled)
+{
+    skua_runtime *runtime = test_runtime_with(
+        &test_kinds[1], (skua_runtime_options){.size = sizeof(skua_runtime_options),
+                                               .on_task_spawn = waits_for_the_close});
+    skua_scope scope;
+
+    MUST(skua_scope_open_on(&scope, runtime, SKUA_COLLECT) == 0);
+    open_set(&open_one, &scope, 0);
+    CHECK_EQ(skua_join_set_spawn(open_one, spawns_late, NULL), 0);
+    test_yield_until(&spawning);
+    CHECK_EQ(skua_join_set_close(open_one), 0);
+    CHECK_EQ(atomic_load(&alive), 0);
+    (void)skua_scope_join(&scope);
+    test_runtime_free(runtime);
 }
 
 /* ---- any order ------------------------------------------------------------------------------- */
@@ -554,6 +607,7 @@ int main(void)
         cmocka_unit_test(waiters_learn_of_the_close),
         cmocka_unit_test(waiters_at_the_end_of_their_turn_learn_of_the_close),
         cmocka_unit_test(tasks_spawn_into_their_set),
+        cmocka_unit_test(task_that_is_spawned_into_a_closing_set_is_cancelled),
         cmocka_unit_test(every_result_is_taken_once_in_any_order),
         cmocka_unit_test(close_in_any_order),
 #ifdef SKUA_FAULTS

@@ -248,6 +248,42 @@ TEST_FIBER_CURRENT(next_is_cancel_safe)
     return 0;
 }
 
+/* In an ordered set one end may be good for several results: each that is there has a taker. */
+TEST_FIBER_CURRENT(next_in_line_is_told_of_the_next_in_order)
+{
+    struct errand errands[3];
+    struct test_bell bells[2];
+    skua_waker *wakers[2];
+    skua_sync_future waits[2];
+    struct home home;
+
+    home_open(&home, SKUA_JOIN_SET_OPTIONS(.ordered = 1));
+    for (int i = 0; i < 3; i++) {
+        errand_init(&errands[i], 5 + i);
+        CHECK_EQ(skua_join_set_spawn(home.set, runs_errand, &errands[i]), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        wakers[i] = test_bell_init(&bells[i]);
+        CHECK_EQ(skua_future_poll(skua_join_set_next_init(&waits[i], home.set, NULL), wakers[i]),
+                 SKUA_PENDING);
+    }
+    for (int i = 1; i >= 0; i--) {
+        CHECK_EQ(TEST_RINGS(&bells[0]), 0);
+        test_event_set(&errands[i].go);
+        while (!atomic_load(&errands[i].ended))
+            CHECK_EQ(skua_yield(), 0);
+    }
+    CHECK_EQ(TEST_RINGS(&bells[0]), 1);
+    CHECK_EQ(TEST_RINGS(&bells[1]), 0);
+    CHECK_EQ(skua_future_poll(&waits[0].future, wakers[0]), 1);
+    CHECK_EQ(TEST_RINGS(&bells[1]), 1);
+    CHECK_EQ(skua_future_poll(&waits[1].future, wakers[1]), 1);
+    home_close(&home);
+    for (int i = 0; i < 2; i++)
+        test_bell_end(&bells[i]);
+    return 0;
+}
+
 /* One that is told, and finds that the set was emptied by another, says so. */
 TEST_FIBER(everybody_learns_that_it_is_empty)
 {
@@ -569,6 +605,7 @@ int main(void)
         cmocka_unit_test(next_has_a_deadline),
         TEST_WAITING_ENTRIES(join_all_gives_the_first_error),
         cmocka_unit_test(next_is_cancel_safe),
+        cmocka_unit_test(next_in_line_is_told_of_the_next_in_order),
         cmocka_unit_test(everybody_learns_that_it_is_empty),
         TEST_WAITING_ENTRIES(next_in_a_select),
         cmocka_unit_test(poll_task_takes_and_closes),
