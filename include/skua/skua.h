@@ -17,6 +17,7 @@
  *   oneshot.h  one answer from one to one
  *   mpsc.h     channels: many senders, one receiver; mpmc.h: many of both; broadcast.h: every
  *              message to everybody, and watch, the newest value to whoever looks
+ *   interval.h rhythm: ticks, debounce, throttle
  *   net.h      TCP
  *   test.h     tests: a clock that jumps, an order that a seed draws
  *
@@ -30,6 +31,7 @@
 #include <skua/flow.h>
 #include <skua/future.h>
 #include <skua/join_set.h>
+#include <skua/interval.h>
 #include <skua/mpmc.h>
 #include <skua/mpsc.h>
 #include <skua/net.h>

@@ -58,6 +58,20 @@ SKUA_API skua_future *skua_sleep_until_init(skua_sleep_future *sleep, int64_t de
     skua_sleep_until_init(&(skua_sleep_future){.future = {0}}, (deadline))
 #endif
 
+/* Moves a sleep to another moment, in place: it is ready at `deadline` instead, earlier or later.
+ *
+ * A sleep that waits goes on waiting with the waker that it has: nobody need poll it again. So a
+ * branch of a select may put off the time limit that is another branch of it. One that is finished,
+ * ready or dropped, begins anew. After Tokio's Sleep::reset.
+ *
+ * sleep      made by one of the functions above, in any state
+ * deadline   monotonic ns; what has passed is ready at once
+ * Threads    the task or plain thread that polls it, and nobody else: the timer is its worker's
+ * Cancel     safe, as before
+ * Since      0.2
+ */
+SKUA_API void skua_sleep_reset(skua_sleep_future *sleep, int64_t deadline);
+
 /* Sleeps.
  *
  * duration   ns

@@ -335,6 +335,24 @@ skua_future *skua_sleep_until_init(skua_sleep_future *sleep, int64_t deadline)
     return &sleep->future;
 }
 
+/* An armed timer stays armed, for the same waker, and so its task stays bound as often as before.
+ * One that has fired has woken its task already, which asks again and finds the new moment. */
+void skua_sleep_reset(skua_sleep_future *sleep, int64_t deadline)
+{
+    struct skua__thread *self = skua__thread_self();
+    skua_waker *waker = sleep->waker;
+
+    if (waker != NULL) {
+        skua__wheel_cancel(self->wheel, sleep);
+        skua_sleep_until_init(sleep, deadline);
+        skua__wheel_arm(self->wheel, sleep, (int64_t)sleep->when, waker);
+        return;
+    }
+    if (sleep->when == SKUA__WHEEL_FIRED)
+        sleep_unbind(self, sleep);
+    skua_sleep_until_init(sleep, deadline);
+}
+
 int64_t skua_now(void)
 {
     const struct skua__thread *self = skua__thread_peek();
