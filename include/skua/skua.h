@@ -17,7 +17,7 @@
  *   oneshot.h  one answer from one to one
  *   mpsc.h     channels: many senders, one receiver; mpmc.h: many of both; broadcast.h: every
  *              message to everybody, and watch, the newest value to whoever looks
- *   interval.h rhythm: ticks, debounce, throttle
+ *   interval.h rhythm: ticks, debounce, throttle; delay_queue.h: values that come out in time
  *   net.h      TCP
  *   test.h     tests: a clock that jumps, an order that a seed draws
  *
@@ -28,6 +28,7 @@
 
 #include <skua/base.h>
 #include <skua/broadcast.h>
+#include <skua/delay_queue.h>
 #include <skua/flow.h>
 #include <skua/future.h>
 #include <skua/join_set.h>
