@@ -19,7 +19,9 @@
  *              message to everybody, and watch, the newest value to whoever looks
  *   interval.h rhythm: ticks, debounce, throttle; delay_queue.h: values that come out in time
  *   net.h      TCP
- *   test.h     tests: a clock that jumps, an order that a seed draws
+ *   retry.h    trying again: backoff, retry budgets, hedged requests; pool.h: a pool of objects
+ * that are dear to make; single_flight.h: the same work once for all who ask test.h     tests: a
+ * clock that jumps, an order that a seed draws
  *
  * Every name starts with skua_ or SKUA_; skua__ and SKUA__ (two underscores) are private.
  */
@@ -38,8 +40,11 @@
 #include <skua/net.h>
 #include <skua/notify.h>
 #include <skua/oneshot.h>
+#include <skua/pool.h>
+#include <skua/retry.h>
 #include <skua/runtime.h>
 #include <skua/scheduler.h>
+#include <skua/single_flight.h>
 #include <skua/sync.h>
 #include <skua/task.h>
 #include <skua/test.h>
