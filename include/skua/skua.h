@@ -18,6 +18,7 @@
  *   mpsc.h     channels: many senders, one receiver; mpmc.h: many of both; broadcast.h: every
  *              message to everybody, and watch, the newest value to whoever looks
  *   interval.h rhythm: ticks, debounce, throttle; delay_queue.h: values that come out in time
+ *   limit.h    how often, how many at a time: rate limiter, limiter; breaker.h: the circuit breaker
  *   net.h      TCP
  *   retry.h    trying again: backoff, retry budgets, hedged requests; pool.h: a pool of objects
  * that are dear to make; single_flight.h: the same work once for all who ask test.h     tests: a
@@ -29,12 +30,14 @@
 #define SKUA_SKUA_H
 
 #include <skua/base.h>
+#include <skua/breaker.h>
 #include <skua/broadcast.h>
 #include <skua/delay_queue.h>
 #include <skua/flow.h>
 #include <skua/future.h>
 #include <skua/join_set.h>
 #include <skua/interval.h>
+#include <skua/limit.h>
 #include <skua/mpmc.h>
 #include <skua/mpsc.h>
 #include <skua/net.h>
