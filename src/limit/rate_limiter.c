@@ -156,7 +156,7 @@ static skua_poll rate_poll(skua_future *future, skua_waker *waker)
     skua_rate_limiter_future *self = skua__container(future, skua_rate_limiter_future, future);
     skua_rate_limiter *limiter = self->limiter;
     skua_poll answer;
-    int64_t due;
+    int64_t due = SKUA_FOREVER;
 
     if (skua__unlikely(self->tokens > limiter->burst))
         return -EINVAL;
