@@ -247,13 +247,13 @@ TEST_FIBER(cancel_of_oneself)
     return 0;
 }
 
-TEST_FIBER(cancel_spares_the_siblings)
+TEST_FIBER_CLOCK(cancel_spares_the_siblings)
 {
     skua_task *one = start(test_fiber_forever, NULL), *two = start(test_fiber_forever, NULL);
 
     CHECK_EQ(skua_task_cancel(one), 0);
     CHECK_EQ(finish(one), -ECANCELED);
-    skua_sleep(MS(5));
+    CHECK_EQ(skua_test_advance(SKUA_HOUR), 0);
     CHECK_EQ(skua_task_done(two), 0);
     CHECK_EQ(skua_task_cancel(two), 0);
     CHECK_EQ(finish(two), -ECANCELED);
@@ -308,7 +308,7 @@ static int sleeps_in_shield(void *arg)
 }
 
 /* A cancel that comes while the task is parked in a shield wakes it after the shield only. */
-TEST_FIBER(cancel_does_not_cut_a_shielded_wait)
+TEST_FIBER_CLOCK(cancel_does_not_cut_a_shielded_wait)
 {
     struct victim victim;
     int64_t begin = skua_now();
@@ -318,11 +318,13 @@ TEST_FIBER(cancel_does_not_cut_a_shielded_wait)
     task = start(sleeps_in_shield, &victim);
     CHECK_EQ(test_event_wait(&victim.ready), 0);
     CHECK_EQ(skua_task_cancel(task), 0);
-    skua_sleep(MS(50));
-    CHECK_EQ(skua_task_done(task), 0);
+    CHECK_EQ(skua_test_advance(MS(30) - 1), 0);
+    CHECK_EQ(test_event_waiters(&victim.never), 0); /* it sleeps to the end */
+    CHECK_EQ(skua_test_advance(1), 0);
+    CHECK_EQ(test_event_waiters(&victim.never), 1);
+    CHECK_EQ(skua_now(), begin + MS(30));
     test_event_set(&victim.never);
     CHECK_EQ(finish(task), 0);
-    CHECK(skua_now() - begin >= MS(50));
     return 0;
 }
 

@@ -125,18 +125,20 @@ static int follows_plan(void *arg)
     return plan->waited ? plan->waited : plan->result;
 }
 
-TEST_FIBER(scope_collect_runs_on_and_reports_the_first)
+TEST_FIBER_CLOCK(scope_collect_runs_on_and_reports_the_first)
 {
     struct plan plans[] = {{MS(60), -EPIPE, 1, false},
                            {MS(5), -EIO, 1, false},
                            {MS(30), 4, 1, false},
                            {MS(90), 0, 1, false}};
+    int64_t begin = skua_now();
     skua_scope scope;
 
     skua_scope_open(&scope, SKUA_COLLECT);
     for (size_t i = 0; i < TEST_LEN(plans); i++)
         CHECK_EQ(skua_spawn(&scope, follows_plan, &plans[i]), 0);
     CHECK_EQ(skua_scope_join(&scope), -EIO);
+    CHECK_EQ(skua_now(), begin + MS(90));
     for (size_t i = 0; i < TEST_LEN(plans); i++)
         CHECK(plans[i].ended && plans[i].waited == 0);
     return 0;
@@ -201,7 +203,7 @@ static int swallows_failure(void *arg)
     return skua_cancelled();
 }
 
-TEST_FIBER(scope_failure_stays_inside)
+TEST_FIBER_CLOCK(scope_failure_stays_inside)
 {
     struct plan sibling = {MS(20), 0, 1, false};
     skua_scope scope;
@@ -293,14 +295,14 @@ static int forgives_cancel(void *arg)
     return (int)(intptr_t)arg;
 }
 
-TEST_FIBER(scope_cancelled_children_may_succeed)
+TEST_FIBER_CLOCK(scope_cancelled_children_may_succeed)
 {
     skua_scope scope;
 
     skua_scope_open(&scope, SKUA_COLLECT);
     CHECK_EQ(skua_spawn(&scope, forgives_cancel, (void *)0), 0);
     CHECK_EQ(skua_spawn(&scope, forgives_cancel, (void *)3), 0);
-    skua_sleep(MS(20)); /* both have started */
+    CHECK_EQ(skua_test_advance(0), 0); /* both wait */
     CHECK_EQ(skua_scope_cancel(&scope), 0);
     CHECK_EQ(skua_scope_join(&scope), 0);
     return 0;
@@ -342,17 +344,20 @@ static int owns_scope(void *arg)
     return 0;
 }
 
-TEST_FIBER(scope_join_by_a_cancelled_owner_still_waits)
+TEST_FIBER_CLOCK(scope_join_by_a_cancelled_owner_still_waits)
 {
     struct test_event ready = TEST_EVENT_INIT;
     struct owner owner = {.ready = &ready};
     skua_task *task;
+    int64_t begin;
 
     MUST(skua_spawn(NULL, owns_scope, &owner, .task = &task) == 0);
     CHECK_EQ(test_event_wait(&ready), 0);
-    skua_sleep(MS(5));
+    CHECK_EQ(skua_test_advance(0), 0); /* it joins */
+    begin = skua_now();
     CHECK_EQ(skua_task_cancel(task), 0);
     CHECK_EQ(skua_task_join(task, NULL), 0);
+    CHECK_EQ(skua_now(), begin + MS(20));
     CHECK_EQ(owner.joined, -ECANCELED);
     CHECK_EQ(owner.in_time, 3);
     CHECK_EQ(owner.second_wait, -ECANCELED);
@@ -360,18 +365,21 @@ TEST_FIBER(scope_join_by_a_cancelled_owner_still_waits)
 }
 
 /* The children were spawned outside the deadline: it is the owner's join that passes it. */
-TEST_FIBER(scope_join_by_a_timed_out_owner_still_waits)
+TEST_FIBER_CLOCK(scope_join_by_a_timed_out_owner_still_waits)
 {
     struct owner owner = {.cleaned = 0};
     skua_deadline deadline;
     skua_scope scope;
+    int64_t begin;
 
     skua_scope_open(&scope, SKUA_COLLECT);
     for (int i = 0; i < 3; i++)
         CHECK_EQ(skua_spawn(&scope, cleans_slowly, &owner), 0);
-    skua_sleep(MS(10));
-    CHECK_EQ(skua_deadline_begin(&deadline, skua_now() + MS(10)), 0);
+    CHECK_EQ(skua_test_advance(0), 0); /* all wait */
+    begin = skua_now();
+    CHECK_EQ(skua_deadline_begin(&deadline, begin + MS(10)), 0);
     CHECK_EQ(skua_scope_join(&scope), -ETIMEDOUT);
+    CHECK_EQ(skua_now(), begin + MS(30));
     CHECK_EQ(atomic_load(&owner.cleaned), 3);
     CHECK_EQ(skua_deadline_end(&deadline), 0);
     CHECK_EQ(skua_sleep(0), 0);

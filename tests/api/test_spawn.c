@@ -255,7 +255,7 @@ static int join_it(void *arg)
     return 0;
 }
 
-TEST_FIBER(spawn_second_join_is_busy)
+TEST_FIBER_CLOCK(spawn_second_join_is_busy)
 {
     struct joiner first = {.ready = TEST_EVENT_INIT};
     skua_task *second, *joiner;
@@ -265,7 +265,7 @@ TEST_FIBER(spawn_second_join_is_busy)
     MUST(skua_task_find(arg, skua_task_id_of(first.task), &second) == 0);
     MUST(skua_spawn(NULL, join_it, &first, .task = &joiner) == 0);
     test_event_wait(&first.ready);
-    skua_sleep(MS(20));
+    CHECK_EQ(skua_test_advance(0), 0); /* it joins */
     CHECK_EQ(skua_task_join(second, &result), -EBUSY);
     CHECK_EQ(result, 77);
     CHECK_EQ(skua_task_cancel(second), 0);
@@ -289,7 +289,7 @@ TEST_FIBER(spawn_join_of_oneself_is_refused)
     return 0;
 }
 
-TEST_FIBER(spawn_cancelled_join_keeps_the_handle)
+TEST_FIBER_CLOCK(spawn_cancelled_join_keeps_the_handle)
 {
     struct joiner joining = {.ready = TEST_EVENT_INIT};
     skua_task *joiner;
@@ -298,7 +298,7 @@ TEST_FIBER(spawn_cancelled_join_keeps_the_handle)
     MUST(skua_spawn(NULL, test_fiber_forever, NULL, .task = &joining.task) == 0);
     MUST(skua_spawn(NULL, join_it, &joining, .task = &joiner) == 0);
     test_event_wait(&joining.ready);
-    skua_sleep(MS(5));
+    CHECK_EQ(skua_test_advance(0), 0); /* it joins */
     CHECK_EQ(skua_task_cancel(joiner), 0);
     CHECK_EQ(skua_task_join(joiner, NULL), 0);
     CHECK_EQ(joining.rc, -ECANCELED);

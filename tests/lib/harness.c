@@ -362,6 +362,18 @@ void test_current_kind(skua_fiber_fn fn)
     run_kind(&test_kinds[0], fn);
 }
 
+static int clock_fiber(void *arg)
+{
+    return (*(skua_fiber_fn *)arg)(skua_runtime_current());
+}
+
+void test_clock_kind(skua_fiber_fn fn)
+{
+    test_variant("virtual clock");
+    CHECK_EQ(skua_test_run(clock_fiber, &fn, NULL), 0);
+    test_variant(NULL);
+}
+
 /* ---- small bodies ---------------------------------------------------------------------------- */
 
 int test_fiber_return(void *arg)

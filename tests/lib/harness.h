@@ -110,6 +110,8 @@ int64_t test_stress_time(int seconds);
 #define TEST_FIBER(name) TEST__FIBER(name, test_each_kind)
 /* The same on a current-thread runtime alone, where the order of things is known. */
 #define TEST_FIBER_CURRENT(name) TEST__FIBER(name, test_current_kind)
+/* The same in a test runtime (skua/test.h): a clock that jumps, for what is about time alone. */
+#define TEST_FIBER_CLOCK(name) TEST__FIBER(name, test_clock_kind)
 #define TEST__FIBER(name, run)                                                                     \
     static int name##_fiber(void *arg);                                                            \
     TEST(name)                                                                                     \
@@ -144,6 +146,7 @@ void test_runtime_free(skua_runtime *runtime);
 void test_run(skua_runtime *runtime, skua_fiber_fn fn, void *arg);
 void test_each_kind(skua_fiber_fn fn);
 void test_current_kind(skua_fiber_fn fn);
+void test_clock_kind(skua_fiber_fn fn);
 
 /* ---- small bodies ---------------------------------------------------------------------------- */
 
