@@ -3,26 +3,29 @@
  * Skua is an asynchronous runtime for C. These headers are its manual; what is not in
  * include/skua is not API. Read them in this order:
  *
- *   base.h     errors, time units, the words every header uses
- *   future.h   the one thing that waits: a future; wakers; stackless poll tasks
- *   task.h     spawn, scopes, cancellation, deadlines, task-locals
- *   time.h     the clock and sleeping
- *   flow.h     several futures at a time: select, join, timeout
- *   join_set.h sets of tasks whose results are taken as they end, with or without keys
- *   runtime.h  runtimes: options, block_on, skua_main, shutdown, the snapshot
- *   scheduler.h  which task goes next: shares and latency goals, schedulers of one's own
- *   sync.h     locks between tasks
- *   notify.h   signals between tasks
- *   token.h    cancellation tokens, task trackers
- *   oneshot.h  one answer from one to one
- *   mpsc.h     channels: many senders, one receiver; mpmc.h: many of both; broadcast.h: every
- *              message to everybody, and watch, the newest value to whoever looks
- *   interval.h rhythm: ticks, debounce, throttle; delay_queue.h: values that come out in time
- *   limit.h    how often, how many at a time: rate limiter, limiter; breaker.h: the circuit breaker
- *   net.h      TCP
- *   retry.h    trying again: backoff, retry budgets, hedged requests; pool.h: a pool of objects
- * that are dear to make; single_flight.h: the same work once for all who ask test.h     tests: a
- * clock that jumps, an order that a seed draws
+ *   base.h           errors, time units, the words every header uses
+ *   future.h         the one thing that waits: a future; wakers; stackless poll tasks
+ *   task.h           spawn, scopes, cancellation, deadlines, task-locals
+ *   time.h           the clock and sleeping
+ *   runtime.h        runtimes: options, block_on, skua_main, shutdown, the snapshot
+ *   scheduler.h      which task goes next: shares and latency goals, schedulers of one's own
+ *   flow.h           several futures at a time: select, join, timeout
+ *   join_set.h       sets of tasks whose results are taken as they end, with or without keys
+ *   sync.h           locks between tasks
+ *   notify.h         signals between tasks
+ *   token.h          cancellation tokens, task trackers
+ *   oneshot.h        one answer from one to one
+ *   mpsc.h, mpmc.h   channels: many senders and one receiver, or many of both
+ *   broadcast.h      every message to everybody; watch: the newest value to whoever looks
+ *   interval.h       rhythm: ticks, debounce, throttle
+ *   delay_queue.h    values that come out in their time
+ *   limit.h          how often, how many at a time: rate limiter, limiter
+ *   breaker.h        circuit breaker: what keeps failing is left alone for a while
+ *   retry.h          trying again: backoff, retry budgets, hedged requests
+ *   pool.h           objects that are dear to make
+ *   single_flight.h  the same work once for all who ask
+ *   net.h            TCP
+ *   test.h           tests: a clock that jumps, an order that a seed draws
  *
  * Every name starts with skua_ or SKUA_; skua__ and SKUA__ (two underscores) are private.
  */
@@ -35,8 +38,8 @@
 #include <skua/delay_queue.h>
 #include <skua/flow.h>
 #include <skua/future.h>
-#include <skua/join_set.h>
 #include <skua/interval.h>
+#include <skua/join_set.h>
 #include <skua/limit.h>
 #include <skua/mpmc.h>
 #include <skua/mpsc.h>

@@ -3,7 +3,7 @@
  * Waiting    skua__timed_wait -> skua_await -> skua__timed_poll -> timed_step -> look -> timed_arm
  * Telling    a poke, an insert … -> skua__timed_tell -> the wake of the first in line -> its poll
  */
-#include "flow/timed_line.h"
+#include "rhythm/timed_line.h"
 
 static bool timed_is_idle(skua_timed_future *self)
 {

@@ -9,7 +9,7 @@
  */
 #include <string.h>
 
-#include "flow/timed_line.h"
+#include "rhythm/timed_line.h"
 
 /* ---- whose it is ----------------------------------------------------------------------------- */
 

@@ -19,7 +19,7 @@
  */
 #include <string.h>
 
-#include "flow/timed_line.h"
+#include "rhythm/timed_line.h"
 
 /* ---- debounce -------------------------------------------------------------------------------- */
 

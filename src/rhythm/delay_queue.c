@@ -16,7 +16,7 @@
 
 #include <skua/delay_queue.h>
 
-#include "flow/timed_line.h"
+#include "rhythm/timed_line.h"
 
 #define DELAY_SIZE_MAX ((size_t)1 << 20)
 #define DELAY_FIRST_BITS 4 /* the first block has 16, each other one as many as all before it */

@@ -17,8 +17,8 @@
  *            the first has a timer for that moment or an earlier one, or is at it.
  * Cost       a wait with a timer that fires is two looks under the lock; nothing is allocated.
  */
-#ifndef SKUA_FLOW_TIMED_LINE_H
-#define SKUA_FLOW_TIMED_LINE_H
+#ifndef SKUA_RHYTHM_TIMED_LINE_H
+#define SKUA_RHYTHM_TIMED_LINE_H
 
 #include <skua/interval.h>
 
