@@ -9,6 +9,8 @@
  * mpsc_1p_ct             ns a message of 8 bytes, bounded (100), one producer, one worker
  * mpsc_1p_mt2, mpsc_4p_mt2  the same on two workers, with one producer and with four
  * mpsc_unbounded_ct      unbounded
+ * local_mutex, local_semaphore, local_channel_ct  as mutex_uncontended, semaphore_uncontended and
+ *                        mpsc_1p_ct, with the objects of local.h
  */
 #include <skua/skua.h>
 
@@ -28,6 +30,9 @@ struct job {
     skua_notify fro;
     skua_mpsc_sender *tx;
     skua_mpsc_receiver *rx;
+    skua_local_mutex local_mutex;
+    skua_local_semaphore local_semaphore;
+    skua_local_channel *local_channel;
 };
 
 /* ---- locks ----------------------------------------------------------------------------------- */
@@ -157,6 +162,55 @@ static int consumes(void *arg)
     return 0;
 }
 
+/* ---- one worker's own ------------------------------------------------------------------------ */
+
+static int local_lock_alone(void *arg)
+{
+    struct job *job = arg;
+
+    for (uint64_t i = 0; i < job->repeats * BATCH; i++) {
+        meter_must(skua_local_mutex_lock(&job->local_mutex), "lock");
+        skua_local_mutex_unlock(&job->local_mutex);
+    }
+    return 0;
+}
+
+static int local_acquire_alone(void *arg)
+{
+    struct job *job = arg;
+
+    for (uint64_t i = 0; i < job->repeats * BATCH; i++) {
+        meter_must(skua_local_semaphore_acquire(&job->local_semaphore, 1), "acquire");
+        skua_local_semaphore_release(&job->local_semaphore, 1);
+    }
+    return 0;
+}
+
+static int local_produces(void *arg)
+{
+    struct job *job = arg;
+
+    for (uint64_t i = 0; i < job->repeats * BATCH; i++)
+        meter_must(skua_local_channel_send(job->local_channel, &i), "send");
+    return 0;
+}
+
+static int local_consumes(void *arg)
+{
+    struct job *job = arg;
+    skua_scope scope;
+    uint64_t message;
+
+    meter_must(skua_local_channel_new(&job->local_channel, sizeof message, CAPACITY), "channel");
+    meter_must(skua_scope_open(&scope, SKUA_COLLECT), "open");
+    meter_must(skua_spawn(&scope, local_produces, job), "spawn");
+    for (uint64_t i = 0; i < job->repeats * BATCH; i++)
+        meter_must(skua_local_channel_recv(job->local_channel, &message), "recv");
+    meter_must(skua_scope_join(&scope), "join");
+    skua_local_channel_free(job->local_channel);
+    return 0;
+}
+
 /* ---- running --------------------------------------------------------------------------------- */
 
 struct plan {
@@ -185,6 +239,8 @@ static int64_t work(uint64_t repeats, void *arg)
                       .unbounded = plan->unbounded,
                       .mutex = SKUA_MUTEX_INIT,
                       .semaphore = SKUA_SEMAPHORE_INIT(8),
+                      .local_mutex = SKUA_LOCAL_MUTEX_INIT,
+                      .local_semaphore = SKUA_LOCAL_SEMAPHORE_INIT(8),
                       .to = SKUA_NOTIFY_INIT,
                       .fro = SKUA_NOTIFY_INIT};
 
@@ -217,6 +273,9 @@ int main(int argc, char **argv)
     run(&bench, "notify_pingpong_ct", runtime, notify_pingpong, 0, false);
     run(&bench, "mpsc_1p_ct", runtime, consumes, 1, false);
     run(&bench, "mpsc_unbounded_ct", runtime, consumes, 1, true);
+    run(&bench, "local_mutex", runtime, local_lock_alone, 0, false);
+    run(&bench, "local_semaphore", runtime, local_acquire_alone, 0, false);
+    run(&bench, "local_channel_ct", runtime, local_consumes, 1, false);
     meter_must(skua_runtime_free(runtime), "free");
     meter_bench_pin(&bench, -1);
     meter_must(skua_runtime_new(&runtime, SKUA_RUNTIME_OPTIONS(.workers = 2)), "new");
