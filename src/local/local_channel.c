@@ -58,11 +58,15 @@ struct skua_local_channel {
 
 /* ---- the queue ------------------------------------------------------------------------------- */
 
-/* Messages are small and mostly whole words: a loop is cheaper than a call. */
+/* Messages are small and mostly whole words, often one: a loop is cheaper than a call. */
 SKUA__INLINE void local_channel_copy(void *to, const void *from, size_t size)
 {
     uint64_t word;
 
+    if (skua__likely(size == sizeof word)) {
+        memcpy(to, from, sizeof word);
+        return;
+    }
     if (skua__unlikely(size % sizeof word != 0 || size > 64)) {
         memcpy(to, from, size);
         return;
@@ -118,11 +122,16 @@ static SKUA__NOINLINE void local_channel_read_on(struct skua_local_channel *chan
 /* Without a look at the limit. False: no memory (unbounded). */
 SKUA__INLINE bool local_channel_put(struct skua_local_channel *channel, const void *message)
 {
+    size_t size =
+        channel->size; /* in locals: a message may be anything, for all the compiler knows */
+    char *to;
+
     if (skua__unlikely(channel->write == channel->write_end) && !local_channel_write_on(channel))
         return false;
-    local_channel_copy(channel->write, message, channel->size);
-    channel->write += channel->size;
+    to = channel->write;
+    channel->write = to + size;
     channel->len++;
+    local_channel_copy(to, message, size);
     return true;
 }
 
@@ -166,11 +175,9 @@ static SKUA__NOINLINE void local_channel_admit(struct skua_local_channel *channe
 
 /* ---- trying ---------------------------------------------------------------------------------- */
 
-SKUA__INLINE int local_channel_try_put(struct skua_local_channel *channel, const void *message)
+/* There is room. */
+SKUA__INLINE int local_channel_give(struct skua_local_channel *channel, const void *message)
 {
-    skua__local_touch(&channel->receiving);
-    if (skua__unlikely(channel->len >= channel->limit)) /* nobody is in line, else */
-        return channel->closed ? SKUA_ECLOSED : -EAGAIN;
     if (skua__unlikely(!local_channel_put(channel, message)))
         return -ENOMEM;
     if (skua__unlikely(channel->receiving.first != NULL))
@@ -178,13 +185,24 @@ SKUA__INLINE int local_channel_try_put(struct skua_local_channel *channel, const
     return 0;
 }
 
+SKUA__INLINE int local_channel_try_put(struct skua_local_channel *channel, const void *message)
+{
+    skua__local_touch(&channel->receiving);
+    if (skua__unlikely(channel->len >= channel->limit)) /* nobody is in line, else */
+        return channel->closed ? SKUA_ECLOSED : -EAGAIN;
+    return local_channel_give(channel, message);
+}
+
 /* There is one, and it is the caller's. */
 SKUA__INLINE void local_channel_take(struct skua_local_channel *channel, void *message)
 {
-    local_channel_copy(message, channel->read, channel->size);
-    channel->read += channel->size;
+    char *from = channel->read;
+    size_t size = channel->size; /* as above */
+
+    channel->read = from + size;
     channel->len--;
-    if (skua__unlikely(channel->read == channel->read_end))
+    local_channel_copy(message, from, size); /* before the block is given back */
+    if (skua__unlikely(from + size == channel->read_end))
         local_channel_read_on(channel);
     if (skua__unlikely(channel->sending.first != NULL || channel->closed))
         local_channel_admit(channel);
@@ -238,12 +256,18 @@ skua_future *skua_local_channel_send_init(skua_local_future *send, skua_local_ch
 }
 
 /* Apart from the usual case, which so needs no room for a future. */
-static SKUA__NOINLINE int local_channel_wait(struct skua_local_channel *channel, uintptr_t message,
-                                             const skua_future_ops *ops, int64_t deadline)
+static SKUA__NOINLINE int local_send_slow(struct skua_local_channel *channel, const void *message,
+                                          int64_t deadline)
 {
     skua_local_future wait;
+    int rc = skua__task_leaf();
 
-    return (int)skua_await_until(skua__local_future(&wait, channel, message, ops), deadline);
+    if (rc != 0)
+        return rc;
+    rc = local_channel_try_put(channel, message);
+    if (rc != -EAGAIN)
+        return rc;
+    return (int)skua_await_until(skua_local_channel_send_init(&wait, channel, message), deadline);
 }
 
 int skua_local_channel_try_send(skua_local_channel *channel, const void *message)
@@ -251,22 +275,24 @@ int skua_local_channel_try_send(skua_local_channel *channel, const void *message
     return local_channel_try_put(channel, message);
 }
 
-int skua_local_channel_send_until(skua_local_channel *channel, const void *message,
-                                  int64_t deadline)
+SKUA__INLINE int local_channel_send(struct skua_local_channel *channel, const void *message,
+                                    int64_t deadline)
 {
-    int rc = skua__task_leaf();
-
-    if (skua__unlikely(rc != 0))
-        return rc;
-    rc = local_channel_try_put(channel, message);
-    if (skua__likely(rc != -EAGAIN))
-        return rc;
-    return local_channel_wait(channel, (uintptr_t)message, &local_send_ops, deadline);
+    skua__local_touch(&channel->receiving);
+    if (skua__likely(channel->len < channel->limit && skua__local_leaf()))
+        return local_channel_give(channel, message);
+    return local_send_slow(channel, message, deadline);
 }
 
 int skua_local_channel_send(skua_local_channel *channel, const void *message)
 {
-    return skua_local_channel_send_until(channel, message, SKUA_FOREVER);
+    return local_channel_send(channel, message, SKUA_FOREVER);
+}
+
+int skua_local_channel_send_until(skua_local_channel *channel, const void *message,
+                                  int64_t deadline)
+{
+    return local_channel_send(channel, message, deadline);
 }
 
 /* ---- receiving ------------------------------------------------------------------------------- */
@@ -325,21 +351,39 @@ int skua_local_channel_try_recv(skua_local_channel *channel, void *message)
     return local_channel_try_take(channel, message);
 }
 
-int skua_local_channel_recv_until(skua_local_channel *channel, void *message, int64_t deadline)
+static SKUA__NOINLINE int local_recv_slow(struct skua_local_channel *channel, void *message,
+                                          int64_t deadline)
 {
+    skua_local_future wait;
     int rc = skua__task_leaf();
 
-    if (skua__unlikely(rc != 0))
+    if (rc != 0)
         return rc;
     rc = local_channel_try_take(channel, message);
-    if (skua__likely(rc != -EAGAIN))
+    if (rc != -EAGAIN)
         return rc;
-    return local_channel_wait(channel, (uintptr_t)message, &local_recv_ops, deadline);
+    return (int)skua_await_until(skua_local_channel_recv_init(&wait, channel, message), deadline);
+}
+
+SKUA__INLINE int local_channel_recv(struct skua_local_channel *channel, void *message,
+                                    int64_t deadline)
+{
+    skua__local_touch(&channel->receiving);
+    if (skua__likely(channel->len > channel->promised && skua__local_leaf())) {
+        local_channel_take(channel, message);
+        return 0;
+    }
+    return local_recv_slow(channel, message, deadline);
 }
 
 int skua_local_channel_recv(skua_local_channel *channel, void *message)
 {
-    return skua_local_channel_recv_until(channel, message, SKUA_FOREVER);
+    return local_channel_recv(channel, message, SKUA_FOREVER);
+}
+
+int skua_local_channel_recv_until(skua_local_channel *channel, void *message, int64_t deadline)
+{
+    return local_channel_recv(channel, message, deadline);
 }
 
 /* ---- making, closing, ending ----------------------------------------------------------------- */

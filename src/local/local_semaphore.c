@@ -99,23 +99,29 @@ static const skua_future_ops local_write_ops = {
     .name = "local.rwlock.write", .poll = local_sema_poll, .drop = local_sema_drop};
 
 /* Apart from the usual case, which so needs no room for a future. */
-static SKUA__NOINLINE int local_sema_wait(skua_local_semaphore *sema, uint64_t count,
-                                          const skua_future_ops *ops, int64_t deadline)
+static SKUA__NOINLINE int local_sema_acquire_slow(skua_local_semaphore *sema, uint64_t count,
+                                                  const skua_future_ops *ops, int64_t deadline)
 {
     skua_local_future wait;
+    int rc = skua__task_leaf();
 
+    if (rc != 0)
+        return rc;
+    rc = local_sema_try(sema, count);
+    if (rc != -EAGAIN)
+        return rc;
     return (int)skua_await_until(skua__local_future(&wait, sema, count, ops), deadline);
 }
 
 SKUA__INLINE int local_sema_acquire(skua_local_semaphore *sema, uint64_t count,
                                     const skua_future_ops *ops, int64_t deadline)
 {
-    int rc = skua__task_leaf();
-
-    if (skua__unlikely(rc != 0))
-        return rc;
-    rc = local_sema_try(sema, count);
-    return skua__likely(rc != -EAGAIN) ? rc : local_sema_wait(sema, count, ops, deadline);
+    skua__local_touch(&sema->waiters);
+    if (skua__likely(!sema->closed && sema->permits >= count && skua__local_leaf())) {
+        sema->permits -= count;
+        return 0;
+    }
+    return local_sema_acquire_slow(sema, count, ops, deadline);
 }
 
 /* ---- semaphore ------------------------------------------------------------------------------- */
@@ -136,7 +142,9 @@ skua_future *skua_local_semaphore_acquire_init(skua_local_future *acquire,
 
 int skua_local_semaphore_acquire(skua_local_semaphore *sema, size_t permits)
 {
-    return skua_local_semaphore_acquire_until(sema, permits, SKUA_FOREVER);
+    if (skua__unlikely(permits > SKUA_LOCAL_SEMAPHORE_MAX))
+        return -EINVAL;
+    return local_sema_acquire(sema, permits, &local_sema_ops, SKUA_FOREVER);
 }
 
 int skua_local_semaphore_acquire_until(skua_local_semaphore *sema, size_t permits, int64_t deadline)
@@ -195,19 +203,35 @@ skua_future *skua_local_mutex_lock_init(skua_local_future *lock, skua_local_mute
     return skua__local_future(lock, &mutex->semaphore, 1, &local_mutex_ops);
 }
 
+/* A mutex is never closed; and 0 is stored, instead of one less than what was read, so that the
+ * processor need not wait for the unlock's store before it goes on. */
+SKUA__INLINE int local_mutex_acquire(skua_local_mutex *mutex, int64_t deadline)
+{
+    skua__local_touch(&mutex->semaphore.waiters);
+    if (skua__likely(mutex->semaphore.permits != 0 && skua__local_leaf())) {
+        mutex->semaphore.permits = 0;
+        return 0;
+    }
+    return local_sema_acquire_slow(&mutex->semaphore, 1, &local_mutex_ops, deadline);
+}
+
 int skua_local_mutex_lock(skua_local_mutex *mutex)
 {
-    return local_sema_acquire(&mutex->semaphore, 1, &local_mutex_ops, SKUA_FOREVER);
+    return local_mutex_acquire(mutex, SKUA_FOREVER);
 }
 
 int skua_local_mutex_lock_until(skua_local_mutex *mutex, int64_t deadline)
 {
-    return local_sema_acquire(&mutex->semaphore, 1, &local_mutex_ops, deadline);
+    return local_mutex_acquire(mutex, deadline);
 }
 
 int skua_local_mutex_try_lock(skua_local_mutex *mutex)
 {
-    return local_sema_try(&mutex->semaphore, 1);
+    skua__local_touch(&mutex->semaphore.waiters);
+    if (mutex->semaphore.permits == 0)
+        return -EAGAIN;
+    mutex->semaphore.permits = 0;
+    return 0;
 }
 
 int skua_local_mutex_unlock(skua_local_mutex *mutex)
@@ -215,7 +239,10 @@ int skua_local_mutex_unlock(skua_local_mutex *mutex)
     skua__local_touch(&mutex->semaphore.waiters);
     if (skua__unlikely(mutex->semaphore.permits != 0))
         return SKUA_EUSAGE;
-    local_sema_release(&mutex->semaphore, 1);
+    if (skua__likely(mutex->semaphore.waiters.first == NULL))
+        mutex->semaphore.permits = 1; /* as in the lock */
+    else
+        local_sema_give(&mutex->semaphore, 1);
     return 0;
 }
 
