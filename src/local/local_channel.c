@@ -122,8 +122,7 @@ static SKUA__NOINLINE void local_channel_read_on(struct skua_local_channel *chan
 /* Without a look at the limit. False: no memory (unbounded). */
 SKUA__INLINE bool local_channel_put(struct skua_local_channel *channel, const void *message)
 {
-    size_t size =
-        channel->size; /* in locals: a message may be anything, for all the compiler knows */
+    size_t size = channel->size; /* read once: for the compiler the copy may change anything */
     char *to;
 
     if (skua__unlikely(channel->write == channel->write_end) && !local_channel_write_on(channel))
