@@ -13,6 +13,7 @@
  *   join_set.h       sets of tasks whose results are taken as they end, with or without keys
  *   sync.h           locks between tasks
  *   notify.h         signals between tasks
+ *   local.h          locks and signals for the tasks of one worker; local_channel.h: its channel
  *   token.h          cancellation tokens, task trackers
  *   oneshot.h        one answer from one to one
  *   mpsc.h, mpmc.h   channels: many senders and one receiver, or many of both
@@ -26,21 +27,6 @@
  *   single_flight.h  the same work once for all who ask
  *   net.h            TCP
  *   test.h           tests: a clock that jumps, an order that a seed draws
- *   base.h     errors, time units, the words every header uses
- *   future.h   the one thing that waits: a future; wakers; stackless poll tasks
- *   task.h     spawn, scopes, cancellation, deadlines, task-locals
- *   time.h     the clock and sleeping
- *   flow.h     several futures at a time: select, join, timeout
- *   runtime.h  runtimes: options, block_on, skua_main, shutdown, the snapshot
- *   sync.h     locks between tasks
- *   notify.h   signals between tasks
- *   local.h    locks and signals for the tasks of one worker; local_channel.h: its channel
- *   token.h    cancellation tokens, task trackers
- *   oneshot.h  one answer from one to one
- *   mpsc.h     channels: many senders, one receiver; mpmc.h: many of both; broadcast.h: every
- *              message to everybody, and watch, the newest value to whoever looks
- *   net.h      TCP
- *   test.h     tests: a clock that jumps, an order that a seed draws
  *
  * Every name starts with skua_ or SKUA_; skua__ and SKUA__ (two underscores) are private.
  */

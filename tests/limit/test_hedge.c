@@ -455,7 +455,8 @@ static int hedges_for_a_while(void *arg)
 
 TEST(calls_on_two_workers)
 {
-    skua_runtime *runtime = test_runtime(&(struct test_kind){"2 workers", SKUA_MULTI_THREAD, 2, false});
+    skua_runtime *runtime =
+        test_runtime(&(struct test_kind){"2 workers", SKUA_MULTI_THREAD, 2, false});
     int64_t end = skua_now() + test_stress_time(1);
     skua_scope scope;
 

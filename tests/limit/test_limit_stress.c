@@ -25,7 +25,8 @@ static void everybody(skua_fiber_fn fiber, void *(*thread)(void *), void *arg, a
 
 static void run(skua_fiber_fn fn, void *arg)
 {
-    skua_runtime *runtime = test_runtime(&(struct test_kind){"2 workers", SKUA_MULTI_THREAD, 2, false});
+    skua_runtime *runtime =
+        test_runtime(&(struct test_kind){"2 workers", SKUA_MULTI_THREAD, 2, false});
 
     test_run(runtime, fn, arg);
     test_runtime_free(runtime);

@@ -639,7 +639,8 @@ static void *gets_in_a_hurry(void *arg)
 
 TEST(pool_is_shared_by_workers_and_threads)
 {
-    skua_runtime *runtime = test_runtime(&(struct test_kind){"2 workers", SKUA_MULTI_THREAD, 2, false});
+    skua_runtime *runtime =
+        test_runtime(&(struct test_kind){"2 workers", SKUA_MULTI_THREAD, 2, false});
     struct crowd crowd = {.end = skua_now() + test_stress_time(1)};
     pthread_t threads[2];
     skua_scope scope;

@@ -438,7 +438,8 @@ static void *asks_on_a_thread(void *arg)
 
 TEST(flights_of_workers_and_threads)
 {
-    skua_runtime *runtime = test_runtime(&(struct test_kind){"2 workers", SKUA_MULTI_THREAD, 2, false});
+    skua_runtime *runtime =
+        test_runtime(&(struct test_kind){"2 workers", SKUA_MULTI_THREAD, 2, false});
     struct crowd crowd = {.end = skua_now() + test_stress_time(1)};
     pthread_t threads[2];
     skua_scope scope;
@@ -512,7 +513,8 @@ static int cancels_both(void *arg)
 
 TEST(flight_finds_an_heir_whoever_leaves)
 {
-    skua_runtime *runtime = test_runtime(&(struct test_kind){"2 workers", SKUA_MULTI_THREAD, 2, false});
+    skua_runtime *runtime =
+        test_runtime(&(struct test_kind){"2 workers", SKUA_MULTI_THREAD, 2, false});
     int64_t end = skua_now() + test_stress_time(1) / 2;
 
     test_run(runtime, cancels_both, &end);
