@@ -52,7 +52,7 @@ static int opts_workers(skua_runtime_options *options)
     return options->workers <= SKUA__WORKERS_MAX ? 0 : -EINVAL;
 }
 
-static int opts_placement(skua_runtime_options *options)
+static int opts_placement(const skua_runtime_options *options)
 {
     if (options->placement > SKUA_PLACE_PACK || (unsigned)options->one_per_core > 1 ||
         (unsigned)options->ignore_quota > 1)
@@ -63,9 +63,6 @@ static int opts_placement(skua_runtime_options *options)
                        options->one_per_core || options->ignore_quota
                    ? -EINVAL
                    : 0;
-    if (options->placement == SKUA_PLACE_DEFAULT)
-        options->placement =
-            options->kind == SKUA_THREAD_PER_CORE ? SKUA_PLACE_SPREAD : SKUA_PLACE_ANYWHERE;
     return 0;
 }
 

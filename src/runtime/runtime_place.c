@@ -147,6 +147,13 @@ static unsigned place_order(const struct skua__cpus *set, bool spread, struct pl
     return count;
 }
 
+static skua_placement place_kind(const skua_runtime_options *options)
+{
+    if (options->placement != SKUA_PLACE_DEFAULT)
+        return options->placement;
+    return options->kind == SKUA_THREAD_PER_CORE ? SKUA_PLACE_SPREAD : SKUA_PLACE_ANYWHERE;
+}
+
 static bool place_restricts(const skua_runtime_options *options)
 {
     return options->cpus != NULL || options->cpus_exclude != NULL || options->numa_nodes != NULL ||
@@ -156,18 +163,19 @@ static bool place_restricts(const skua_runtime_options *options)
 int skua__place_workers_among(const skua_runtime_options *options, const struct skua__cpus *allowed,
                               struct skua__cpus *ret)
 {
+    skua_placement kind = place_kind(options);
     struct skua__cpus set = *allowed;
     struct place_cpu *cpus;
     unsigned count;
     int rc;
 
     memset(ret, 0, options->workers * sizeof *ret);
-    if (options->placement == SKUA_PLACE_ANYWHERE && !place_restricts(options))
+    if (kind == SKUA_PLACE_ANYWHERE && !place_restricts(options))
         return 0;
     rc = place_candidates(options, &set);
     if (rc != 0)
         return rc;
-    if (options->placement == SKUA_PLACE_ANYWHERE) {
+    if (kind == SKUA_PLACE_ANYWHERE) {
         for (unsigned i = 0; i < options->workers; i++)
             ret[i] = set;
         return 0;
@@ -175,7 +183,7 @@ int skua__place_workers_among(const skua_runtime_options *options, const struct 
     cpus = skua__os_alloc(skua__cpus_count(&set) * sizeof *cpus);
     if (cpus == NULL)
         return -ENOMEM;
-    count = place_order(&set, options->placement == SKUA_PLACE_SPREAD, cpus);
+    count = place_order(&set, kind == SKUA_PLACE_SPREAD, cpus);
     for (unsigned i = 0; i < options->workers; i++)
         skua__cpus_add(&ret[i], cpus[i % count].number);
     skua__os_free(cpus);
