@@ -12,7 +12,7 @@
 
 #include <sys/uio.h>
 
-#include <skua/future.h>
+#include <skua/stream.h>
 
 SKUA_C_BEGIN
 
@@ -361,6 +361,24 @@ typedef struct skua_accept_future {
 SKUA_API skua_future *skua_tcp_accept_init(skua_accept_future *accept, skua_listener *listener,
                                            skua_tcp **ret);
 
+/* The lines of a connection. Its members are private. */
+typedef struct skua_tcp_lines {
+    skua_stream_lines lines;
+    skua_tcp_future read;
+    skua_tcp *tcp;
+} skua_tcp_lines;
+
+/* Makes a stream of a connection's lines, see skua_stream_lines_init.
+ *
+ * tcp        the caller's, read by nobody else until the stream is over; it is not closed then
+ * buf, size  as there
+ * Returns    &lines->lines.stream
+ * Threads    tasks
+ * Since      0.2
+ */
+SKUA_API skua_stream *skua_tcp_lines_init(skua_tcp_lines *lines, skua_tcp *tcp, char *buf,
+                                          size_t size);
+
 #ifndef __cplusplus
 /* A read and an accept in the caller's block: branches of a select, work under a timeout (flow.h).
  *
@@ -372,6 +390,8 @@ SKUA_API skua_future *skua_tcp_accept_init(skua_accept_future *accept, skua_list
     skua_tcp_read_init(&(skua_tcp_future){.future = {0}}, (tcp), (buf), (len))
 #define skua_accepting(listener, ret)                                                              \
     skua_tcp_accept_init(&(skua_accept_future){.future = {0}}, (listener), (ret))
+#define skua_streaming_tcp_lines(tcp, buf, size)                                                   \
+    skua_tcp_lines_init(&(skua_tcp_lines){.read = {.waker = NULL}}, (tcp), (buf), (size))
 #endif
 
 /* ---- options and addresses of a socket ------------------------------------------------------- */

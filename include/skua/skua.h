@@ -27,6 +27,22 @@
  *   single_flight.h  the same work once for all who ask
  *   net.h            TCP
  *   test.h           tests: a clock that jumps, an order that a seed draws
+ *   base.h     errors, time units, the words every header uses
+ *   future.h   the one thing that waits: a future; wakers; stackless poll tasks
+ *   task.h     spawn, scopes, cancellation, deadlines, task-locals
+ *   time.h     the clock and sleeping
+ *   flow.h     several futures at a time: select, join, timeout
+ *   runtime.h  runtimes: options, block_on, skua_main, shutdown, the snapshot
+ *   sync.h     locks between tasks
+ *   notify.h   signals between tasks
+ *   token.h    cancellation tokens, task trackers
+ *   oneshot.h  one answer from one to one
+ *   mpsc.h     channels: many senders, one receiver; mpmc.h: many of both; broadcast.h: every
+ *              message to everybody, and watch, the newest value to whoever looks
+ *   stream.h   what is ready many times: streams, their sources and ends; stream_adapters.h: what
+ *              is made of them
+ *   net.h      TCP
+ *   test.h     tests: a clock that jumps, an order that a seed draws
  *
  * Every name starts with skua_ or SKUA_; skua__ and SKUA__ (two underscores) are private.
  */
@@ -54,6 +70,8 @@
 #include <skua/runtime.h>
 #include <skua/scheduler.h>
 #include <skua/single_flight.h>
+#include <skua/stream.h>
+#include <skua/stream_adapters.h>
 #include <skua/sync.h>
 #include <skua/task.h>
 #include <skua/test.h>
