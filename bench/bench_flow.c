@@ -5,9 +5,12 @@
  * select_eight        the same over eight
  * select_two_ready    one of the futures is ready when the select begins: ns a select
  * select_eight_ready  the same over eight
+ * stream_item         a fiber folds 1,000,000 integers that come through five adapters (map,
+ * filter, skip, take, inspect): ns an item, with the source, the five functions and the fold
  *
- * All of it on one current-thread worker. The futures are this benchmark's own: they keep the waker
- * in a place, as the ball of bench_switch.c, but on one thread, so that it needs no atomics.
+ * All of it on one current-thread worker. The futures of the selects are this benchmark's own: they
+ * keep the waker in a place, as the ball of bench_switch.c, but on one thread, so that it needs no
+ * atomics.
  */
 #include <stddef.h>
 
@@ -16,6 +19,8 @@
 #include "meter_bench.h"
 
 enum { BATCH = 1000, PLACES_MAX = 8 };
+
+#define STREAM_ITEMS UINT64_C(1000000)
 
 struct place {
     skua_waker *waker;
@@ -127,6 +132,64 @@ static int catches_ready(void *arg)
     return 0;
 }
 
+/* ---- a stream -------------------------------------------------------------------------------- */
+
+static int gives_number(void *item, void *arg)
+{
+    uint64_t *at = arg;
+
+    if (*at == STREAM_ITEMS)
+        return 0;
+    *(uint64_t *)item = (*at)++;
+    return 1;
+}
+
+static int maps(const void *in, void *out, void *arg)
+{
+    (void)arg;
+    *(uint64_t *)out = *(const uint64_t *)in * 3;
+    return 0;
+}
+
+static int accepts(const void *item, void *arg)
+{
+    (void)arg;
+    return *(const uint64_t *)item != UINT64_MAX;
+}
+
+static void sees(const void *item, void *arg)
+{
+    *(uint64_t *)arg ^= *(const uint64_t *)item;
+}
+
+static int adds(void *result, const void *item)
+{
+    *(uint64_t *)result += *(const uint64_t *)item;
+    return 0;
+}
+
+static int folds(void *arg)
+{
+    struct job *job = arg;
+    int64_t start = meter_now_ns();
+
+    for (uint64_t i = 0; i < job->repeats; i++) {
+        uint64_t at = 0, seen = 0, item, sum = 0;
+        skua_stream *stream = skua_streaming_from(gives_number, &at, uint64_t);
+
+        stream = skua_streaming_map(stream, maps, NULL, uint64_t, uint64_t);
+        stream = skua_streaming_filter(stream, accepts, NULL);
+        stream = skua_streaming_skip(stream, 1);
+        stream = skua_streaming_take(stream, STREAM_ITEMS);
+        stream = skua_streaming_inspect(stream, sees, &seen);
+        meter_must(skua_stream_fold(stream, &item, adds, &sum), "fold");
+        job->caught += sum == 3 * (STREAM_ITEMS * (STREAM_ITEMS - 1) / 2);
+    }
+    job->took_ns = meter_now_ns() - start;
+    meter_must(job->caught == job->repeats ? 0 : -1, "the sum");
+    return 0;
+}
+
 /* ---- running --------------------------------------------------------------------------------- */
 
 struct plan {
@@ -144,12 +207,18 @@ static int64_t work(uint64_t repeats, void *arg)
     return job.took_ns;
 }
 
-static void run(struct meter_bench *bench, const char *name, skua_runtime *runtime,
-                skua_fiber_fn fiber, int count)
+static void run_of(struct meter_bench *bench, const char *name, skua_runtime *runtime,
+                   skua_fiber_fn fiber, int count, uint64_t operations)
 {
     struct plan plan = {.runtime = runtime, .fiber = fiber, .count = count};
 
-    meter_bench_run(bench, name, BATCH, work, &plan);
+    meter_bench_run(bench, name, operations, work, &plan);
+}
+
+static void run(struct meter_bench *bench, const char *name, skua_runtime *runtime,
+                skua_fiber_fn fiber, int count)
+{
+    run_of(bench, name, runtime, fiber, count, BATCH);
 }
 
 int main(int argc, char **argv)
@@ -165,6 +234,7 @@ int main(int argc, char **argv)
     run(&bench, "select_eight", runtime, throws, 8);
     run(&bench, "select_two_ready", runtime, catches_ready, 2);
     run(&bench, "select_eight_ready", runtime, catches_ready, 8);
+    run_of(&bench, "stream_item", runtime, folds, 0, STREAM_ITEMS);
     meter_must(skua_runtime_free(runtime), "free");
     return meter_bench_end(&bench);
 }

@@ -72,8 +72,7 @@ static skua_poll lines_read(skua_stream_lines *self, skua_waker *waker)
     skua_poll answer;
 
     if (self->reading == NULL)
-        self->reading =
-            self->read(self->arg, self->buf + self->to, self->size - 1 - self->to);
+        self->reading = self->read(self->arg, self->buf + self->to, self->size - 1 - self->to);
     answer = skua__future_poll_raw(self->reading, waker);
     if (answer == SKUA_PENDING)
         return answer;

@@ -41,11 +41,11 @@ struct tasks_list {
 
 struct skua__stream_pool {
     struct skua__lock lock;
-    bool dropped;           /* lock */
-    bool ordered;           /* constant, as the next two */
+    bool dropped; /* lock */
+    bool ordered; /* constant, as the next two */
     skua_stream_map_fn fn;
     void *arg;
-    struct tasks_list done; /* lock; only when not ordered */
+    struct tasks_list done;  /* lock; only when not ordered */
     struct tasks_list taken; /* who asks; only when ordered */
     struct tasks_slot *free; /* who asks, as the next three */
     size_t busy;             /* slots that are not free */

@@ -15,13 +15,13 @@
 #define TEE_ITEM skua__max_size(sizeof(int64_t), alignof(max_align_t)) /* where the item is */
 
 struct skua__stream_pump {
-    skua_stream *source;     /* the fiber */
-    size_t count;            /* constant */
-    _Atomic size_t wanted;   /* streams that are not over */
+    skua_stream *source;   /* the fiber */
+    size_t count;          /* constant */
+    _Atomic size_t wanted; /* streams that are not over */
     _Atomic size_t refs;
-    skua_notify bell;        /* rung when no stream is wanted any more */
-    char *message;           /* the fiber's; then one for each stream: who asks it */
-    skua_mpsc_sender *to[];  /* the fiber; NULL: that stream is dropped */
+    skua_notify bell;       /* rung when no stream is wanted any more */
+    char *message;          /* the fiber's; then one for each stream: who asks it */
+    skua_mpsc_sender *to[]; /* the fiber; NULL: that stream is dropped */
 };
 
 static void tee_pump_unref(struct skua__stream_pump *pump)
@@ -201,8 +201,7 @@ int skua_stream_tee_init(skua_stream_tee *streams, size_t count, skua_stream *so
     size_t message;
     int rc;
 
-    if (count == 0 || count > PTRDIFF_MAX / sizeof *streams ||
-        source->item_size > PTRDIFF_MAX / 4)
+    if (count == 0 || count > PTRDIFF_MAX / sizeof *streams || source->item_size > PTRDIFF_MAX / 4)
         return -EINVAL;
     message = skua__round_up(TEE_ITEM + source->item_size, alignof(max_align_t));
     pump = tee_pump_new(source, count, message);

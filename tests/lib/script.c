@@ -69,8 +69,9 @@ static int ask_giving_up(skua_stream *stream, int *item)
 
     for (unsigned i = 0;; i++) {
         int64_t result = 99;
-        int rc = skua_select_from((skua_future *const[]){skua_stream_nexting(stream, &places[i % 4])},
-                                  1, SKUA_SELECT_OPTIONS(.try_ = 1), &result);
+        int rc =
+            skua_select_from((skua_future *const[]){skua_stream_nexting(stream, &places[i % 4])}, 1,
+                             SKUA_SELECT_OPTIONS(.try_ = 1), &result);
 
         if (rc == 0) {
             *item = places[i % 4];

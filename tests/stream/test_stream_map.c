@@ -134,8 +134,7 @@ struct numbered {
 
 TEST_WAITING(enumerate_numbers_items)
 {
-    skua_stream *stream =
-        skua_streaming_enumerate(SCRIPT(7, WAIT, -EIO, 8), struct numbered, item);
+    skua_stream *stream = skua_streaming_enumerate(SCRIPT(7, WAIT, -EIO, 8), struct numbered, item);
     struct numbered numbered;
     skua_stream_adapter wrong;
 
@@ -188,18 +187,17 @@ TEST_WAITING(adapters_on_adapters)
 {
     int sums[ASK_WAYS] = {0};
 
-    CHECK_STREAM(
-        skua_streaming_inspect(
-            skua_streaming_take(
-                skua_streaming_skip(
-                    skua_streaming_filter(
-                        skua_streaming_map(SCRIPT(1, 2, WAIT, 3, 4, -EIO, WAIT, 5, 6), twice, NULL,
-                                           int, int),
-                        is_odd, NULL),
-                    0),
-                9),
-            counts, &sums[way]),
-        -EIO);
+    CHECK_STREAM(skua_streaming_inspect(
+                     skua_streaming_take(
+                         skua_streaming_skip(
+                             skua_streaming_filter(
+                                 skua_streaming_map(SCRIPT(1, 2, WAIT, 3, 4, -EIO, WAIT, 5, 6),
+                                                    twice, NULL, int, int),
+                                 is_odd, NULL),
+                             0),
+                         9),
+                     counts, &sums[way]),
+                 -EIO);
     CHECK_NO_SCRIPT_LEFT();
 }
 

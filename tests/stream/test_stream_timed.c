@@ -126,8 +126,8 @@ TEST_CLOCK(timeout_of_nothing_is_at_once)
 TEST_CLOCK(throttle_slows)
 {
     struct test_script script;
-    skua_stream *stream = skua_streaming_throttle(
-        SCRIPT_IN(&script, 1, 2, -EIO, 3, SLEEP(15), 4, 5), MS(10));
+    skua_stream *stream =
+        skua_streaming_throttle(SCRIPT_IN(&script, 1, 2, -EIO, 3, SLEEP(15), 4, 5), MS(10));
     int item = 0;
 
     CHECK_NEXT(stream, &item, 1, 0);
@@ -179,9 +179,8 @@ TEST_CLOCK(chunks_keep_errors_in_their_place)
 
 TEST_CLOCK(chunks_in_time)
 {
-    skua_stream *stream =
-        CHUNKS(SCRIPT(SLEEP(50), 1, SLEEP(4), 2, SLEEP(7), 3, 4, 5, 6, SLEEP(1), -EIO, 7), 3,
-               MS(10));
+    skua_stream *stream = CHUNKS(
+        SCRIPT(SLEEP(50), 1, SLEEP(4), 2, SLEEP(7), 3, 4, 5, 6, SLEEP(1), -EIO, 7), 3, MS(10));
     int item = 0;
 
     CHECK_NEXT(stream, &item, 1, 60); /* ten after its first one */
