@@ -27,7 +27,8 @@
  *   6. While a next is under way, and after an error, what is at `item` is undefined.
  *
  * Names      skua_stream_X_init(&x, …) makes a stream in a struct of the caller's; the macro
- *            skua_streaming_X(…) makes the same in the caller's block.
+ *            skua_streaming_X(…) makes the same in the caller's block. (The condition of an if or
+ *            a loop is a block of its own: make streams before it.)
  * Cost       an item costs one indirect call an adapter. Nothing is allocated, locked or counted.
  * Budget     one unit an item of what the task asks for.
  * Source     Rust's futures::Stream and StreamExt, tokio-stream.

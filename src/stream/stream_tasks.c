@@ -21,6 +21,8 @@
  *            cancelled before it began is a failure in the eyes of its scope (task.h), and to drop
  *            a stream is none.
  */
+#include <stdalign.h>
+
 #include "stream/stream_impl.h"
 
 enum tasks_slot_state { TASKS_FREE, TASKS_TAKEN, TASKS_STARTED, TASKS_DONE };
@@ -49,7 +51,6 @@ struct skua__stream_pool {
     struct tasks_list taken; /* who asks; only when ordered */
     struct tasks_slot *free; /* who asks, as the next three */
     size_t busy;             /* slots that are not free */
-    size_t limit;
     bool source_over;
     _Atomic size_t refs;
     skua_notify bell; /* rung when a slot is done */
@@ -79,7 +80,7 @@ static void tasks_pop(struct tasks_list *list)
 static struct skua__stream_pool *tasks_pool_new(const skua_stream_tasks *self)
 {
     size_t in = self->source->item_size;
-    size_t room = sizeof(max_align_t);
+    size_t room = alignof(max_align_t);
     struct skua__stream_pool *pool;
     size_t size;
     char *at;
@@ -108,7 +109,6 @@ static struct skua__stream_pool *tasks_pool_new(const skua_stream_tasks *self)
     pool->ordered = self->ordered;
     pool->fn = self->fn;
     pool->arg = self->arg;
-    pool->limit = self->limit;
     pool->bell = (skua_notify)SKUA_NOTIFY_INIT;
     skua__store_relaxed(&pool->refs, 1); /* nobody else knows it */
     return pool;

@@ -107,14 +107,39 @@ static int counts_on(void *item, void *arg)
     return *(int *)item <= 1003;
 }
 
-/* More at a time than a poll throws away. */
-TEST_WAITING(skip_of_many)
+static int is_early(const void *item, void *arg)
 {
-    int at[3][ASK_WAYS] = {{0}};
+    (void)arg;
+    return *(const int *)item < 1000;
+}
+
+static int is_late(const void *item, void *arg)
+{
+    return !is_early(item, arg);
+}
+
+static int late_one(const void *in, void *out, void *arg)
+{
+    *(int *)out = *(const int *)in;
+    return is_late(in, arg);
+}
+
+/* More at a time than a poll throws away. */
+TEST_WAITING(many_are_thrown_away)
+{
+    int at[4][ASK_WAYS] = {{0}};
 
     CHECK_STREAM(skua_streaming_skip(skua_streaming_from(counts_on, &at[0][way], int), 1000), 1000,
                  1001, 1002, 1003);
-    CHECK_NO_SCRIPT_LEFT();
+    CHECK_STREAM(
+        skua_streaming_skip_while(skua_streaming_from(counts_on, &at[1][way], int), is_early, NULL),
+        1000, 1001, 1002, 1003);
+    CHECK_STREAM(
+        skua_streaming_filter(skua_streaming_from(counts_on, &at[2][way], int), is_late, NULL),
+        1000, 1001, 1002, 1003);
+    CHECK_STREAM(skua_streaming_filter_map(skua_streaming_from(counts_on, &at[3][way], int),
+                                           late_one, NULL, int, int),
+                 1000, 1001, 1002, 1003);
 }
 
 TEST_WAITING(inspect_sees_items)
@@ -299,7 +324,7 @@ int main(void)
         TEST_WAITING_ENTRIES(take_counts_items),
         TEST_WAITING_ENTRIES(take_does_not_ask_for_more),
         TEST_WAITING_ENTRIES(skip_counts_items),
-        TEST_WAITING_ENTRIES(skip_of_many),
+        TEST_WAITING_ENTRIES(many_are_thrown_away),
         TEST_WAITING_ENTRIES(inspect_sees_items),
         TEST_WAITING_ENTRIES(enumerate_numbers_items),
         TEST_WAITING_ENTRIES(try_ends_with_an_error),

@@ -191,12 +191,12 @@ static int tees(void *arg)
     struct reader readers[3] = {
         {.stop = 100}, {.stop = (int)(skua_test_random() % 45)}, {.stop = 7}};
     int first = 0;
+    skua_stream *source = skua_streaming_from(forty, &first, int);
     skua_scope scope;
 
     (void)arg;
     if (skua_scope_open(&scope, SKUA_FAIL_FAST) != 0 ||
-        skua_stream_tee_init(tee, 3, skua_streaming_from(forty, &first, int), NULL,
-                             1 + (size_t)(skua_test_random() % 4)) != 0)
+        skua_stream_tee_init(tee, 3, source, NULL, 1 + (size_t)(skua_test_random() % 4)) != 0)
         return -1;
     for (int i = 0; i < 3; i++) {
         readers[i].stream = &tee[i].stream;
