@@ -290,6 +290,8 @@ static void tasks_drop(skua_stream *stream)
         struct tasks_slot *slot = &pool->slots[i];
         bool started;
 
+        if (slot->task == NULL)
+            continue; /* free, or its item never had a fiber */
         skua__lock_take(&pool->lock);
         started = slot->state == TASKS_STARTED;
         skua__lock_drop(&pool->lock);

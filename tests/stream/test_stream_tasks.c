@@ -352,10 +352,10 @@ static int random_sleep(const void *in, void *out, void *arg)
     return rc != 0 ? rc : skua_test_random() % 16 == 0 ? -EIO : 0;
 }
 
-static int thirty(void *item, void *arg)
+static int twelve(void *item, void *arg)
 {
     *(int *)item = (*(int *)arg)++;
-    return *(int *)item < 30;
+    return *(int *)item < 12;
 }
 
 /* Ordered, then not, given up here and there, dropped in the middle now and then: in order, each
@@ -363,7 +363,7 @@ static int thirty(void *item, void *arg)
 static int works(void *arg)
 {
     size_t limit = 1 + (size_t)(skua_test_random() % 5);
-    int stop = skua_test_random() % 2 ? 100 : (int)(skua_test_random() % 30);
+    int stop = skua_test_random() % 2 ? 100 : (int)(skua_test_random() % 12);
     int first = 0, second = 0, next = 0, count = 0, sum = 0, rc = 1;
     skua_scope scope;
     skua_stream *stream;
@@ -371,7 +371,7 @@ static int works(void *arg)
     (void)arg;
     if (skua_scope_open(&scope, SKUA_FAIL_FAST) != 0)
         return -1;
-    stream = skua_streaming_buffered(skua_streaming_from(thirty, &first, int), NULL, limit,
+    stream = skua_streaming_buffered(skua_streaming_from(twelve, &first, int), NULL, limit,
                                      random_sleep, NULL, int);
     stream = skua_streaming_buffer_unordered(stream, NULL, limit, random_sleep, NULL, int);
     while (rc != 0 && count < stop) {
@@ -387,14 +387,14 @@ static int works(void *arg)
     }
     skua_stream_drop(stream);
     rc = skua_scope_join(&scope);
-    if (rc != 0 || (stop == 100 && count != 30) || __builtin_popcount((unsigned)sum) > count)
+    if (rc != 0 || (stop == 100 && count != 12) || __builtin_popcount((unsigned)sum) > count)
         return -2;
-    stream = skua_streaming_buffered(skua_streaming_from(thirty, &second, int), NULL, limit,
+    stream = skua_streaming_buffered(skua_streaming_from(twelve, &second, int), NULL, limit,
                                      random_sleep, NULL, int);
     for (int item = 0; (rc = skua_stream_next(stream, &item)) != 0; next++)
         if (rc == 1 && item != next)
             return -3;
-    return next == 30 ? 0 : -4;
+    return next == 12 ? 0 : -4;
 }
 
 TEST(buffered_in_any_order)

@@ -1,6 +1,7 @@
 /* test_stream_timed.c - streams with a clock, to the nanosecond of a test's clock.
  *
- * Specifies stream.h and stream_adapters.h: interval, timeout, throttle, chunks.
+ * Specifies stream.h and stream_adapters.h: interval, timeout, throttle, chunks,
+ * and merge by the clock.
  */
 #include "../lib/script.h"
 
@@ -209,6 +210,12 @@ TEST_CLOCK(chunks_of_nothing_are_refused)
     skua_stream_drop(stream); /* with an item and a timer */
 }
 
+TEST_CLOCK(merge_gives_what_comes_first)
+{
+    CHECK_STREAM(skua_streaming_merge(SCRIPT(SLEEP(20), 1), SCRIPT(SLEEP(1), 11, 12)), 11, 12, 1);
+    CHECK_STREAM(skua_streaming_chain(SCRIPT(SLEEP(20), 1), SCRIPT(SLEEP(1), 11, 12)), 1, 11, 12);
+}
+
 /* ---- in any order ---------------------------------------------------------------------------- */
 
 static int times_out(void *arg)
@@ -248,6 +255,7 @@ int main(void)
         cmocka_unit_test(chunks_keep_errors_in_their_place),
         cmocka_unit_test(chunks_in_time),
         cmocka_unit_test(chunks_of_nothing_are_refused),
+        cmocka_unit_test(merge_gives_what_comes_first),
         cmocka_unit_test(streams_with_clocks_in_any_order),
     };
 
