@@ -380,9 +380,10 @@ SKUA_API skua_stream *skua_tcp_lines_init(skua_tcp_lines *lines, skua_tcp *tcp, 
                                           size_t size);
 
 #ifndef __cplusplus
-/* A read and an accept in the caller's block: branches of a select, work under a timeout (flow.h).
+/* A read and an accept in the caller's block: branches of a select, work under a timeout (flow.h);
+ * and lines, a stream.
  *
- * Returns    a future that lives as long as the enclosing block
+ * Returns    a future, or the stream, that lives as long as the enclosing block
  * Threads    tasks
  * Since      0.2
  */
