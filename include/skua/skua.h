@@ -18,6 +18,8 @@
  *   oneshot.h        one answer from one to one
  *   mpsc.h, mpmc.h   channels: many senders and one receiver, or many of both
  *   broadcast.h      every message to everybody; watch: the newest value to whoever looks
+ *   stream.h         what is ready many times: streams, their sources and ends;
+ *                    stream_adapters.h: what is made of them
  *   interval.h       rhythm: ticks, debounce, throttle
  *   delay_queue.h    values that come out in their time
  *   limit.h          how often, how many at a time: rate limiter, limiter
@@ -27,22 +29,6 @@
  *   single_flight.h  the same work once for all who ask
  *   net.h            TCP
  *   test.h           tests: a clock that jumps, an order that a seed draws
- *   base.h     errors, time units, the words every header uses
- *   future.h   the one thing that waits: a future; wakers; stackless poll tasks
- *   task.h     spawn, scopes, cancellation, deadlines, task-locals
- *   time.h     the clock and sleeping
- *   flow.h     several futures at a time: select, join, timeout
- *   runtime.h  runtimes: options, block_on, skua_main, shutdown, the snapshot
- *   sync.h     locks between tasks
- *   notify.h   signals between tasks
- *   token.h    cancellation tokens, task trackers
- *   oneshot.h  one answer from one to one
- *   mpsc.h     channels: many senders, one receiver; mpmc.h: many of both; broadcast.h: every
- *              message to everybody, and watch, the newest value to whoever looks
- *   stream.h   what is ready many times: streams, their sources and ends; stream_adapters.h: what
- *              is made of them
- *   net.h      TCP
- *   test.h     tests: a clock that jumps, an order that a seed draws
  *
  * Every name starts with skua_ or SKUA_; skua__ and SKUA__ (two underscores) are private.
  */
