@@ -45,10 +45,15 @@ static void scope_set(skua_scope *scope, uint32_t flag)
     skua__or_acq_rel(scope_state(scope), flag);
 }
 
+static _Atomic uint64_t *scope_alive(skua_scope *scope)
+{
+    return (_Atomic uint64_t *)(void *)&scope->alive;
+}
+
 /* Under the lock; skua__scope_patience looks without it. */
 static void scope_set_alive(skua_scope *scope, uint64_t alive)
 {
-    __atomic_store_n(&scope->alive, alive, __ATOMIC_RELAXED);
+    skua__store_relaxed(scope_alive(scope), alive);
 }
 
 void skua__scope_init(skua_scope *scope, skua_runtime *runtime, unsigned flags)
@@ -146,7 +151,7 @@ static bool scope_note_result(skua_scope *scope, int result)
 unsigned skua__scope_patience(skua_scope *scope, unsigned count)
 {
     /* Relaxed: a hint. One that is wrong is mended when the worker's loop goes round. */
-    uint64_t alive = __atomic_load_n(&scope->alive, __ATOMIC_RELAXED);
+    uint64_t alive = skua__load_relaxed(scope_alive(scope));
 
     if (alive <= count)
         return 0;
