@@ -62,7 +62,8 @@ static unsigned step_count;
 static unsigned turn_count; /* steps without those that concern one thread only */
 static const char *failure;
 static bool redundant; /* the schedule differs from an earlier one in nothing that matters */
-static bool grew;      /* a place turned out to be shared */
+static unsigned long run_count;
+static bool grew; /* a place turned out to be shared */
 
 /* ---- the path -------------------------------------------------------------------------------- */
 
@@ -276,13 +277,28 @@ static void operate(struct model_op op)
     steps[step_count++] = (struct model_step){self, thread->op};
 }
 
+static int weakened(int order, unsigned weak)
+{
+    bool acquires = order == memory_order_acquire || order >= memory_order_acq_rel;
+    bool releases = order >= memory_order_release;
+
+    if (weak == 0 || (order == memory_order_seq_cst && !(weak & MODEL_NO_SEQ)))
+        return order;
+    acquires = acquires && !(weak & MODEL_NO_ACQUIRE);
+    releases = releases && !(weak & MODEL_NO_RELEASE);
+    return acquires && releases ? memory_order_acq_rel
+           : acquires           ? memory_order_acquire
+           : releases           ? memory_order_release
+                                : memory_order_relaxed;
+}
+
 static struct model_op op_at(enum model_kind kind, const volatile void *addr, size_t size,
-                             int order, const char *at)
+                             int order, struct model_site *at)
 {
     bool stores = kind != MODEL_LOAD_ && kind != MODEL_YIELD;
 
     return (struct model_op){.kind = kind,
-                             .order = order,
+                             .order = weakened(order, at->weak),
                              .at = at,
                              .loc = memory_loc(addr, size, running, stores, &grew)};
 }
@@ -300,15 +316,16 @@ static void plain_store(volatile void *addr, size_t size, uint64_t value)
     memcpy((void *)(uintptr_t)addr, &value, size);
 }
 
-uint64_t model_load(const volatile void *addr, size_t size, int order, const char *at)
+uint64_t model_load(const volatile void *addr, size_t size, int order, struct model_site *at)
 {
     if (running == NOBODY)
         return plain(addr, size);
+    model_control_site(at, MODEL_LOAD_, order);
     operate(op_at(MODEL_LOAD_, addr, size, order, at));
     return threads[running].op.result;
 }
 
-void model_store(volatile void *addr, size_t size, uint64_t value, int order, const char *at)
+void model_store(volatile void *addr, size_t size, uint64_t value, int order, struct model_site *at)
 {
     struct model_op op;
 
@@ -316,25 +333,39 @@ void model_store(volatile void *addr, size_t size, uint64_t value, int order, co
         plain_store(addr, size, value);
         return;
     }
+    model_control_site(at, MODEL_STORE_, order);
     op = op_at(MODEL_STORE_, addr, size, order, at);
     op.value = value;
     operate(op);
 }
 
+static uint64_t modified(enum model_kind kind, uint64_t before, uint64_t value)
+{
+    return kind == MODEL_ADD   ? before + value
+           : kind == MODEL_SUB ? before - value
+           : kind == MODEL_OR  ? before | value
+           : kind == MODEL_AND ? before & value
+                               : value;
+}
+
 uint64_t model_rmw(enum model_kind kind, volatile void *addr, size_t size, uint64_t value,
-                   int order, const char *at)
+                   int order, struct model_site *at)
 {
     struct model_op op;
     uint64_t before;
 
     if (running == NOBODY) {
         before = plain(addr, size);
-        plain_store(addr, size,
-                    kind == MODEL_ADD   ? before + value
-                    : kind == MODEL_SUB ? before - value
-                    : kind == MODEL_OR  ? before | value
-                    : kind == MODEL_AND ? before & value
-                                        : value);
+        plain_store(addr, size, modified(kind, before, value));
+        return before;
+    }
+    model_control_site(at, kind, order);
+    if (at->weak & MODEL_NO_ATOMIC) {
+        operate(op_at(MODEL_LOAD_, addr, size, order, at));
+        before = threads[running].op.result;
+        op = op_at(MODEL_STORE_, addr, size, order, at);
+        op.value = modified(kind, before, value);
+        operate(op);
         return before;
     }
     op = op_at(kind, addr, size, order, at);
@@ -344,7 +375,7 @@ uint64_t model_rmw(enum model_kind kind, volatile void *addr, size_t size, uint6
 }
 
 bool model_cas(volatile void *addr, size_t size, void *want, uint64_t value, int order, int fails,
-               const char *at)
+               struct model_site *at)
 {
     struct model_op op;
 
@@ -356,8 +387,20 @@ bool model_cas(volatile void *addr, size_t size, void *want, uint64_t value, int
         plain_store(want, size, plain(addr, size));
         return false;
     }
+    model_control_site(at, MODEL_CAS_, order);
+    if (at->weak & MODEL_NO_ATOMIC) {
+        operate(op_at(MODEL_LOAD_, addr, size, order, at));
+        if (threads[running].op.result != plain(want, size)) {
+            plain_store(want, size, threads[running].op.result);
+            return false;
+        }
+        op = op_at(MODEL_STORE_, addr, size, order, at);
+        op.value = value;
+        operate(op);
+        return true;
+    }
     op = op_at(MODEL_CAS_, addr, size, order, at);
-    op.fails = fails;
+    op.fails = weakened(fails, at->weak);
     op.value = value;
     op.want = plain(want, size);
     operate(op);
@@ -366,15 +409,18 @@ bool model_cas(volatile void *addr, size_t size, void *want, uint64_t value, int
     return threads[running].op.stored;
 }
 
-void model_fence(const char *at)
+void model_fence(struct model_site *at)
 {
-    if (running != NOBODY)
+    if (running == NOBODY)
+        return;
+    model_control_site(at, MODEL_FENCE, memory_order_seq_cst);
+    if (!(at->weak & MODEL_NO_SEQ))
         operate((struct model_op){.kind = MODEL_FENCE, .order = memory_order_seq_cst, .at = at});
 }
 
 void model_point(void)
 {
-    operate((struct model_op){.kind = MODEL_POINT, .at = "\tpoint"});
+    operate((struct model_op){.kind = MODEL_POINT, .at = MODEL_SITE("point")});
 }
 
 void model_pause(void)
@@ -382,8 +428,9 @@ void model_pause(void)
     /* Many in a row, without a look in between, are one long one. */
     if (running == NOBODY || threads[running].op.kind == MODEL_PAUSE)
         return;
-    operate((struct model_op){
-        .kind = MODEL_PAUSE, .value = turn_count - threads[running].turns, .at = "\tpause"});
+    operate((struct model_op){.kind = MODEL_PAUSE,
+                              .value = turn_count - threads[running].turns,
+                              .at = MODEL_SITE("pause")});
 }
 
 void model_use(const void *datum)
@@ -394,12 +441,13 @@ void model_use(const void *datum)
         model_fail("race: a plain datum is used by two threads at a time");
 }
 
-void model_block(enum model_kind kind, volatile void *addr, size_t size, int order, const char *at)
+void model_block(enum model_kind kind, volatile void *addr, size_t size, int order,
+                 struct model_site *at)
 {
     operate(op_at(kind, addr, size, order, at));
 }
 
-void model_yield(const char *at)
+void model_yield(struct model_site *at)
 {
     struct model_op op = {.kind = MODEL_YIELD, .order = memory_order_relaxed, .at = at};
 
@@ -431,36 +479,42 @@ static void run_once(void)
         model->end();
 }
 
-/* Until a schedule fails or none is left. Returns how many were seen, without the redundant. */
-static unsigned explore(const struct model_case *the_case)
+const char *model_explore(const struct model_case *the_case, unsigned limit, unsigned *ret_count)
 {
-    unsigned count = 0;
-    unsigned runs = 0;
+    unsigned before = 0;
 
     model = the_case;
     failure = NULL;
     path_len = 0;
+    *ret_count = 0;
     memory_forget();
     do {
         grew = false;
         run_once();
-        count += !redundant;
+        *ret_count += !redundant;
         if (failure != NULL)
             break;
-        if (++runs == SCHEDULES_MAX)
-            failure = "too many schedules: bound the case";
+        run_count++;
         if (grew) {
             path_len = 0;
-            count = 0;
+            *ret_count = 0;
         }
-    } while (failure == NULL && (grew || path_advance()));
-    return count;
+    } while (++before != limit && (grew || path_advance()));
+    return failure;
+}
+
+unsigned long model_runs(void)
+{
+    return run_count;
 }
 
 unsigned model_pass(const struct model_case *the_case)
 {
-    unsigned count = explore(the_case);
+    unsigned count;
 
+    model_control_case(the_case);
+    if (model_explore(the_case, SCHEDULES_MAX, &count) == NULL && path_len != 0)
+        failure = "too many schedules: bound the case";
     if (failure != NULL) {
         model_print(steps, step_count);
         fail_msg("%s: %s, in schedule %u", the_case->name, failure, count);
@@ -471,9 +525,9 @@ unsigned model_pass(const struct model_case *the_case)
 
 void model_catch(const struct model_case *the_case, const char *text)
 {
-    unsigned count = explore(the_case);
+    unsigned count;
 
-    if (failure == NULL || strstr(failure, text) == NULL)
+    if (model_explore(the_case, SCHEDULES_MAX, &count) == NULL || strstr(failure, text) == NULL)
         fail_msg("%s: \"%s\" was not found in %u schedules, but: %s", the_case->name, text, count,
                  failure == NULL ? "nothing" : failure);
     if (getenv("MODEL_PRINT") != NULL)

@@ -8,8 +8,11 @@
  *            form: a load may return any store that the thread does not know to be overwritten.
  *            That is what store buffers do (x86-TSO: a store that waits in one is not read by
  *            others yet) and what weaker machines do; see there for what is left out.
- * Plain      accesses to plain memory are not seen, and take place at once. What is handed over
- *            between threads a test marks with model_use, which tells a race by happens-before.
+ * Plain      accesses to plain memory take place at once; races between them are told by
+ *            happens-before (model_plain.c), as is the use of what was freed. What has no memory of
+ *            its own to be seen a test marks with model_use.
+ * Controls   model_control.c: when its cases have passed, a test weakens each atomic operation of
+ *            the library that they ran, and fails unless one of them fails then.
  * Rules      a case does the same each time: begin() sets everything up again, no clock, no real
  *            randomness, the same addresses. Threads touch shared plain memory only behind
  *            their first atomic operation.
@@ -58,6 +61,15 @@ void model_pause(void);
 /* The caller takes possession of a plain datum: all earlier uses must happen before this one. */
 void model_use(const void *datum);
 
+/* The object is gone: whoever uses it from here on, or may still be using it, fails. Its memory
+ * must not be made anew in the same schedule. */
+void model_free(void *ptr, size_t size);
+void *model_copy(void *to, const void *from, size_t size); /* memcpy, seen */
+void *model_fill(void *to, int byte, size_t size);         /* memset, seen */
+
+/* For what a stand-in does to its own counters: not looked at. */
+#define MODEL_UNSEEN __attribute__((noinline, no_sanitize("thread")))
+
 /* Something to sleep on that is rung, like an eventfd or a futex; ringing is remembered. */
 struct model_bell {
     uint32_t rung;
@@ -67,6 +79,19 @@ void model_ring(struct model_bell *bell);
 void model_sleep(struct model_bell *bell);
 /* Takes what was rung without sleeping. */
 bool model_hear(struct model_bell *bell);
+
+/* ---- negative controls (model_control.c) ----------------------------------------------------- */
+
+/* A weakening that no case has to find, by its name as a failing control prints it. */
+struct model_allow {
+    const char *control;
+    const char *why;
+};
+
+/* To be called when all cases have passed: weakens each atomic that they ran of the `parts` of the
+ * library, files and functions with spaces between, one at a time, and fails the test unless a case
+ * fails then. `allow` ends with a NULL; NULL: none. */
+void model_controls(const char *parts, const struct model_allow *allow);
 
 /* ---- for model_atomic.h: orders are C11's memory_order --------------------------------------- */
 
@@ -88,15 +113,39 @@ enum model_kind {
     MODEL_ENDED
 };
 
-uint64_t model_load(const volatile void *addr, size_t size, int order, const char *at);
-void model_store(volatile void *addr, size_t size, uint64_t value, int order, const char *at);
+/* An atomic operation in the text. */
+struct model_site {
+    const char *file;
+    const char *func;
+    const char *operand;
+    int line;
+    /* Of the controls: */
+    bool known;
+    uint8_t kind;
+    uint8_t order;
+    uint8_t weak;   /* in force: MODEL_NO_…, see model_impl.h */
+    uint64_t cases; /* which ones have come here: bits */
+    struct model_site *next;
+};
+
+#define MODEL_SITE(text)                                                                           \
+    ({                                                                                             \
+        static struct model_site site_ = {                                                         \
+            .file = __FILE__, .func = __func__, .operand = (text), .line = __LINE__};              \
+        &site_;                                                                                    \
+    })
+
+uint64_t model_load(const volatile void *addr, size_t size, int order, struct model_site *at);
+void model_store(volatile void *addr, size_t size, uint64_t value, int order,
+                 struct model_site *at);
 uint64_t model_rmw(enum model_kind kind, volatile void *addr, size_t size, uint64_t value,
-                   int order, const char *at);
+                   int order, struct model_site *at);
 bool model_cas(volatile void *addr, size_t size, void *want, uint64_t value, int order, int fails,
-               const char *at);
-void model_fence(const char *at);
+               struct model_site *at);
+void model_fence(struct model_site *at);
 /* Waits: MODEL_LOCK or MODEL_SLEEP on a word; and for a change of what was just loaded. */
-void model_block(enum model_kind kind, volatile void *addr, size_t size, int order, const char *at);
-void model_yield(const char *at);
+void model_block(enum model_kind kind, volatile void *addr, size_t size, int order,
+                 struct model_site *at);
+void model_yield(struct model_site *at);
 
 #endif

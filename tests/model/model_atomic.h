@@ -2,8 +2,9 @@
  *
  * Included before any header of the library: it takes the include guard of base/atomic.h and gives
  * all its names, so that the library's own text, header or .c file, is what a test explores. The
- * text of the operand and the line become the label in a printed schedule. A name that
- * base/atomic.h gains is to be added here: until then the tests that use it do not compile.
+ * text of the operand, the function and the line name the site in a printed schedule and among the
+ * controls (model_control.c). A name that base/atomic.h gains is to be added here: until then the
+ * tests that use it do not compile.
  */
 #ifndef SKUA_MODEL_ATOMIC_H
 #define SKUA_MODEL_ATOMIC_H
@@ -14,13 +15,20 @@
 #define SKUA_BASE_ATOMIC_H
 
 #include <stdatomic.h>
+#include <string.h>
 
 #include "base/defs.h"
 #include "model.h"
 
-#define MODEL_TEXT_(x) #x
-#define MODEL_TEXT(x) MODEL_TEXT_(x)
-#define MODEL_AT(p) (__FILE__ ":" MODEL_TEXT(__LINE__) "\t" #p)
+/* The tests are instrumented for data races (model_plain.c), but the sanitizer is not there. */
+#undef SKUA__TSAN
+#define SKUA__TSAN 0
+#undef memcpy
+#undef memset
+#define memcpy(to, from, size) model_copy((to), (from), (size))
+#define memset(to, byte, size) model_fill((to), (byte), (size))
+
+#define MODEL_AT(p) MODEL_SITE(#p)
 /* What *p gives when it is read: the type without _Atomic. */
 #define MODEL_TYPE(p) __typeof__(((void)0, *(p)))
 

@@ -12,6 +12,9 @@
  *              and a load reads nothing older. A fence joins this view and the thread's both ways.
  *   cas        that fails is a load: it may fail for an old value, too.
  *
+ * The first entries of a view are no places but clocks: how many operations of each thread happen
+ * before (model_plain.c).
+ *
  * After the "view machines" of the literature on C11 (Kang et al., 2017; Lahav et al.).
  *
  * Covers     store buffers (x86-TSO and weaker), loads that are satisfied early, messages that
@@ -70,7 +73,7 @@ static uint16_t hash[HASH]; /* of the address: index in locs + 1 */
 static struct store stores[STORES];
 static unsigned store_count;
 static struct thread threads[MODEL_THREADS];
-static struct view sequential;
+static struct view sequential; /* without clocks */
 static uint64_t schedule;
 
 static unsigned loc_index(const struct model_loc *loc)
@@ -97,7 +100,7 @@ void memory_forget(void)
 {
     memset(hash, 0, sizeof hash);
     memset(locs, 0, sizeof locs);
-    loc_count = 0;
+    loc_count = MODEL_THREADS; /* clocks */
 }
 
 /* Views are used up to loc_count only: most cases have few places. */
@@ -120,6 +123,7 @@ void memory_begin(void)
         view_clear(&threads[i].acquired);
         view_clear(&threads[i].released);
         threads[i].last = NULL;
+        threads[i].now.seen[i] = 1;
     }
     view_clear(&sequential);
 }
@@ -361,22 +365,22 @@ static uint64_t op_modify(const struct model_op *op, uint64_t value)
     }
 }
 
+/* Clocks do not travel from fence to fence: by them alone nothing happens before. */
 static void op_fence(struct thread *thread)
 {
     view_join(&thread->now, &thread->acquired);
     view_join(&thread->now, &sequential);
     view_copy(&sequential, &thread->now);
+    memset(sequential.seen, 0, MODEL_THREADS * sizeof sequential.seen[0]);
     view_copy(&thread->released, &thread->now);
 }
 
-void memory_do(struct model_op *op, int self, unsigned choice)
+static void op_do(struct model_op *op, int self, unsigned choice)
 {
     struct thread *thread = &threads[self];
     struct store *store;
     uint64_t mask;
 
-    if (op->kind == MODEL_FENCE)
-        op_fence(thread);
     if (op->loc == NULL)
         return;
     mask = op->loc->size == 8 ? UINT64_MAX : (UINT64_C(1) << 8 * op->loc->size) - 1;
@@ -395,6 +399,26 @@ void memory_do(struct model_op *op, int self, unsigned choice)
         op_read(op, thread, store, op->order);
         op_store(op, thread, op_modify(op, store->value) & mask, store);
     }
+}
+
+void memory_do(struct model_op *op, int self, unsigned choice)
+{
+    if (op->kind == MODEL_FENCE)
+        op_fence(&threads[self]);
+    op_do(op, self, choice);
+    if (op->loc != NULL && op->loc->size != 0)
+        plain_atomic(op->loc->addr, op->loc->size, op->stored);
+    threads[self].now.seen[self]++;
+}
+
+uint64_t memory_schedule(void)
+{
+    return schedule;
+}
+
+const uint16_t *memory_clocks(int self)
+{
+    return threads[self].now.seen;
 }
 
 void memory_settle(int self)

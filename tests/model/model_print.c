@@ -14,6 +14,18 @@ static const char *const kind_names[] = {
     [MODEL_POINT] = "point", [MODEL_YIELD] = "yield",  [MODEL_SLEEP] = "sleep",
     [MODEL_LOCK] = "lock",   [MODEL_PAUSE] = "pause",  [MODEL_ENDED] = "ended"};
 
+const char *model_kind_name(enum model_kind kind)
+{
+    return kind_names[kind];
+}
+
+const char *model_file_name(const struct model_site *site)
+{
+    const char *slash = strrchr(site->file, '/');
+
+    return slash != NULL ? slash + 1 : site->file;
+}
+
 static const char *order_name(int order)
 {
     switch (order) {
@@ -69,19 +81,11 @@ static void effect_print(const struct model_op *op)
 static void step_print(unsigned number, const struct model_step *step)
 {
     const struct model_op *op = &step->op;
-    const char *label = strchr(op->at, '\t');
-    int place_len = (int)(label - op->at);
-    const char *place = op->at;
 
-    for (const char *c = op->at; c < label; c++)
-        if (*c == '/') {
-            place = c + 1;
-            place_len = (int)(label - place);
-        }
     printf("%4u  %*sT%d  %-5s %-7s  %s", number, 4 * step->thread, "", step->thread,
-           kind_names[op->kind], order_name(op->order), label + 1);
+           model_kind_name(op->kind), order_name(op->order), op->at->operand);
     effect_print(op);
-    printf("  [%.*s]\n", place_len, place);
+    printf("  [%s:%d]\n", model_file_name(op->at), op->at->line);
 }
 
 /* Without what only one thread knows of; of a livelock the beginning and the end. */
@@ -96,5 +100,6 @@ void model_print(const struct model_step *steps, unsigned count)
         if (!memory_private(&steps[i].op, steps[i].thread))
             step_print(i + 1, &steps[i]);
     }
+    plain_print();
     fflush(stdout);
 }

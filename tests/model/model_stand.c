@@ -41,7 +41,7 @@ void skua__lock_wait(struct skua__lock *lock)
 
 void skua__os_thread_yield(void)
 {
-    model_yield("\twhat was just loaded");
+    model_yield(MODEL_SITE("what was just loaded"));
 }
 
 void skua__panic(const char *file, int line, const char *func, const char *message)
@@ -80,29 +80,31 @@ void skua__task_tell(enum skua__probe_kind kind, struct skua__thread *self, stru
 
 void model_ring(struct model_bell *bell)
 {
-    model_rmw(MODEL_OR, &bell->rung, sizeof bell->rung, 1, memory_order_acq_rel, "\tbell");
+    model_rmw(MODEL_OR, &bell->rung, sizeof bell->rung, 1, memory_order_acq_rel,
+              MODEL_SITE("bell"));
 }
 
 void model_sleep(struct model_bell *bell)
 {
-    model_block(MODEL_SLEEP, &bell->rung, sizeof bell->rung, memory_order_acq_rel, "\tbell");
+    model_block(MODEL_SLEEP, &bell->rung, sizeof bell->rung, memory_order_acq_rel,
+                MODEL_SITE("bell"));
 }
 
 bool model_hear(struct model_bell *bell)
 {
     return model_rmw(MODEL_SWAP, &bell->rung, sizeof bell->rung, 0, memory_order_acq_rel,
-                     "\tbell") != 0;
+                     MODEL_SITE("bell")) != 0;
 }
 
-/* ---- the wheel: no timer is armed ------------------------------------------------------------ */
+/* ---- the wheel: no timer is armed, or a test has the library's own --------------------------- */
 
-int64_t skua__wheel_next(const struct skua__wheel *wheel)
+__attribute__((weak)) int64_t skua__wheel_next(const struct skua__wheel *wheel)
 {
     (void)wheel;
     return INT64_MAX;
 }
 
-unsigned skua__wheel_advance(struct skua__wheel *wheel, int64_t now)
+__attribute__((weak)) unsigned skua__wheel_advance(struct skua__wheel *wheel, int64_t now)
 {
     wheel->elapsed = (uint64_t)now >> SKUA__TICK_BITS;
     return 0;

@@ -1,7 +1,8 @@
 /* model_sync.h - locks and signals as they are, and waiters to stand before them.
  *
- * For test_model_sync.c and test_model_notify.c, each a program of its own: sync_wait.c,
- * semaphore.c, notify.c and gate.c, and below them threads that wait in the way of a plain one.
+ * For test_model_sync.c, _notify.c, _chan.c and _oneshot.c, each a program of its own: sync_wait.c,
+ * semaphore.c, notify.c and gate.c, and below them threads that wait in the way of a plain one, and
+ * memory that knows when it is freed.
  */
 #ifndef SKUA_MODEL_SYNC_H
 #define SKUA_MODEL_SYNC_H
@@ -34,7 +35,7 @@ struct waiter {
 static struct skua__thread thread_state;
 static struct waiter waiters[MODEL_THREADS];
 static int answers[MODEL_THREADS];
-static char work; /* handed from one to the next */
+static SKUA__UNUSED char work; /* handed from one to the next */
 
 /* ---- what is below --------------------------------------------------------------------------- */
 
@@ -118,12 +119,67 @@ int skua_shield_end(void)
     return SKUA_EUSAGE;
 }
 
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+#define BLOCKS 8
+
+static struct {
+    void *ptr;
+    size_t size;
+} blocks[BLOCKS]; /* what was allocated; size 0: freed */
+static _Alignas(64) char pool[16384];
+static size_t pool_used;
+
+MODEL_UNSEEN void *skua__os_alloc(size_t size)
+{
+    for (unsigned i = 0; i < BLOCKS; i++)
+        if (blocks[i].ptr == NULL) {
+            size_t room = (size + 63) & ~(size_t)63;
+
+            if (room > sizeof pool - pool_used)
+                break;
+            blocks[i].ptr = pool + pool_used;
+            blocks[i].size = size;
+            pool_used += room; /* never made anew in a schedule */
+            return blocks[i].ptr;
+        }
+    model_fail("no memory");
+    return NULL;
+}
+
+void *skua__os_alloc_aligned(size_t size, size_t align)
+{
+    model_check(align <= 64);
+    return skua__os_alloc(size);
+}
+
+MODEL_UNSEEN void skua__os_free(void *ptr)
+{
+    for (unsigned i = 0; i < BLOCKS && ptr != NULL; i++)
+        if (blocks[i].ptr == ptr) {
+            model_check(blocks[i].size != 0);
+            model_free(ptr, blocks[i].size);
+            blocks[i].size = 0;
+            return;
+        }
+    model_check(ptr == NULL);
+}
+
+static SKUA__UNUSED void check_all_freed(void)
+{
+    for (unsigned i = 0; i < BLOCKS; i++)
+        model_check(blocks[i].size == 0);
+}
+
 /* ---- cases ----------------------------------------------------------------------------------- */
 
 static void waiters_begin(void)
 {
     memset(waiters, 0, sizeof waiters);
     memset(&thread_state, 0, sizeof thread_state);
+    memset(blocks, 0, sizeof blocks);
+    memset(pool, 0, pool_used);
+    pool_used = 0;
     thread_state.budget = 1u << 30;
     for (int i = 0; i < MODEL_THREADS; i++)
         answers[i] = NOT_YET;
@@ -140,19 +196,8 @@ static void answered(int answer)
     answers[model_self()] = answer;
 }
 
-/* Overwrites an object. Its atomics by stores of the model, too: so that orders in which another
- * comes later are not taken for the same as those in which it comes before. */
-static void overwrite(void *object, size_t size, uint64_t *word, uint8_t *lock)
-{
-    skua__store_relaxed((_Atomic uint64_t *)(void *)word, 0);
-    skua__store_relaxed(&skua__sync_lock(lock)->held, 0);
-    memset(object, 0xee, size);
-}
-
-#define FREE(object, part, word) overwrite(&(object), sizeof(object), &(part).word, &(part).lock)
-
 /* Explores with three threads, for which all schedules are too many. */
-static void pass_bounded(struct model_case the_case)
+static SKUA__UNUSED void pass_bounded(struct model_case the_case)
 {
     the_case.preemptions = 2;
     the_case.stale = 2;

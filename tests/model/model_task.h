@@ -1,8 +1,9 @@
 /* model_task.h - the library's own tasks, and around them what the model stands in for.
  *
- * For test_model_join.c and test_model_scope.c, each a program of its own. Threads 0 and 1 may be
+ * For test_model_join.c, _scope.c and _timer.c, each a program of its own. Threads 0 and 1 may be
  * workers, the others are plain threads, which wait on their futex word as in the library. Queues
- * are a word with a bit a task; cells come from the arena and are counted as they come back.
+ * are a word with a bit a task (MODEL_OWN_QUEUE: the test has its own); cells come from the arena
+ * and are counted as they come back.
  */
 #ifndef SKUA_MODEL_TASK_H
 #define SKUA_MODEL_TASK_H
@@ -85,6 +86,7 @@ void skua__os_futex_wake(_Atomic uint32_t *word, int count)
 
 /* ---- queues ---------------------------------------------------------------------------------- */
 
+#ifndef MODEL_OWN_QUEUE
 void skua__sched_schedule(struct skua__thread *self, struct skua_task *task)
 {
     uint32_t bit = 1u << task_index(task);
@@ -98,8 +100,19 @@ void skua__sched_requeue(struct skua__thread *self, struct skua_task *task)
 {
     skua__sched_schedule(self, task);
 }
+#endif
 
 /* ---- cells ----------------------------------------------------------------------------------- */
+
+MODEL_UNSEEN static unsigned given_times(unsigned index)
+{
+    return given[index];
+}
+
+MODEL_UNSEEN static void given_again(unsigned index)
+{
+    given[index]++;
+}
 
 struct skua_task *skua__cell_take_slow(struct skua__cells *cells, struct skua__cell_cache *cache,
                                        unsigned cell_class)
@@ -109,7 +122,7 @@ struct skua_task *skua__cell_take_slow(struct skua__cells *cells, struct skua__c
     (void)cells;
     (void)cache;
     (void)cell_class;
-    model_check(given[0] == 1);
+    model_check(given_times(0) == 1);
     return task;
 }
 
@@ -119,8 +132,8 @@ void skua__cell_give_slow(struct skua__cells *cells, struct skua__cell_cache *ca
     (void)cells;
     (void)cache;
     model_use(task); /* whoever had a reference is done with it */
-    given[task_index(task)]++;
-    model_check(given[task_index(task)] == 1);
+    given_again(task_index(task));
+    model_check(given_times(task_index(task)) == 1);
 }
 
 struct skua_task *skua__cell_at(struct skua__cells *cells, uint32_t index)
@@ -158,8 +171,10 @@ MODEL_NEVER(void *skua__os_alloc(size_t size SKUA__UNUSED))
 MODEL_NEVER(void *skua__os_alloc_aligned(size_t size SKUA__UNUSED, size_t align SKUA__UNUSED))
 MODEL_NEVER(void skua__os_at_thread_end(void (*fn)(void *arg) SKUA__UNUSED,
                                         void *arg SKUA__UNUSED))
+#ifndef MODEL_OWN_WHEEL
 MODEL_NEVER(void skua__wheel_init(struct skua__wheel *unused SKUA__UNUSED,
                                   int64_t now SKUA__UNUSED))
+#endif
 /* clang-format on */
 
 /* ---- a runtime ------------------------------------------------------------------------------- */
@@ -235,14 +250,14 @@ static void waiter_unref(struct skua_custom_waker *custom)
     model_check(waiter_of(custom)->refs-- > 0);
 }
 
-static skua_waker *waiter_begin(struct waiter *waiter)
+static SKUA__UNUSED skua_waker *waiter_begin(struct waiter *waiter)
 {
     *waiter = (struct waiter){.custom = {waiter_wake, waiter_ref, waiter_unref}};
     return skua_waker_custom(&waiter->custom);
 }
 
 /* From here on nobody may know it. */
-static void waiter_end(struct waiter *waiter)
+static SKUA__UNUSED void waiter_end(struct waiter *waiter)
 {
     model_check(waiter->refs == 0);
     model_use(&waiter->custom);

@@ -223,12 +223,36 @@ static void test_lagging(void **state)
     model_pass(&lag);
 }
 
+/* ---- controls -------------------------------------------------------------------------------- */
+
+static const struct model_allow allowed[] = {
+    {"skua__deque_push: load &deque->head: acquire",
+     "load before store: a thief's look at a slot before its reuse; no load here sees a later "
+     "store"},
+    {"skua__deque_pop: load &deque->head: acquire",
+     "the owner's own slots; a stale head makes the CAS fail"},
+    {"skua__deque_pop: cas &deque->head: acquire",
+     "the owner's own slots; a stale head makes the CAS fail"},
+    {"skua__deque_grab: load &victim->head: acquire",
+     "the tail's acquire shows the slots; a stale head makes the CAS fail"},
+    {"skua__deque_grab: load &victim->head #2: acquire",
+     "the tail's acquire shows the slots; a stale head makes the CAS fail"},
+    {"skua__deque_grab: cas &victim->head: acquire",
+     "the tail's acquire shows the slots; a stale head makes the CAS fail"},
+    {NULL, NULL}};
+
+static void test_controls(void **state)
+{
+    (void)state;
+    model_controls("sched_deque.h", allowed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_halves),      cmocka_unit_test(test_one_thief),
         cmocka_unit_test(test_two_thieves), cmocka_unit_test(test_full),
-        cmocka_unit_test(test_lagging),
+        cmocka_unit_test(test_lagging),     cmocka_unit_test(test_controls),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -236,7 +236,7 @@ static void finish_and_reuse(void)
     char state[64] = {0};
 
     finisher();
-    if (given[0] == 1)
+    if (given_times(0) == 1)
         model_check(skua_spawn_poll_at(&site, &scope, polled_once, state, sizeof state, NULL) == 0);
 }
 
@@ -372,13 +372,53 @@ static void test_wake(void **state)
     model_pass(&wake);
 }
 
+/* ---- controls -------------------------------------------------------------------------------- */
+
+static const struct model_allow allowed[] = {
+    {"await_thread: load &self->wakes: acquire", "the futures' own words order what is waited for"},
+    {"thread_wake: add &thread->wakes: acquire", "the futures' own words order what is waited for"},
+    {"thread_wake: add &thread->wakes: atomic",
+     "takes two wakers at a time, and a wait between them"},
+    {"skua__task_ref_alive: cas &task->state: release", "a reference more: nothing is handed over"},
+    {"skua__task_idle: and &task->state: acquire", "the next turn's look acquires, too"},
+    {"skua__task_idle: cas &task->state: acquire", "the next turn's look acquires, too"},
+    {"skua__task_idle: and &task->state: release",
+     "nothing is handed over: the task stays with its worker"},
+    {"skua__task_turn: and &task->state: release",
+     "nothing is handed over: the task stays with its worker"},
+    {"join_withdraw: load &task->state: acquire", "join_settle looks again, with acquire"},
+    {"join_withdraw: cas &task->state: acquire", "join_settle looks again, with acquire"},
+    {"join_register: load &task->state: acquire", "join_settle looks again, with acquire"},
+    {"join_register: load &task->state #2: acquire", "join_settle looks again, with acquire"},
+    {"join_register: cas &task->state #2: acquire", "join_settle looks again, with acquire"},
+    {"join_poll: load &task->state: acquire", "join_settle looks again, with acquire"},
+    {"join_withdraw: cas &task->state: release", "the store to joiner went out with JOINING"},
+    {"join_register: cas &task->state: release", "nothing is written before the claim"},
+    {"skua_task_find: load &task->generation: acquire",
+     "ordered by the reference that was taken before"},
+    {"task_cell_give: store &task->generation: release",
+     "ordered by the reference that was taken before"},
+    {"task_wake_joiner: and &task->state: acquire", "nothing is read behind it"},
+    {"skua__task_wake: cas &task->state: acquire", "found in test_model_timer.c"},
+    {"skua__task_cancel: or &task->state: acquire", "the wake behind it orders"},
+    {"skua__task_cancel: or &task->state: release", "the wake behind it orders"},
+    {"skua__task_flush_left: store &self->done: release",
+     "for skua__runtime_alive, which is in no case"},
+    {"skua__task_turn: load &task->state: acquire", "whoever dequeues acquires, too"},
+    {NULL, NULL}};
+
+static void test_controls(void **state)
+{
+    (void)state;
+    model_controls("await.c task_impl.h task_join.c task_life.c thread_self.c", allowed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_join),
-        cmocka_unit_test(test_two_joiners),
-        cmocka_unit_test(test_find),
-        cmocka_unit_test(test_wake),
+        cmocka_unit_test(test_join),     cmocka_unit_test(test_two_joiners),
+        cmocka_unit_test(test_find),     cmocka_unit_test(test_wake),
+        cmocka_unit_test(test_controls),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -375,11 +375,57 @@ static void test_quit(void **state)
     model_pass(&end);
 }
 
+/* ---- controls -------------------------------------------------------------------------------- */
+
+static const struct model_allow allowed[] = {
+    {"idle_unlist: store &sched->sleeping: order",
+     "the fences of the second handshake order it, and the sleepers' lock"},
+    {"idle_list: store &sched->sleeping: order",
+     "the fences of the second handshake order it, and the sleepers' lock"},
+    {"idle_pop: load &sched->searching: order",
+     "the fences of the second handshake order it, and the sleepers' lock"},
+    {"idle_pop: store &sched->sleeping: order",
+     "the fences of the second handshake order it, and the sleepers' lock"},
+    {"idle_pop: add &sched->searching: order",
+     "the fences of the second handshake order it, and the sleepers' lock"},
+    {"skua__idle_found: sub &worker->sched->searching: order",
+     "the fences of the second handshake order it, and the sleepers' lock"},
+    {"skua__idle_search: add &sched->searching: order",
+     "the fences of the second handshake order it, and the sleepers' lock"},
+    {"idle_stop_searching: sub &worker->sched->searching: order",
+     "the fences of the second handshake order it, and the sleepers' lock"},
+    {"skua__idle_unpark: cas &worker->parked: order", "the look before it is the handshake's"},
+    {"skua__idle_unpark: cas &worker->parked: atomic",
+     "a worker that is unparked twice looks once too often"},
+    {"idle_sleep: store &worker->parked: order", "the fence in idle_stop_searching orders it"},
+    {"skua__queue_own: load &worker->inbox: order", "the fence in idle_stop_searching orders it"},
+    {"skua__queue_any: load &worker->sched->inject_len: order",
+     "the fence in idle_stop_searching orders it"},
+    {"idle_sleep: store &worker->parked #2: order", "one that is seen late costs an unpark"},
+    {"skua__queue_inject: add &sched->inject_len: order",
+     "under the lock, and the fence in skua__idle_notify orders it"},
+    {"queue_uninject: sub &sched->inject_len: order",
+     "under the lock, and the fence in skua__idle_notify orders it"},
+    {"skua__queue_inject: add &sched->inject_len: atomic",
+     "under the lock, and the fence in skua__idle_notify orders it"},
+    {"queue_uninject: sub &sched->inject_len: atomic",
+     "under the lock, and the fence in skua__idle_notify orders it"},
+    {"queue_open_inbox: xchg &worker->inbox: release", "an empty inbox tells nothing"},
+    {NULL, NULL}};
+
+static void test_controls(void **state)
+{
+    (void)state;
+    model_controls("sched_idle.c sched_impl.h sched_queue.c sched_steal.c sched_worker.c", allowed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests_[] = {
-        cmocka_unit_test(test_mail),   cmocka_unit_test(test_producer), cmocka_unit_test(test_spin),
-        cmocka_unit_test(test_inject), cmocka_unit_test(test_bound),    cmocka_unit_test(test_quit),
+        cmocka_unit_test(test_mail),     cmocka_unit_test(test_producer),
+        cmocka_unit_test(test_spin),     cmocka_unit_test(test_inject),
+        cmocka_unit_test(test_bound),    cmocka_unit_test(test_quit),
+        cmocka_unit_test(test_controls),
     };
 
     return cmocka_run_group_tests(tests_, NULL, NULL);

@@ -155,6 +155,73 @@ static void test_message(void **state)
     model_pass(&message);
 }
 
+/* ---- plain memory, and what was freed -------------------------------------------------------- */
+
+static void send_plain(void)
+{
+    datum = 7;
+    skua__store_release(&x, 1);
+}
+
+static void send_too_soon(void)
+{
+    skua__store_release(&x, 1);
+    datum = 7;
+}
+
+static void receive_plain(void)
+{
+    if (skua__load_acquire(&x) == 1)
+        model_check(datum == 7);
+}
+
+static void receive_plain_and_free(void)
+{
+    if (skua__load_acquire(&x) == 1)
+        model_free(&datum, sizeof datum);
+}
+
+/* Only the other one may tell that it is done; a look at an atomic is a use, too. */
+static void look_behind(void)
+{
+    skua__store_release(&x, 1);
+    (void)skua__load_relaxed(&y);
+}
+
+static void free_an_atomic(void)
+{
+    if (skua__load_acquire(&x) == 1)
+        model_free(&y, sizeof y);
+}
+
+static void use_what_is_freed(void)
+{
+    model_free(&datum, sizeof datum);
+    datum = 1;
+}
+
+static void test_plain(void **state)
+{
+    struct model_case plain = {
+        .name = "plain memory", .begin = begin, .thread = {send_plain, receive_plain}};
+    struct model_case freed = {
+        .name = "what is freed", .begin = begin, .thread = {send_plain, receive_plain_and_free}};
+
+    (void)state;
+    model_pass(&plain);
+    plain.thread[0] = send_too_soon;
+    model_catch(&plain, "race: plain memory");
+    model_pass(&freed);
+    freed.thread[0] = send_too_soon;
+    model_catch(&freed, "race: plain memory");
+    freed.thread[0] = look_behind;
+    freed.thread[1] = free_an_atomic;
+    model_catch(&freed, "race: plain memory");
+    freed.thread[0] = use_what_is_freed;
+    freed.thread[1] = NULL;
+    model_catch(&freed, "after it was freed");
+}
+
 /* ---- counters -------------------------------------------------------------------------------- */
 
 static void count_torn(void)
@@ -323,12 +390,21 @@ static void test_counts(void **state)
     assert_int_equal(model_pass(&order), 6);
 }
 
+/* ---- controls -------------------------------------------------------------------------------- */
+
+static void test_controls(void **state)
+{
+    (void)state;
+    model_controls("lock.h", NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dekker),  cmocka_unit_test(test_message),
-        cmocka_unit_test(test_counter), cmocka_unit_test(test_blocking),
-        cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_dekker),   cmocka_unit_test(test_message),
+        cmocka_unit_test(test_plain),    cmocka_unit_test(test_counter),
+        cmocka_unit_test(test_blocking), cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_controls),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,6 +30,7 @@ struct waiter {
 
 static struct skua__source source;
 static struct skua__driver driver;
+static struct skua__driver heir;
 static struct skua__thread thread;
 static struct waiter waiters[2];
 static struct model_bell events; /* epoll: something has happened */
@@ -60,13 +61,13 @@ void skua_waker_wake(skua_waker *waker)
     model_use(waker);
 }
 
-skua_waker *skua_waker_ref(skua_waker *waker)
+MODEL_UNSEEN skua_waker *skua_waker_ref(skua_waker *waker)
 {
     waiter_of(waker)->refs++;
     return waker;
 }
 
-void skua_waker_unref(skua_waker *waker)
+MODEL_UNSEEN void skua_waker_unref(skua_waker *waker)
 {
     model_check(!waiter_of(waker)->gone);
     model_check(waiter_of(waker)->refs-- > 0);
@@ -330,6 +331,7 @@ static void end_closed(void)
 {
     model_check(waiters[0].gone);
     model_check(waiters[0].answer == 1 || waiters[0].answer == SKUA_ECLOSED);
+    model_check(skua__load_relaxed(&source.ready) & SKUA__CLOSED_READ);
 }
 
 static void test_close(void **state)
@@ -450,6 +452,32 @@ static void driver_ends(void)
     skua__source_orphan(&driver);
 }
 
+/* The reader is of another runtime, whose driver watches from now on. */
+static void begin_orphaned(void)
+{
+    begin_watched();
+    skua__list_init(&heir.sources);
+    heir.ops = &ops;
+    thread.driver = &heir;
+}
+
+static void end_inherited(void)
+{
+    model_check(!waiters[0].gone && source.driver == &heir);
+}
+
+static void test_driver_ends(void **state)
+{
+    struct model_case end = {.name = "a reader, the end of the driver that watches",
+                             .begin = begin_orphaned,
+                             .thread = {reader, driver_ends},
+                             .end = end_inherited,
+                             .sleep_ends = true};
+
+    (void)state;
+    model_pass(&end);
+}
+
 static void end_released(void)
 {
     model_check(releases == 1 && closes == 1 && skua__list_empty(&driver.sources));
@@ -474,13 +502,51 @@ static void test_release(void **state)
     model_pass(&last);
 }
 
+/* ---- controls -------------------------------------------------------------------------------- */
+
+static const struct model_allow allowed[] = {
+    {"skua__source_ref_alive: cas &source->refs: acquire", "a slot's next life is in no case"},
+    {"skua__source_ref_alive: cas &source->refs: release",
+     "a reference more: nothing is handed over"},
+    {"skua__source_look: load &source->ready: acquire",
+     "what is looked for is the kernel's, which has an order of its own"},
+    {"skua__source_poll: load &source->ready: acquire",
+     "what is looked for is the kernel's, which has an order of its own"},
+    {"source_wake: cas &source->waiter[direction]: seq", "the look before it is the handshake's"},
+    {"skua__source_forget: cas &source->waiter[direction]: seq",
+     "the look before it is the handshake's"},
+    {"skua__source_forget: load &source->waiter[direction]: seq",
+     "its own waker, or one that came later"},
+    {"skua__source_drained: cas &source->ready: acquire",
+     "a bit is taken back: nothing is handed over, and the next look acquires"},
+    {"skua__source_drained: cas &source->ready: release",
+     "a bit is taken back: nothing is handed over, and the next look acquires"},
+    {"source_wake: cas &source->waiter[direction]: seq and release",
+     "the place is free only behind the store of NULL, which releases"},
+    {"skua__source_forget: cas &source->waiter[direction]: seq and release",
+     "an empty place tells nothing"},
+    {"skua__source_enlist: load &source->driver: order",
+     "the look at ready before it is sequential, and meets the tell of the driver's end"},
+    {"skua__source_enlist: store &source->driver: order",
+     "the look at ready before it is sequential, and meets the tell of the driver's end"},
+    {"skua__source_orphan: store &source->driver: order",
+     "the look at ready before it is sequential, and meets the tell of the driver's end"},
+    {NULL, NULL}};
+
+static void test_controls(void **state)
+{
+    (void)state;
+    model_controls("drive_impl.h drive_source.c", allowed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tell),    cmocka_unit_test(test_tell_twice),
-        cmocka_unit_test(test_close),   cmocka_unit_test(test_close_in_flight),
-        cmocka_unit_test(test_forget),  cmocka_unit_test(test_two_readers),
-        cmocka_unit_test(test_release),
+        cmocka_unit_test(test_tell),        cmocka_unit_test(test_tell_twice),
+        cmocka_unit_test(test_close),       cmocka_unit_test(test_close_in_flight),
+        cmocka_unit_test(test_forget),      cmocka_unit_test(test_two_readers),
+        cmocka_unit_test(test_driver_ends), cmocka_unit_test(test_release),
+        cmocka_unit_test(test_controls),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

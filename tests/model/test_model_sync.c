@@ -3,8 +3,8 @@
  *
  * sync_wait.c and semaphore.c as they are. Nobody is left waiting for what is there, permits are
  * neither lost nor made, whoever is let in sees what was done before, and a waker is woken only
- * while it is there. Who is let in last overwrites the object: whoever touches it afterwards, by an
- * atomic, fails the case.
+ * while it is there. Who is let in last frees the object: whoever touches it afterwards fails the
+ * case.
  */
 #include "model_sync.h"
 
@@ -245,14 +245,14 @@ static void test_close(void **state)
 static void acquires_and_frees(void)
 {
     model_check(skua_semaphore_acquire(&sema, 1) == 0);
-    FREE(sema, sema, state);
+    model_free(&sema, sizeof sema);
     answered(0);
 }
 
 static void acquires_two_and_frees(void)
 {
     model_check(skua_semaphore_acquire(&sema, 2) == 0);
-    FREE(sema, sema, state);
+    model_free(&sema, sizeof sema);
     answered(0);
 }
 
@@ -272,7 +272,7 @@ static void locks_and_frees(void)
 {
     model_check(skua_mutex_lock(&mutex) == 0);
     model_use(&work);
-    FREE(mutex, mutex.semaphore, state);
+    model_free(&mutex, sizeof mutex);
     answered(0);
 }
 
@@ -281,7 +281,15 @@ static void gives_up_then_locks_and_frees(void)
 {
     if (skua_mutex_lock_until(&mutex, IMPATIENT) != 0)
         model_check(skua_mutex_lock(&mutex) == 0);
-    FREE(mutex, mutex.semaphore, state);
+    model_free(&mutex, sizeof mutex);
+    answered(0);
+}
+
+static void locks_and_unlocks(void)
+{
+    model_check(skua_mutex_lock(&mutex) == 0);
+    model_use(&work);
+    model_check(skua_mutex_unlock(&mutex) == 0);
     answered(0);
 }
 
@@ -300,7 +308,7 @@ static void ends_writing(void)
 static void reads_and_frees(void)
 {
     model_check(skua_rwlock_read(&rwlock) == 0);
-    FREE(rwlock, rwlock.semaphore, state);
+    model_free(&rwlock, sizeof rwlock);
     answered(0);
 }
 
@@ -309,7 +317,7 @@ static void reads_and_may_free(void)
 {
     model_check(skua_rwlock_read(&rwlock) == 0);
     if (skua__sub_acq_rel(&left, 1) == 1)
-        FREE(rwlock, rwlock.semaphore, state);
+        model_free(&rwlock, sizeof rwlock);
     answered(0);
 }
 
@@ -336,6 +344,10 @@ static void test_last_touch(void **state)
     last.name = "an unlock, who has waited in vain and locks frees";
     last.thread[1] = gives_up_then_locks_and_frees;
     model_pass(&last);
+    last.name = "two that lock and unlock";
+    last.begin = begin_none;
+    last.thread[0] = last.thread[1] = locks_and_unlocks;
+    model_pass(&last);
     last.name = "the end of a write, who reads frees";
     last.begin = begin_written;
     last.thread[0] = ends_writing;
@@ -346,13 +358,46 @@ static void test_last_touch(void **state)
     pass_bounded(last);
 }
 
+/* ---- controls -------------------------------------------------------------------------------- */
+
+static const struct model_allow allowed[] = {
+    {"skua__waiter_again: load skua__waiter_state(waiter): acquire",
+     "waiter_settle looks again, with acquire"},
+    {"sema_release_slow: and sema_state(sema): acquire",
+     "the mark only; what is granted goes by the lock or by the CAS behind it"},
+    {"sema_release_slow: and sema_state(sema): release",
+     "the mark only; what is granted goes by the lock or by the CAS behind it"},
+    {"skua_semaphore_close: or sema_state(sema): acquire",
+     "the mark only; what is granted goes by the lock or by the CAS behind it"},
+    {"skua_semaphore_close: or sema_state(sema): release",
+     "the mark only; what is granted goes by the lock or by the CAS behind it"},
+    {"skua_semaphore_close: and sema_state(sema): acquire",
+     "the mark only; what is granted goes by the lock or by the CAS behind it"},
+    {"skua_semaphore_close: and sema_state(sema): release",
+     "the mark only; what is granted goes by the lock or by the CAS behind it"},
+    {"sema_release_slow: cas sema_state(sema): acquire",
+     "who gives a permit back learns nothing by it"},
+    {"sema_release: cas sema_state(sema): acquire", "who gives a permit back learns nothing by it"},
+    {"skua_mutex_unlock: cas sema_state(&mutex->semaphore): acquire",
+     "who gives a permit back learns nothing by it"},
+    {"sema_try: cas sema_state(sema): release", "who takes a permit tells nothing by it"},
+    {"sema_enqueue: cas sema_state(sema): release", "who takes a permit tells nothing by it"},
+    {"skua_mutex_lock: cas sema_state(&mutex->semaphore): release",
+     "who takes a permit tells nothing by it"},
+    {NULL, NULL}};
+
+static void test_controls(void **state)
+{
+    (void)state;
+    model_controls("lock.h semaphore.c sync_wait.c sync_wait.h", allowed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_semaphore),
-        cmocka_unit_test(test_semaphore_of_three),
-        cmocka_unit_test(test_close),
-        cmocka_unit_test(test_last_touch),
+        cmocka_unit_test(test_semaphore), cmocka_unit_test(test_semaphore_of_three),
+        cmocka_unit_test(test_close),     cmocka_unit_test(test_last_touch),
+        cmocka_unit_test(test_controls),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
