@@ -92,6 +92,8 @@ typedef struct skua_runtime_options {
     int one_per_core;         /* 1: of processors that share a core only one (default 0) */
     int ignore_quota;         /* 1: a worker for each processor, even if a cgroup's quota allows the
                                  time of fewer (default 0: as many workers as it allows) */
+    unsigned blocking_threads;   /* at most so many for blocking.h, 1 to 65535 (default 512) */
+    int64_t blocking_keep_alive; /* ns that such a thread waits for work (default 10 s) */
 } skua_runtime_options;
 
 #ifndef __cplusplus
@@ -223,11 +225,16 @@ typedef struct skua_runtime_stats {
     unsigned workers;
     uint64_t alive_tasks;
     uint64_t spawned_tasks;
-    uint64_t inject_len;     /* tasks in the shared queue */
-    uint64_t remote_spawns;  /* tasks made outside the workers */
-    uint64_t stacks;         /* fiber stacks that exist */
-    uint64_t cells_bytes;    /* memory of task headers and states */
-    skua_worker_stats total; /* of all workers together */
+    uint64_t inject_len;       /* tasks in the shared queue */
+    uint64_t remote_spawns;    /* tasks made outside the workers */
+    uint64_t stacks;           /* fiber stacks that exist */
+    uint64_t cells_bytes;      /* memory of task headers and states */
+    skua_worker_stats total;   /* of all workers together */
+    uint64_t blocking_threads; /* of blocking.h, now */
+    uint64_t blocking_idle;    /* of these without work */
+    uint64_t blocking_queue;   /* jobs in line, now */
+    uint64_t blocking_jobs;    /* jobs that began */
+    uint64_t blocking_wait_ns; /* how long they waited in line, all together */
 } skua_runtime_stats;
 
 /* Looks inside a runtime. The numbers of a running one are each right, not of one instant.

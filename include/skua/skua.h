@@ -27,6 +27,7 @@
  *   retry.h          trying again: backoff, retry budgets, hedged requests
  *   pool.h           objects that are dear to make
  *   single_flight.h  the same work once for all who ask
+ *   blocking.h       code that blocks, on threads of its own
  *   net.h            TCP
  *   test.h           tests: a clock that jumps, an order that a seed draws
  *
@@ -36,6 +37,7 @@
 #define SKUA_SKUA_H
 
 #include <skua/base.h>
+#include <skua/blocking.h>
 #include <skua/breaker.h>
 #include <skua/broadcast.h>
 #include <skua/delay_queue.h>

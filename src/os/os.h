@@ -97,6 +97,8 @@ extern const char *skua__os_sysfs;
 int skua__os_thread_start(skua__thread_handle *ret, const char *name, const struct skua__cpus *cpus,
                           void *(*fn)(void *), void *arg);
 void skua__os_thread_join(skua__thread_handle thread);
+/* Nobody will join it. */
+void skua__os_thread_detach(skua__thread_handle thread);
 /* Has fn(arg) called when the calling thread ends. One function for the process, one arg a thread.
  */
 void skua__os_at_thread_end(void (*fn)(void *), void *arg);

@@ -106,6 +106,11 @@ void skua__os_thread_join(skua__thread_handle thread)
     pthread_join(thread.id, NULL);
 }
 
+void skua__os_thread_detach(skua__thread_handle thread)
+{
+    pthread_detach(thread.id);
+}
+
 static pthread_mutex_t thread_end_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_key_t thread_end_key; /* constant once made */
 static bool thread_end_made;         /* lock: thread_end_mutex */

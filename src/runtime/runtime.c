@@ -99,6 +99,9 @@ static void runtime_wire(skua_runtime *runtime)
     core->on_task_spawn = options->on_task_spawn;
     core->on_task_done = options->on_task_done;
     core->hook_arg = options->hook_arg;
+    core->blocking_threads = options->blocking_threads;
+    core->blocking_keep_alive = options->blocking_keep_alive;
+    core->name = options->name;
     skua__scope_init(&core->root, runtime, SKUA_COLLECT);
     sched->core = core;
     sched->count = options->workers;
@@ -208,6 +211,20 @@ int skua_runtime_new(skua_runtime **ret, const skua_runtime_options *given)
 
 /* ---- freeing --------------------------------------------------------------------------------- */
 
+/* Jobs that nobody waits for any more go on, and what they need stays; that is said. */
+static void runtime_stop_pool(skua_runtime *runtime)
+{
+    struct skua__pool *pool = skua__load_acquire(&runtime->core.pool);
+    int64_t timeout = runtime->options.stop_timeout;
+    int64_t now = skua__os_now();
+    unsigned left =
+        skua__pool_stop(pool, timeout < SKUA_FOREVER - now ? now + timeout : SKUA_FOREVER);
+
+    if (left != 0)
+        fprintf(stderr, "skua: %s: %u blocking jobs did not end and are left alone\n",
+                runtime->name, left);
+}
+
 int skua_runtime_free(skua_runtime *runtime)
 {
     int64_t timeout;
@@ -222,6 +239,7 @@ int skua_runtime_free(skua_runtime *runtime)
     if (rc != 0)
         return rc;
     runtime_join_threads(runtime);
+    runtime_stop_pool(runtime);
     runtime_release(runtime);
     return 0;
 }

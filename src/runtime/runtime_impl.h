@@ -6,6 +6,7 @@
 #ifndef SKUA_RUNTIME_RUNTIME_IMPL_H
 #define SKUA_RUNTIME_RUNTIME_IMPL_H
 
+#include "block/block_impl.h"
 #include "drive/drive_impl.h"
 #include "sched/sched_impl.h"
 

@@ -114,6 +114,10 @@ static void opts_defaults(skua_runtime_options *options)
         options->inject_interval = 31;
     if (options->stop_timeout == 0)
         options->stop_timeout = 10 * SKUA_SECOND;
+    if (options->blocking_threads == 0)
+        options->blocking_threads = 512;
+    if (options->blocking_keep_alive == 0)
+        options->blocking_keep_alive = 10 * SKUA_SECOND;
     if (options->seed == 0)
         options->seed = skua__os_random();
 }
@@ -125,7 +129,8 @@ int skua__options_resolve(const skua_runtime_options *given, skua_runtime_option
     if (rc != 0)
         return rc;
     if (ret->kind > SKUA_THREAD_PER_CORE || !opts_scheduler_ok(ret) ||
-        (ret->stop_on & ~SKUA_SIGNALS_TERM) != 0 || ret->stop_timeout < 0)
+        (ret->stop_on & ~SKUA_SIGNALS_TERM) != 0 || ret->stop_timeout < 0 ||
+        ret->blocking_keep_alive < 0 || ret->blocking_threads > 65535)
         return -EINVAL;
     rc = opts_placement(ret);
     rc = rc != 0 ? rc : opts_workers(ret);

@@ -53,6 +53,7 @@ int skua_runtime_snapshot(skua_runtime *runtime, skua_runtime_stats *stats,
         if (workers != NULL && i < count)
             workers[i] = one;
     }
+    skua__pool_stats(skua__load_acquire(&runtime->core.pool), stats);
     stats->spawned_tasks = stats->total.spawns + stats->remote_spawns;
     return (int)runtime->workers_made;
 }

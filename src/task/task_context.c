@@ -96,6 +96,12 @@ struct skua__context *skua__context_with_queue(struct skua__context *outer, skua
     return link;
 }
 
+/* The calling task's, or that of the job that runs on this thread. */
+static struct skua__context *context_current(const struct skua__thread *self)
+{
+    return self->current != NULL ? self->current->context : self->context;
+}
+
 int skua_deadline_begin(skua_deadline *frame, int64_t deadline)
 {
     return context_push(&frame->outer, &frame->inner, deadline, NULL, NULL);
@@ -108,9 +114,7 @@ int skua_deadline_end(skua_deadline *frame)
 
 int64_t skua_deadline_current(void)
 {
-    struct skua_task *task = skua__thread_self()->current;
-
-    return task == NULL ? SKUA_FOREVER : skua__context_deadline(task->context);
+    return skua__context_deadline(context_current(skua__thread_self()));
 }
 
 int skua_local_begin(skua_local *frame, const skua_local_key *key, void *value)
@@ -127,8 +131,7 @@ int skua_local_end(skua_local *frame)
 
 void *skua_local_get(const skua_local_key *key)
 {
-    struct skua_task *task = skua__thread_self()->current;
-    struct skua__context *link = task == NULL ? NULL : task->context;
+    struct skua__context *link = context_current(skua__thread_self());
 
     while (link != NULL && link->key != key)
         link = link->outer;

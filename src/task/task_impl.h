@@ -123,6 +123,7 @@ struct skua__thread;
 struct skua__core;
 struct skua__sched;
 struct skua__driver;
+struct skua__pool;
 
 /* Interface 1: how a task is scheduled. Sched defines these; they are linked and not kept as
  * pointers, because they are called with each switch and each spawn. */
@@ -165,6 +166,10 @@ struct skua__core {
     void (*on_task_spawn)(const skua_task_info *task, void *arg); /* constant, as are the next */
     void (*on_task_done)(const skua_task_info *task, void *arg);
     void *hook_arg;
+    _Atomic(struct skua__pool *) pool; /* of threads that may block; NULL: not used yet */
+    unsigned blocking_threads;         /* constant, as the next two */
+    int64_t blocking_keep_alive;
+    const char *name;
     const int64_t *clock; /* a test's own, ns; its worker's; NULL = the system's; constant */
 };
 
@@ -196,6 +201,7 @@ struct skua__thread {
     _Atomic uint64_t budget_yields;
     struct skua_custom_waker waker; /* plain threads: wakes `wakes` */
     _Atomic uint32_t wakes;         /* plain threads: the futex */
+    struct skua__context *context;  /* plain threads: of the job that runs here; borrowed */
     struct skua__thread *pooled;    /* plain threads: the next free one; lock: thread pool's */
     bool in_use;                    /* plain threads: lock: thread pool's */
 };

@@ -1,0 +1,189 @@
+/* blocking.c - a job's life on the side of whoever waits for it; and its run.
+ *
+ * Flow       skua_blocking -> skua_await -> blocking_poll: job made, waiter listed, submitted ->
+ *            (block_pool.c: a thread) skua__job_run: fn, then the waiter is granted and woken ->
+ *            blocking_poll: the result
+ * Dropped    in line: taken out. Running: with .drop the waiter leaves its line, and the thread,
+ *            which finds it empty, gives `arg` back; without, the fiber waits.
+ */
+#include <string.h>
+
+#include "block/block_impl.h"
+
+static struct skua__lock *job_lock(struct skua__job *job)
+{
+    return skua__sync_lock(&job->lock);
+}
+
+static void job_free(struct skua__job *job)
+{
+    skua__context_unref(job->context);
+    skua__os_free(job);
+}
+
+void skua__job_run(struct skua__job *job)
+{
+    struct skua__thread *self = skua__thread_self();
+    struct skua__chain chain = {NULL, NULL};
+    struct skua__pool *pool = job->pool; /* the thread has a reference */
+
+    self->context = job->context;
+    job->result = job->fn(job->arg);
+    self->context = NULL;
+    skua__lock_take(job_lock(job));
+    if (job->waiters.first != NULL)
+        skua__waiters_grant(&job->waiters, job->waiters.first, &chain);
+    skua__lock_drop(job_lock(job));
+    if (chain.first != NULL) {
+        skua__chain_wake(&chain); /* the job is the waiter's */
+        skua__pool_forget(pool);
+        return;
+    }
+    if (job->drop != NULL)
+        job->drop(job->arg);
+    job_free(job);
+}
+
+/* ---- the future ------------------------------------------------------------------------------ */
+
+/* A poll task, or a foreign loop, cannot wait for a running job when it lets go. */
+static bool blocking_may_wait(struct skua__thread *self, const skua_waker *waker)
+{
+    return skua__waker_is_task(waker) && skua__fiber_current(self) != NULL;
+}
+
+static skua_poll blocking_begin(skua_blocking_future *self, struct skua__thread *thread,
+                                skua_waker *waker)
+{
+    struct skua__pool *pool = skua__pool_of(thread->core);
+    struct skua__job *job = pool != NULL ? skua__os_alloc(sizeof *job) : NULL;
+    int rc;
+
+    if (job == NULL)
+        return -ENOMEM;
+    job->fn = self->fn;
+    job->arg = self->arg;
+    job->drop = self->drop;
+    if (thread->current != NULL)
+        job->context = skua__context_ref(thread->current->context);
+    skua__waiters_push(&job->waiters, &self->waiter, waker); /* nobody else knows it yet */
+    self->job = job;
+    rc = skua__pool_submit(pool, thread, job);
+    if (rc == 0)
+        return SKUA_PENDING;
+    (void)skua__waiter_leave(&self->waiter, job_lock(job), &job->waiters);
+    self->job = NULL;
+    job_free(job);
+    return rc;
+}
+
+static skua_poll blocking_poll(skua_future *future, skua_waker *waker)
+{
+    skua_blocking_future *self = skua__container(future, skua_blocking_future, future);
+    struct skua__thread *thread = skua__thread_self();
+    skua_poll answer;
+
+    if (self->job == NULL) {
+        if (self->fn == NULL)
+            return -EINVAL;
+        if (thread->core == NULL)
+            return self->fn(self->arg); /* a plain thread may block */
+        if (self->drop == NULL && !blocking_may_wait(thread, waker))
+            return SKUA_EUSAGE;
+        return blocking_begin(self, thread, waker);
+    }
+    answer = skua__waiter_again(&self->waiter, job_lock(self->job), waker);
+    if (answer == 0) {
+        answer = self->job->result;
+        job_free(self->job);
+        self->job = NULL;
+    }
+    return answer;
+}
+
+/* The fiber stays until the job has ended: it may be using what is on the fiber's stack. */
+static void blocking_wait_out(skua_blocking_future *self)
+{
+    struct skua__fiber *fiber = skua__fiber_current(skua__thread_self());
+
+    while (skua__waiter_again(&self->waiter, job_lock(self->job), skua__task_waker(&fiber->task)) ==
+           SKUA_PENDING)
+        skua__fiber_park(skua__thread_self(), fiber);
+    self->result = self->job->result;
+    self->waited = 1;
+    job_free(self->job);
+}
+
+static void blocking_drop(skua_future *future)
+{
+    skua_blocking_future *self = skua__container(future, skua_blocking_future, future);
+    struct skua__job *job = self->job;
+    void (*drop)(void *arg) = self->drop;
+    struct skua__pool *pool;
+    bool withdrawn;
+    bool ended;
+
+    if (job == NULL)
+        return;
+    pool = job->pool;
+    withdrawn = skua__pool_withdraw(pool, job);
+    if (!withdrawn && drop == NULL) {
+        blocking_wait_out(self);
+        self->job = NULL;
+        return;
+    }
+    self->job = NULL;
+    /* Granted: it has ended, and is ours. Withdrawn: nobody else has it. Else its thread's. */
+    ended = skua__waiter_leave(&self->waiter, job_lock(job), &job->waiters);
+    if (!ended)
+        skua__pool_forget(pool);
+    if (ended || withdrawn) {
+        job_free(job);
+        if (drop != NULL)
+            drop(self->arg);
+    }
+}
+
+static const skua_future_ops blocking_ops = {
+    .name = "blocking", .poll = blocking_poll, .drop = blocking_drop};
+
+/* ---- for users ------------------------------------------------------------------------------- */
+
+skua_future *skua_blocking_init(skua_blocking_future *blocking, skua_fiber_fn fn, void *arg,
+                                const skua_blocking_options *options)
+{
+    bool valid = options == NULL || options->size == sizeof *options;
+
+    blocking->future.ops = &blocking_ops;
+    blocking->waiter.state = SKUA__IDLE;
+    blocking->fn = valid ? fn : NULL;
+    blocking->arg = arg;
+    blocking->drop = options != NULL && valid ? options->drop : NULL;
+    blocking->job = NULL;
+    blocking->waited = 0;
+    return &blocking->future;
+}
+
+int skua_blocking_with(skua_fiber_fn fn, void *arg, const skua_blocking_options *options)
+{
+    skua_blocking_future blocking;
+    int rc = (int)skua_await(skua_blocking_init(&blocking, fn, arg, options));
+
+    return blocking.waited ? blocking.result : rc;
+}
+
+void skua_blocking_options_init(skua_blocking_options *options)
+{
+    memset(options, 0, sizeof *options);
+    options->size = sizeof *options;
+}
+
+int skua_block_in_place(skua_fiber_fn fn, void *arg)
+{
+    bool shielded = skua_shield_begin() == 0; /* on a fiber */
+    int rc = skua_blocking_with(fn, arg, NULL);
+
+    if (shielded)
+        skua_shield_end();
+    return rc;
+}

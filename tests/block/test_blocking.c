@@ -1,0 +1,627 @@
+/* test_blocking.c - code that blocks, on threads of its own.
+ *
+ * Specifies blocking.h and the options and counters of runtime.h that go with it.
+ */
+#include <pthread.h>
+
+#include "event.h"
+#include "part.h"
+#include "usage.h"
+
+#ifdef SKUA_FAULTS
+#include "os/os.h"
+#endif
+
+/* A job that runs until the test lets it end. */
+struct gate {
+    atomic_int inside, open, drops;
+};
+
+static int holds(void *arg)
+{
+    struct gate *gate = arg;
+
+    atomic_fetch_add(&gate->inside, 1);
+    while (!atomic_load(&gate->open))
+        test_thread_sleep(100 * SKUA_MICROSECOND);
+    return 7;
+}
+
+static void drops(void *arg)
+{
+    struct gate *gate = arg;
+
+    atomic_fetch_add(&gate->drops, 1);
+}
+
+static int returns_seven(TEST_UNUSED void *arg)
+{
+    return 7;
+}
+
+static int fails(TEST_UNUSED void *arg)
+{
+    return -EIO;
+}
+
+/* ---- running --------------------------------------------------------------------------------- */
+
+static int is_elsewhere(void *arg)
+{
+    CHECK(!pthread_equal(*(pthread_t *)arg, pthread_self()));
+    CHECK_EQ(skua_task_current_id(), 0);
+    return 7;
+}
+
+TEST_FIBER(blocking_gives_the_result)
+{
+    pthread_t worker = pthread_self();
+
+    CHECK_EQ(skua_blocking(is_elsewhere, &worker), 7);
+    CHECK_EQ(skua_blocking(fails, NULL), -EIO);
+    CHECK_EQ(skua_block_in_place(is_elsewhere, &worker), 7);
+    return 0;
+}
+
+static int is_here(void *arg)
+{
+    CHECK(pthread_equal(*(pthread_t *)arg, pthread_self()));
+    return 7;
+}
+
+TEST(blocking_on_a_thread_is_a_call)
+{
+    pthread_t me = pthread_self();
+
+    CHECK_EQ(skua_blocking(is_here, &me), 7);
+    CHECK_EQ(skua_block_in_place(is_here, &me), 7);
+}
+
+struct poll_blocks {
+    skua_async async;
+    skua_blocking_future blocking;
+    skua_blocking_options options;
+    struct gate *gate;
+    int64_t result;
+};
+
+static skua_poll polls_a_job(void *state, skua_waker *waker)
+{
+    struct poll_blocks *self = state;
+
+    SKUA_ASYNC(self, waker);
+    SKUA_AWAIT_TO(self->result,
+                  skua_blocking_init(&self->blocking, holds, self->gate, &self->options));
+    SKUA_ASYNC_END(self->result);
+}
+
+TEST_FIBER(blocking_in_a_poll_task)
+{
+    struct gate gate = {.open = 1};
+    struct poll_blocks state = {.options = {.size = sizeof state.options, .drop = drops},
+                                .gate = &gate};
+
+    CHECK_EQ(test_run_poll(polls_a_job, &state, sizeof state), 7);
+    CHECK_EQ(atomic_load(&gate.drops), 0);
+    state.options.drop = NULL; /* it could not wait for the job's end */
+    CHECK_EQ(test_run_poll(polls_a_job, &state, sizeof state), SKUA_EUSAGE);
+    return 0;
+}
+
+static int counts_up(void *arg)
+{
+    atomic_fetch_add((atomic_int *)arg, 1);
+    test_thread_sleep(SKUA_MILLISECOND);
+    return 0;
+}
+
+static int blocks_once(void *arg)
+{
+    return skua_blocking(counts_up, arg);
+}
+
+/* The worker goes on meanwhile, and jobs run side by side. */
+TEST_FIBER(jobs_run_side_by_side)
+{
+    int64_t begin = skua_now();
+    atomic_int count = 0;
+    skua_scope scope;
+
+    MUST(skua_scope_open(&scope, SKUA_COLLECT) == 0);
+    for (int i = 0; i < 200; i++)
+        CHECK_EQ(skua_spawn(&scope, blocks_once, &count), 0);
+    CHECK_EQ(skua_scope_join(&scope), 0);
+    CHECK_EQ(atomic_load(&count), 200);
+    CHECK_RANGE(skua_now() - begin, SKUA_MILLISECOND, MS(150) + TEST_LATE);
+    return 0;
+}
+
+static const skua_local_key key;
+
+static int sees_context(void *arg)
+{
+    CHECK(skua_local_get(&key) == arg);
+    return skua_deadline_current() == 1000 * SKUA_HOUR ? 0 : -EIO;
+}
+
+static int sees_nothing(TEST_UNUSED void *arg)
+{
+    CHECK(skua_local_get(&key) == NULL);
+    return skua_deadline_current() == SKUA_FOREVER ? 0 : -EIO;
+}
+
+TEST_FIBER(context_goes_along)
+{
+    skua_deadline deadline;
+    skua_local local;
+    int value;
+
+    CHECK_EQ(skua_deadline_begin(&deadline, 1000 * SKUA_HOUR), 0);
+    CHECK_EQ(skua_local_begin(&local, &key, &value), 0);
+    CHECK_EQ(skua_blocking(sees_context, &value), 0);
+    CHECK_EQ(skua_local_end(&local), 0);
+    CHECK_EQ(skua_deadline_end(&deadline), 0);
+    CHECK_EQ(skua_blocking(sees_nothing, NULL), 0);
+    return 0;
+}
+
+/* ---- cancelling ------------------------------------------------------------------------------ */
+
+struct caller {
+    struct gate *gate;
+    void (*drop)(void *arg);
+    int result;
+};
+
+static int calls(void *arg)
+{
+    struct caller *self = arg;
+
+    self->result = skua_blocking(holds, self->gate, .drop = self->drop);
+    return 0;
+}
+
+static void wait_until_inside(struct gate *gate)
+{
+    while (!atomic_load(&gate->inside))
+        CHECK_EQ(skua_yield(), 0);
+}
+
+static void cancel_while_it_runs(struct gate *gate, void (*drop)(void *arg), int wanted)
+{
+    struct caller caller = {gate, drop, 0};
+    skua_task *task;
+
+    MUST(skua_spawn(NULL, calls, &caller, .task = &task) == 0);
+    wait_until_inside(gate);
+    CHECK_EQ(skua_task_cancel(task), 0);
+    if (drop == NULL) {
+        CHECK_EQ(skua_sleep(MS(2)), 0);
+        CHECK_EQ(skua_task_done(task), 0);
+        atomic_store(&gate->open, 1);
+    }
+    CHECK_EQ(skua_task_join(task, NULL), 0);
+    CHECK_EQ(caller.result, wanted);
+}
+
+TEST_FIBER(running_job_keeps_its_caller)
+{
+    struct gate gate = {.open = 0};
+
+    cancel_while_it_runs(&gate, NULL, 7); /* what it answers wins over the cancellation */
+    CHECK_EQ(atomic_load(&gate.inside), 1);
+    return 0;
+}
+
+TEST_FIBER(running_job_is_abandoned)
+{
+    struct gate gate = {.open = 0};
+
+    cancel_while_it_runs(&gate, drops, -ECANCELED);
+    CHECK_EQ(atomic_load(&gate.drops), 0);
+    atomic_store(&gate.open, 1);
+    test_yield_until(&gate.drops);
+    CHECK_EQ(atomic_load(&gate.drops), 1);
+    return 0;
+}
+
+TEST_FIBER(deadline_abandons_a_job)
+{
+    struct gate gate = {.open = 0};
+    int64_t begin = skua_now();
+    skua_deadline deadline;
+
+    CHECK_EQ(skua_deadline_begin(&deadline, begin + MS(5)), 0);
+    CHECK_EQ(skua_blocking(holds, &gate, .drop = drops), -ETIMEDOUT);
+    CHECK_RANGE(skua_now() - begin, MS(5), MS(5) + TEST_LATE);
+    CHECK_EQ(skua_deadline_end(&deadline), 0);
+    atomic_store(&gate.open, 1);
+    test_yield_until(&gate.drops);
+    return 0;
+}
+
+TEST_FIBER(job_is_lost_in_a_select)
+{
+    struct gate gate = {.open = 0};
+    struct gate quick = {.open = 1};
+
+    CHECK_EQ(skua_select(skua_blocking_on_pool(holds, &gate, .drop = drops), skua_sleeping(MS(1))),
+             1);
+    atomic_store(&gate.open, 1);
+    test_yield_until(&gate.drops);
+    CHECK_EQ(skua_select_biased(skua_sleeping(0), skua_blocking_on_pool(holds, &quick)), 0);
+    CHECK_EQ(atomic_load(&quick.inside), 0); /* it was not even asked */
+    return 0;
+}
+
+struct loser {
+    struct gate gate;
+    skua_event lost;
+};
+
+static int opens_later(void *arg)
+{
+    struct loser *loser = arg;
+
+    wait_until_inside(&loser->gate);
+    skua_event_set(&loser->lost);
+    CHECK_EQ(skua_sleep(MS(2)), 0);
+    atomic_store(&loser->gate.open, 1);
+    return 0;
+}
+
+/* Without .drop the fiber waits: nothing uses its frame behind its back. */
+TEST_FIBER(select_waits_for_a_job_that_it_lost)
+{
+    struct loser loser = {.lost = SKUA_EVENT_INIT};
+
+    CHECK_EQ(skua_spawn(NULL, opens_later, &loser), 0);
+    CHECK_EQ(skua_select_biased(skua_event_waiting(&loser.lost),
+                                skua_blocking_on_pool(holds, &loser.gate)),
+             0);
+    CHECK_EQ(atomic_load(&loser.gate.open), 1);
+    return 0;
+}
+
+/* With one thread that is busy a second job stays in line. */
+static int second_job_never_runs(void *arg)
+{
+    struct gate gate = {.open = 0}, second = {.open = 1};
+    struct caller first = {&gate, NULL, 0}, other = {&second, arg != NULL ? drops : NULL, 0};
+    skua_task *tasks[2];
+
+    MUST(skua_spawn(NULL, calls, &first, .task = &tasks[0]) == 0);
+    wait_until_inside(&gate);
+    MUST(skua_spawn(NULL, calls, &other, .task = &tasks[1]) == 0);
+    CHECK_EQ(skua_sleep(MS(1)), 0);
+    CHECK_EQ(skua_task_cancel(tasks[1]), 0);
+    CHECK_EQ(skua_task_join(tasks[1], NULL), 0);
+    CHECK(other.result == -ECANCELED || other.result == 0); /* 0: cancelled before it began */
+    CHECK_EQ(atomic_load(&second.inside), 0);
+    CHECK_EQ(atomic_load(&second.drops), arg != NULL && other.result != 0);
+    atomic_store(&gate.open, 1);
+    CHECK_EQ(skua_task_join(tasks[0], NULL), 0);
+    CHECK_EQ(first.result, 7);
+    return 0;
+}
+
+TEST(job_in_line_is_taken_out)
+{
+    for (int i = 0; i < TEST_KINDS; i++)
+        for (int with_drop = 0; with_drop < 2; with_drop++) {
+            skua_runtime *runtime =
+                test_runtime_with(&test_kinds[i], (skua_runtime_options){.blocking_threads = 1});
+
+            test_run(runtime, second_job_never_runs, with_drop ? runtime : NULL);
+            test_runtime_free(runtime);
+        }
+}
+
+static int shielded(void *arg)
+{
+    struct gate *gate = arg;
+
+    CHECK_EQ(skua_block_in_place(holds, gate), 7);
+    return skua_cancelled();
+}
+
+TEST_FIBER(block_in_place_is_not_cancelled)
+{
+    struct gate gate = {.open = 0};
+    skua_task *task;
+    int result = 0;
+
+    MUST(skua_spawn(NULL, shielded, &gate, .task = &task) == 0);
+    wait_until_inside(&gate);
+    CHECK_EQ(skua_task_cancel(task), 0);
+    CHECK_EQ(skua_sleep(MS(1)), 0);
+    atomic_store(&gate.open, 1);
+    CHECK_EQ(skua_task_join(task, &result), 0);
+    CHECK_EQ(result, -ECANCELED);
+    return 0;
+}
+
+/* ---- threads --------------------------------------------------------------------------------- */
+
+TEST_FIBER(jobs_are_counted)
+{
+    skua_runtime_stats stats = {.size = sizeof stats};
+    struct gate gate = {.open = 1};
+
+    for (int i = 0; i < 100; i++)
+        CHECK_EQ(skua_blocking(holds, &gate), 7);
+    CHECK(skua_runtime_snapshot(arg, &stats, NULL, 0) > 0);
+    CHECK_EQ(stats.blocking_jobs, 100);
+    CHECK_RANGE(stats.blocking_threads, 1, 10); /* one after the other: no crowd */
+    CHECK_EQ(stats.blocking_queue, 0);
+    CHECK(stats.blocking_wait_ns > 0);
+    return 0;
+}
+
+static int runs_at_most(void *arg)
+{
+    struct gate gate = {.open = 0};
+    struct caller callers[6];
+    skua_runtime_stats stats = {.size = sizeof stats};
+    skua_scope scope;
+
+    MUST(skua_scope_open(&scope, SKUA_COLLECT) == 0);
+    for (int i = 0; i < 6; i++) {
+        callers[i] = (struct caller){&gate, NULL, 0};
+        CHECK_EQ(skua_spawn(&scope, calls, &callers[i]), 0);
+    }
+    while (atomic_load(&gate.inside) < 2)
+        CHECK_EQ(skua_yield(), 0);
+    CHECK_EQ(skua_sleep(MS(10)), 0);
+    CHECK(skua_runtime_snapshot(arg, &stats, NULL, 0) > 0);
+    CHECK_EQ(stats.blocking_threads, 2);
+    CHECK_EQ(stats.blocking_queue, 4);
+    CHECK_EQ(atomic_load(&gate.inside), 2);
+    atomic_store(&gate.open, 1);
+    CHECK_EQ(skua_scope_join(&scope), 0);
+    CHECK_EQ(atomic_load(&gate.inside), 6);
+    return 0;
+}
+
+TEST(threads_are_bounded)
+{
+    skua_runtime *runtime =
+        test_runtime_with(&test_kinds[1], (skua_runtime_options){.blocking_threads = 2});
+
+    test_run(runtime, runs_at_most, runtime);
+    test_runtime_free(runtime);
+}
+
+static int outlives_its_threads(void *arg)
+{
+    skua_runtime_stats stats = {.size = sizeof stats};
+    int64_t until = skua_now() + 2 * SKUA_SECOND;
+
+    CHECK_EQ(skua_blocking(returns_seven, NULL), 7);
+    do {
+        CHECK_EQ(skua_sleep(MS(5)), 0);
+        CHECK(skua_runtime_snapshot(arg, &stats, NULL, 0) > 0);
+    } while (stats.blocking_threads != 0 && skua_now() < until);
+    CHECK_EQ(stats.blocking_threads, 0);
+    CHECK_EQ(skua_blocking(returns_seven, NULL), 7);
+    return 0;
+}
+
+TEST(idle_threads_end)
+{
+    skua_runtime *runtime =
+        test_runtime_with(&test_kinds[1], (skua_runtime_options){.blocking_keep_alive = MS(5)});
+
+    test_run(runtime, outlives_its_threads, runtime);
+    test_runtime_free(runtime);
+}
+
+static int leaves_a_job(void *arg)
+{
+    cancel_while_it_runs(arg, drops, -ECANCELED);
+    return 0;
+}
+
+/* The runtime does not wait for ever, and the job finds what it needs. */
+TEST(job_may_outlive_its_runtime)
+{
+    static struct gate gate;
+    int threads = test_thread_count();
+    skua_runtime *runtime;
+
+    MUST(skua_runtime_new(&runtime, SKUA_RUNTIME_OPTIONS(.workers = 1, .stop_timeout = MS(20))) ==
+         0);
+    test_run(runtime, leaves_a_job, &gate);
+    MUST(atomic_load(&gate.inside) == 1);
+    CHECK_EQ(skua_runtime_free(runtime), 0);
+    CHECK_EQ(atomic_load(&gate.drops), 0);
+    atomic_store(&gate.open, 1);
+    for (int i = 0; i < 2000 && !atomic_load(&gate.drops); i++)
+        test_thread_sleep(SKUA_MILLISECOND);
+    CHECK_EQ(atomic_load(&gate.drops), 1);
+    CHECK_EQ(test_thread_settle(threads), threads);
+}
+
+/* ---- mistakes, faults, the clock of a test --------------------------------------------------- */
+
+TEST_FIBER(blocking_refuses)
+{
+    skua_blocking_options options = {.size = 3};
+
+    CHECK_EQ(skua_blocking_with(returns_seven, NULL, &options), -EINVAL);
+    CHECK_EQ(skua_blocking_with(NULL, NULL, NULL), -EINVAL);
+    skua_blocking_options_init(&options);
+    CHECK_EQ(skua_blocking_with(returns_seven, NULL, &options), 7);
+    return 0;
+}
+
+static int sleeps_a_little(TEST_UNUSED void *arg)
+{
+    test_thread_sleep(MS(5));
+    return 0;
+}
+
+/* Nobody's timer runs out because a job takes its time in the real world. */
+static int clock_stands(TEST_UNUSED void *arg)
+{
+    int64_t begin = skua_now();
+    skua_deadline deadline;
+
+    CHECK_EQ(skua_deadline_begin(&deadline, begin + SKUA_MICROSECOND), 0);
+    CHECK_EQ(skua_blocking(sleeps_a_little, NULL), 0);
+    CHECK_EQ(skua_deadline_end(&deadline), 0);
+    CHECK_EQ(skua_now() - begin, 0);
+    CHECK_EQ(skua_sleep(SKUA_HOUR), 0);
+    CHECK_EQ(skua_now() - begin, SKUA_HOUR);
+    return 0;
+}
+
+TEST(clock_of_a_test_waits_for_jobs)
+{
+    CHECK_EQ(skua_test_run(clock_stands, NULL, NULL), 0);
+}
+
+#ifdef SKUA_FAULTS
+static int without_memory(TEST_UNUSED void *arg)
+{
+    static const unsigned nth[] = {1, 2,
+                                   2}; /* the pool; the job; with a pool, the thread's start */
+
+    for (size_t i = 0; i < TEST_LEN(nth); i++) {
+        skua__fault_arm(SKUA__FAULT_MALLOC, nth[i], 100, ENOMEM);
+        CHECK_EQ(skua_blocking(returns_seven, NULL), i < 2 ? -ENOMEM : -EAGAIN);
+        skua__fault_arm(SKUA__FAULT_MALLOC, 0, 0, 0);
+    }
+    skua__fault_arm(SKUA__FAULT_THREAD, 1, 1, EAGAIN);
+    CHECK_EQ(skua_blocking(returns_seven, NULL), -EAGAIN);
+    skua__fault_arm(SKUA__FAULT_THREAD, 0, 0, 0);
+    return skua_blocking(returns_seven, NULL) == 7 ? 0 : -EIO;
+}
+
+TEST(blocking_without_memory_or_threads)
+{
+    skua_runtime *runtime = test_runtime(&test_kinds[0]);
+
+    test_run(runtime, without_memory, NULL);
+    test_runtime_free(runtime);
+}
+
+/* A thread is there, another cannot be started: the job waits for the first. */
+static int one_thread_serves_all(TEST_UNUSED void *arg)
+{
+    struct gate gate = {.open = 0}, second = {.open = 1};
+    struct caller first = {&gate, NULL, 0}, other = {&second, NULL, 0};
+    skua_scope scope;
+
+    MUST(skua_scope_open(&scope, SKUA_COLLECT) == 0);
+    MUST(skua_spawn(&scope, calls, &first) == 0);
+    wait_until_inside(&gate);
+    skua__fault_arm(SKUA__FAULT_THREAD, 1, 100, EAGAIN);
+    MUST(skua_spawn(&scope, calls, &other) == 0);
+    CHECK_EQ(skua_sleep(MS(2)), 0);
+    CHECK_EQ(atomic_load(&second.inside), 0);
+    atomic_store(&gate.open, 1);
+    CHECK_EQ(skua_scope_join(&scope), 0);
+    skua__fault_arm(SKUA__FAULT_THREAD, 0, 0, 0);
+    CHECK_EQ(first.result, 7);
+    CHECK_EQ(other.result, 7);
+    return 0;
+}
+
+TEST(thread_that_cannot_be_started_hangs_no_job)
+{
+    skua_runtime *runtime = test_runtime(&test_kinds[0]);
+
+    test_run(runtime, one_thread_serves_all, NULL);
+    test_runtime_free(runtime);
+}
+#endif
+
+/* ---- stress ---------------------------------------------------------------------------------- */
+
+struct storm {
+    atomic_llong calls, ran, dropped, given, never;
+    int64_t until;
+};
+
+static int storm_job(void *arg)
+{
+    struct storm *storm = arg;
+
+    if (atomic_fetch_add(&storm->ran, 1) % 7 == 0)
+        test_thread_sleep(50 * SKUA_MICROSECOND);
+    return 0;
+}
+
+static void storm_drop(void *arg)
+{
+    atomic_fetch_add(&((struct storm *)arg)->dropped, 1);
+}
+
+static int storms(void *arg)
+{
+    struct storm *storm = arg;
+    uint64_t random = (uint64_t)skua_task_current_id() | 1;
+
+    while (skua_now() < storm->until) {
+        skua_select_options options = {.size = sizeof options};
+        skua_blocking_future job;
+        skua_future *futures[1];
+        int64_t result;
+
+        atomic_fetch_add(&storm->calls, 1);
+        futures[0] =
+            skua_blocking_init(&job, storm_job, storm, SKUA_BLOCKING_OPTIONS(.drop = storm_drop));
+        options.deadline = skua_now() + 1 + (int64_t)(test_random(&random) % 200000);
+        atomic_fetch_add(&storm->given, skua_select_from(futures, 1, &options, &result) == 0);
+    }
+    return 0;
+}
+
+/* Each call ends in one of two ways: with the job's result, or with one drop. */
+TEST(storm_of_jobs_that_are_cut_short)
+{
+    skua_runtime *runtime = test_runtime_with(
+        &test_kinds[2], (skua_runtime_options){.blocking_threads = 5, .blocking_keep_alive = 1000});
+    struct storm storm = {.until = skua_now() + test_stress_time(1)};
+    skua_scope scope;
+
+    MUST(skua_scope_open_on(&scope, runtime, SKUA_COLLECT) == 0);
+    for (int i = 0; i < 20; i++)
+        CHECK_EQ(skua_spawn(&scope, storms, &storm), 0);
+    CHECK_EQ(skua_scope_join(&scope), 0);
+    test_runtime_free(runtime); /* waits for the abandoned ones */
+    CHECK(atomic_load(&storm.given) > 0 && atomic_load(&storm.dropped) > 0);
+    CHECK_EQ(atomic_load(&storm.given) + atomic_load(&storm.dropped), atomic_load(&storm.calls));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(blocking_gives_the_result),
+        cmocka_unit_test(blocking_on_a_thread_is_a_call),
+        cmocka_unit_test(blocking_in_a_poll_task),
+        cmocka_unit_test(jobs_run_side_by_side),
+        cmocka_unit_test(context_goes_along),
+        cmocka_unit_test(running_job_keeps_its_caller),
+        cmocka_unit_test(running_job_is_abandoned),
+        cmocka_unit_test(deadline_abandons_a_job),
+        cmocka_unit_test(job_is_lost_in_a_select),
+        cmocka_unit_test(select_waits_for_a_job_that_it_lost),
+        cmocka_unit_test(job_in_line_is_taken_out),
+        cmocka_unit_test(block_in_place_is_not_cancelled),
+        cmocka_unit_test(jobs_are_counted),
+        cmocka_unit_test(threads_are_bounded),
+        cmocka_unit_test(idle_threads_end),
+        cmocka_unit_test(job_may_outlive_its_runtime),
+        cmocka_unit_test(blocking_refuses),
+        cmocka_unit_test(clock_of_a_test_waits_for_jobs),
+#ifdef SKUA_FAULTS
+        cmocka_unit_test(blocking_without_memory_or_threads),
+        cmocka_unit_test(thread_that_cannot_be_started_hangs_no_job),
+#endif
+        cmocka_unit_test(storm_of_jobs_that_are_cut_short),
+    };
+
+    return TEST_MAIN(tests);
+}
