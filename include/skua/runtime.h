@@ -155,6 +155,30 @@ SKUA_API int skua_runtime_free(skua_runtime *runtime);
  */
 SKUA_API int skua_block_on(skua_runtime *runtime, skua_fiber_fn fn, void *arg, int *result);
 
+/* The descriptor of a current-thread runtime that is the guest of a foreign event loop: readable
+ * when skua_runtime_turn has something to do. Only to be waited for, by poll, epoll and the like.
+ *
+ * Returns    the descriptor, the runtime's own; SKUA_EUSAGE: no current-thread runtime; -EMFILE,
+ *            -ENFILE, -ENOMEM
+ * Threads    the one that calls skua_runtime_turn
+ * Since      0.3
+ */
+SKUA_API int skua_runtime_fd(skua_runtime *runtime);
+
+/* Runs what can be run in a current-thread runtime, without a wait: events, timers, tasks. What it
+ * is to run is given to it by skua_spawn_on, at any time, from any thread.
+ *
+ *     int fd = skua_runtime_fd(runtime);             the loop watches it for reading
+ *     int64_t next = skua_runtime_turn(runtime);     when it is readable, and at `next`
+ *
+ * Returns    when to call it again at the latest, monotonic ns: SKUA_FOREVER: when the descriptor is
+ *            readable; a moment that is past: at once; SKUA_EUSAGE on a worker, in another runtime
+ *            than a current-thread one, or when this one belongs to another thread
+ * Threads    plain threads: always the same one
+ * Since      0.3
+ */
+SKUA_API int64_t skua_runtime_turn(skua_runtime *runtime);
+
 /* A program: makes a runtime, runs a fiber in it, stops and frees it.
  *
  * On a signal of options->stop_on the fiber and all tasks are cancelled; a second one ends the

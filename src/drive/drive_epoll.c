@@ -120,6 +120,11 @@ static void epoll_unpark(struct skua__driver *driver)
     skua__os_eventfd_add(driver->doorbell);
 }
 
+static int epoll_descriptor(struct skua__driver *driver)
+{
+    return epoll_of(driver)->fd;
+}
+
 static int epoll_watch(struct skua__driver *driver, struct skua__source *source, unsigned direction)
 {
     int rc;
@@ -149,6 +154,7 @@ const struct skua__driver_ops skua__epoll_ops = {
     .open = epoll_open,
     .start = epoll_start,
     .close = epoll_close,
+    .descriptor = epoll_descriptor,
     .watch = epoll_watch,
     .unwatch = epoll_unwatch,
 };

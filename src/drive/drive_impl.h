@@ -40,6 +40,9 @@ struct skua__driver_ops {
     /* Has source->ready told about changes from now on, or once (io_uring, writing). Owner thread.
      * 0 or a negative error. */
     int (*watch)(struct skua__driver *driver, struct skua__source *source, unsigned direction);
+    /* A descriptor that is readable when a turn has something to tell, or the doorbell was rung; or
+     * an error. Owner thread. */
+    int (*descriptor)(struct skua__driver *driver);
     /* Ends that; the descriptor is about to be closed. Any thread. NULL: nothing to do. */
     void (*unwatch)(struct skua__source *source);
     /* Completion. NULL: this driver has none. Owner thread. recv: 0, or -EAGAIN: not now. */

@@ -33,6 +33,7 @@ struct skua__uring {
     struct skua__op ignored; /* completions that nobody waits for: cancels */
     struct skua__node polls; /* in flight; owner thread */
     bool ringing;            /* the doorbell's read is in flight */
+    int guest_fd;            /* an epoll set of ring and doorbell; -1: not made yet */
 };
 
 static struct skua__uring *uring_of(struct skua__driver *driver)
@@ -92,6 +93,7 @@ static int uring_open(struct skua__driver **ret)
         return rc;
     }
     uring->driver.ops = &skua__uring_ops;
+    uring->guest_fd = -1;
     uring->driver.doorbell = skua__os_eventfd();
     if (uring->driver.doorbell < 0) {
         rc = uring->driver.doorbell;
@@ -119,6 +121,8 @@ static void uring_close(struct skua__driver *driver)
     struct skua__uring *uring = uring_of(driver);
     struct skua__node *node;
 
+    if (uring->guest_fd >= 0)
+        skua__os_close(uring->guest_fd);
     io_uring_queue_exit(&uring->ring);
     while ((node = skua__list_pop(&uring->polls)) != NULL) {
         struct skua__poll_op *poll = skua__container(node, struct skua__poll_op, link);
@@ -291,11 +295,28 @@ static void uring_unpark(struct skua__driver *driver)
     skua__os_eventfd_add(driver->doorbell);
 }
 
+/* The ring alone does not do: its doorbell is read by a request, which may not be in flight. */
+static int uring_descriptor(struct skua__driver *driver)
+{
+    struct skua__uring *uring = uring_of(driver);
+    int fds[2] = {uring->ring.ring_fd, driver->doorbell};
+
+    if (uring->guest_fd < 0) {
+        int fd = skua__os_epoll_any(fds, 2);
+
+        if (fd < 0)
+            return fd;
+        uring->guest_fd = fd;
+    }
+    return uring->guest_fd;
+}
+
 const struct skua__driver_ops skua__uring_ops = {
     .park = {.name = "io_uring", .turn = uring_turn, .unpark = uring_unpark},
     .open = uring_open,
     .start = uring_start,
     .close = uring_close,
+    .descriptor = uring_descriptor,
     .watch = uring_watch,
     .recv = uring_recv,
     .cancel = uring_cancel,

@@ -169,6 +169,8 @@ int skua__os_poll(int fd, short events, int64_t deadline);
 /* ---- epoll (os_epoll.c) ---------------------------------------------------------------------- */
 
 int skua__os_epoll_open(void);
+/* A descriptor that is readable while one of these is. */
+int skua__os_epoll_any(const int *fds, unsigned count);
 /* `op` is EPOLL_CTL_*; `events` EPOLL* bits; `data` comes back with each event. */
 int skua__os_epoll_ctl(int epfd, int op, int fd, uint32_t events, void *data);
 /* Waits at most `timeout_ns` (0 = look only, INT64_MAX = no end). A count, or a negative errno. */

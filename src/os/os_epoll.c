@@ -35,6 +35,21 @@ int skua__os_epoll_ctl(int epfd, int op, int fd, uint32_t events, void *data)
     return epoll_ctl(epfd, op, fd, &event) == -1 ? -errno : 0;
 }
 
+int skua__os_epoll_any(const int *fds, unsigned count)
+{
+    int epfd = skua__os_epoll_open();
+    int rc = 0;
+
+    if (epfd < 0)
+        return epfd;
+    for (unsigned i = 0; rc == 0 && i < count; i++)
+        rc = skua__os_epoll_ctl(epfd, EPOLL_CTL_ADD, fds[i], EPOLLIN, NULL);
+    if (rc == 0)
+        return epfd;
+    close(epfd);
+    return rc;
+}
+
 static int epoll_wait_ms(int epfd, struct epoll_event *events, int max, int64_t timeout_ns)
 {
     int64_t ms = timeout_ns == INT64_MAX ? -1 : (timeout_ns + 999999) / 1000000;
