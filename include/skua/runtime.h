@@ -171,9 +171,9 @@ SKUA_API int skua_runtime_fd(skua_runtime *runtime);
  *     int fd = skua_runtime_fd(runtime);             the loop watches it for reading
  *     int64_t next = skua_runtime_turn(runtime);     when it is readable, and at `next`
  *
- * Returns    when to call it again at the latest, monotonic ns: SKUA_FOREVER: when the descriptor is
- *            readable; a moment that is past: at once; SKUA_EUSAGE on a worker, in another runtime
- *            than a current-thread one, or when this one belongs to another thread
+ * Returns    when to call it again at the latest, monotonic ns; one that is past: at once;
+ *            SKUA_FOREVER: when the descriptor is readable. SKUA_EUSAGE on a worker, in another
+ *            runtime than a current-thread one, or when this one belongs to another thread
  * Threads    plain threads: always the same one
  * Since      0.3
  */
