@@ -146,14 +146,15 @@ static int64_t await_fiber(struct skua__thread *self, struct skua__fiber *fiber,
 
     if (skua__likely(fiber->shields == 0))
         answer = await_verdict(&fiber->task);
-    if (skua__unlikely(answer != 0)) {
-        skua_future_drop(future);
-        return answer;
-    }
-    if (skua__unlikely(self->budget == 0)) {
+    if (skua__unlikely(answer == 0 && self->budget == 0)) {
         skua__bump(&self->budget_yields);
         skua__fiber_yield(self, fiber);
         self = skua__thread_self();
+        answer = skua__fiber_verdict(fiber); /* a cancel's one wake may have come meanwhile */
+    }
+    if (skua__unlikely(answer != 0)) {
+        skua_future_drop(future);
+        return answer;
     }
     self->budget--;
     /* Named before the poll: a future that parks on its own account is seen, too. Relaxed: only

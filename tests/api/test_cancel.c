@@ -472,9 +472,35 @@ TEST_FIBER(cancel_before_the_start_drops_the_argument)
     return 0;
 }
 
+static int acquires(void *arg)
+{
+    return skua_semaphore_acquire(arg, 1);
+}
+
+/* A wait that begins with a turn's end, as its budget is spent, may be cancelled in between. */
+static int cancels_at_any_moment(TEST_UNUSED void *arg)
+{
+    skua_semaphore none = SKUA_SEMAPHORE_INIT(0);
+    skua_task *task = NULL;
+    int result = 0;
+
+    MUST(skua_spawn(NULL, acquires, &none, .task = &task) == 0);
+    for (uint64_t turns = skua_test_random() % 6; turns > 0; turns--)
+        skua_yield();
+    CHECK_EQ(skua_task_cancel(task), 0);
+    CHECK_EQ(skua_task_join(task, &result), 0);
+    return result == -ECANCELED ? 0 : -EPROTO;
+}
+
+TEST(cancel_in_any_order)
+{
+    CHECK_EQ(skua_test_explore(TEST_COUNT(2000), cancels_at_any_moment, NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cancel_in_any_order),
         cmocka_unit_test(cancel_before_the_start_drops_the_argument),
         cmocka_unit_test(cancel_is_sticky),
         cmocka_unit_test(cancel_leaves_the_result_to_the_task),
