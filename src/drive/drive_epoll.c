@@ -13,6 +13,7 @@
 #include "drive/drive_impl.h"
 
 #define EPOLL_BATCH 256
+#define EPOLL_DRAIN_BATCH 32
 
 struct skua__epoll {
     struct skua__driver driver;
@@ -125,14 +126,28 @@ static int epoll_descriptor(struct skua__driver *driver)
     return epoll_of(driver)->fd;
 }
 
-static int epoll_watch(struct skua__driver *driver, struct skua__source *source, unsigned direction)
+int skua__epoll_drain(int set)
+{
+    struct epoll_event events[EPOLL_DRAIN_BATCH];
+    int told = 0;
+    int count;
+
+    do {
+        count = skua__os_epoll_wait(set, events, EPOLL_DRAIN_BATCH, 0);
+        for (int i = 0; i < count; i++)
+            skua__source_tell(events[i].data.ptr, epoll_bits(events[i].events));
+        told += count > 0 ? count : 0;
+    } while (count == EPOLL_DRAIN_BATCH || count == -EINTR);
+    return told;
+}
+
+int skua__epoll_add(struct skua__driver *driver, int set, struct skua__source *source)
 {
     int rc;
 
-    (void)direction; /* both at once */
     if (!skua__source_enlist(source, driver))
         return 0;
-    rc = skua__os_epoll_ctl(epoll_of(driver)->fd, EPOLL_CTL_ADD, source->fd,
+    rc = skua__os_epoll_ctl(set, EPOLL_CTL_ADD, source->fd,
                             EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, source);
     if (rc < 0) {
         skua__source_enlist(source, NULL);
@@ -142,11 +157,21 @@ static int epoll_watch(struct skua__driver *driver, struct skua__source *source,
     return rc;
 }
 
+void skua__epoll_remove(int set, struct skua__source *source)
+{
+    (void)skua__os_epoll_ctl(set, EPOLL_CTL_DEL, source->fd, 0, NULL);
+}
+
+static int epoll_watch(struct skua__driver *driver, struct skua__source *source, unsigned direction)
+{
+    (void)direction; /* both at once */
+    return skua__epoll_add(driver, epoll_of(driver)->fd, source);
+}
+
 /* Under the sources' lock, so that the set is still there. */
 static void epoll_unwatch(struct skua__source *source)
 {
-    (void)skua__os_epoll_ctl(epoll_of(skua__load_relaxed(&source->driver))->fd, EPOLL_CTL_DEL,
-                             source->fd, 0, NULL);
+    skua__epoll_remove(epoll_of(skua__load_relaxed(&source->driver))->fd, source);
 }
 
 const struct skua__driver_ops skua__epoll_ops = {
@@ -160,3 +185,4 @@ const struct skua__driver_ops skua__epoll_ops = {
 };
 
 #undef EPOLL_BATCH
+#undef EPOLL_DRAIN_BATCH

@@ -8,6 +8,10 @@
  *   completion  driver_ops.recv: the kernel fills the buffer and says so. io_uring only, fibers
  *               only: letting go means cancelling, and waiting for the kernel's answer.
  *
+ * Raw descriptors (io/) wait through an epoll set on both drivers; a ring waits for the set. What
+ * is watched so keeps no file open and may be let go of by any thread at any moment, without a
+ * shutdown, which only sockets have; and both drivers say the same of what cannot be waited for.
+ *
  * The files: driver.c (which driver, open, close), drive_epoll.c, drive_uring.c, drive_source.c.
  */
 #ifndef SKUA_DRIVE_DRIVE_IMPL_H
@@ -101,6 +105,8 @@ struct skua__source {
     _Atomic uint32_t polling[2];   /* io_uring: the poll of that direction is in flight */
     struct skua__poll_op polls[2]; /* … and this is it */
     void (*release)(struct skua__source *source); /* frees the owner; constant */
+    void (*leave)(struct skua__source *source);   /* before the descriptor is closed, or NULL */
+    bool raw; /* any descriptor, not a socket of ours: in an epoll set always; constant */
 };
 
 _Static_assert(offsetof(struct skua__source, watched) == SKUA__CACHE_LINE, "see above");
@@ -113,6 +119,9 @@ void skua__source_init(struct skua__source *source, int fd,
 bool skua__source_close(struct skua__source *source, uint32_t directions);
 /* Drops a reference; the last one unwatches, closes the descriptor and releases. */
 void skua__source_unref(struct skua__source *source);
+/* Takes the descriptor out of a source and drops the caller's reference, if that is the only one:
+ * unwatched and released, but not closed. The number, or -EBUSY: somebody uses it. */
+int skua__source_take(struct skua__source *source);
 
 SKUA__INLINE uint32_t skua__source_closed_bit(unsigned direction)
 {
@@ -162,6 +171,53 @@ struct skua__source *skua__source_of_reader(struct skua__op *op);
 void skua__source_orphan(struct skua__driver *driver);
 /* Puts a source on its driver's list (epoll), or takes it off: false when it is there already. */
 bool skua__source_enlist(struct skua__source *source, struct skua__driver *driver);
+
+/* ---- slots ----------------------------------------------------------------------------------
+ *
+ * Sources lie in type-stable slots: reused for their kind only and never given back to the system,
+ * so that a driver's event that comes late, or a second close, finds a source and not somebody's
+ * memory. Each operation takes a reference before its first look and then asks whether the slot's
+ * `life` is still the one that it began with: so it is never done to the next owner of the slot,
+ * or to the next file with the descriptor's number. */
+
+/* A slot's life: odd while it is open; every opening and every close adds one. */
+#define SKUA__LIFE_OPEN 1u
+
+/* The end of a life, once: false when it had ended before. */
+SKUA__INLINE bool skua__slot_close(_Atomic uint32_t *life)
+{
+    uint32_t open = skua__load_acquire(life);
+
+    return (open & SKUA__LIFE_OPEN) && skua__cas_strong_acq_rel(life, &open, open + 1);
+}
+
+/* Begins a life. Release: who sees it sees the slot as it was filled in. */
+SKUA__INLINE void skua__slot_open(_Atomic uint32_t *life)
+{
+    skua__store_release(life, skua__load_relaxed(life) + 1);
+}
+
+/* A reference on a slot's source, if the life that was seen (open) still lasts: then the handle's
+ * own reference was there, and the source is the one that was meant. Acquire: the look at `life`
+ * comes after the reference, and after what the slot was filled in with. */
+SKUA__INLINE bool skua__slot_hold(_Atomic uint32_t *life, uint32_t seen,
+                                  struct skua__source *source)
+{
+    if (!(seen & SKUA__LIFE_OPEN) || !skua__source_ref_alive(source))
+        return false;
+    if (skua__likely(skua__load_acquire(life) == seen))
+        return true;
+    skua__source_unref(source);
+    return false;
+}
+
+/* ---- an epoll set (drive_epoll.c) ------------------------------------------------------------ */
+
+/* Puts a source into a set that belongs to `driver`, once. 0 or a negative error. */
+int skua__epoll_add(struct skua__driver *driver, int set, struct skua__source *source);
+void skua__epoll_remove(int set, struct skua__source *source);
+/* Tells all that has happened in a set; waits for nothing. How many were told. */
+int skua__epoll_drain(int set);
 
 /* ---- fetching ahead -------------------------------------------------------------------------- */
 

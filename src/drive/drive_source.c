@@ -42,6 +42,8 @@ void skua__source_init(struct skua__source *source, int fd,
     skua__store_relaxed(&source->driver, NULL);
     source->watched.next = NULL;
     source->release = release;
+    source->leave = NULL;
+    source->raw = false;
     /* Release: who comes late and takes a reference on a slot that is in use again sees all this.
      */
     skua__store_release(&source->refs, 1);
@@ -98,10 +100,9 @@ bool skua__source_close(struct skua__source *source, uint32_t directions)
     return true;
 }
 
-void skua__source_unref(struct skua__source *source)
+/* Nobody has a reference any more. */
+static void source_unwatch(struct skua__source *source)
 {
-    if (skua__sub_acq_rel(&source->refs, 1) != 1)
-        return;
     skua__lock_take(&source_lock);
     if (skua__load_relaxed(&source->driver) != NULL) { /* under the lock */
         skua__load_relaxed(&source->driver)->ops->unwatch(source);
@@ -109,9 +110,32 @@ void skua__source_unref(struct skua__source *source)
         skua__store_relaxed(&source->driver, NULL);
     }
     skua__lock_drop(&source_lock);
+}
+
+void skua__source_unref(struct skua__source *source)
+{
+    if (skua__sub_acq_rel(&source->refs, 1) != 1)
+        return;
+    source_unwatch(source);
+    if (source->leave != NULL)
+        source->leave(source);
     if (source->fd >= 0)
         skua__os_close(source->fd);
     source->release(source);
+}
+
+int skua__source_take(struct skua__source *source)
+{
+    uint32_t mine = 1;
+    int fd = source->fd;
+
+    if (!skua__cas_strong_acq_rel(&source->refs, &mine, 0))
+        return -EBUSY;
+    source_unwatch(source);
+    if (source->leave != NULL)
+        source->leave(source);
+    source->release(source);
+    return fd;
 }
 
 void skua__source_drained(struct skua__source *source, uint32_t bits, uint32_t seen)

@@ -9,6 +9,9 @@
  *            receives (completion, net/tcp). A poll holds a reference of its source. A receive
  *            belongs to a fiber of this worker, which does not leave before it completed; so when
  *            the worker ends, only polls are left, and close lets go of their sources.
+ * Set        raw descriptors are in an epoll set, made when the first is waited for. A poll of the
+ *            set stays armed: when the kernel tells it, the set is asked who it was. A poll of the
+ *            descriptor itself would keep its file open, and only this worker could end it.
  * Doorbell   a read of the eventfd, always in flight.
  * Trap       with DEFER_TASKRUN completions appear only in an enter that asks for events; a busy
  *            worker therefore looks at IORING_SQ_TASKRUN every turn of its loop.
@@ -34,6 +37,11 @@ struct skua__uring {
     struct skua__node polls; /* in flight; owner thread */
     bool ringing;            /* the doorbell's read is in flight */
     int guest_fd;            /* an epoll set of ring and doorbell; -1: not made yet */
+    /* The epoll set of raw sources, or -1. Written once, by the owner thread, before the first of
+     * them is enlisted (sources' lock); any thread that finds one on the list may read it. */
+    int set;
+    struct skua__op set_poll; /* the poll of it */
+    bool set_polled;          /* … is in flight; owner thread */
 };
 
 static struct skua__uring *uring_of(struct skua__driver *driver)
@@ -55,6 +63,15 @@ static void uring_rang(struct skua__op *op, int result, bool more)
     (void)result;
     (void)more;
     skua__container(op, struct skua__uring, bell)->ringing = false;
+}
+
+static void uring_set_ready(struct skua__op *op, int result, bool more)
+{
+    struct skua__uring *uring = skua__container(op, struct skua__uring, set_poll);
+
+    uring->set_polled = more;
+    if (result > 0)
+        (void)skua__epoll_drain(uring->set);
 }
 
 static int uring_setup(struct io_uring *ring)
@@ -105,6 +122,8 @@ static int uring_open(struct skua__driver **ret)
     skua__list_init(&uring->polls);
     uring->bell.complete = uring_rang;
     uring->ignored.complete = uring_ignore;
+    uring->set_poll.complete = uring_set_ready;
+    uring->set = -1;
     *ret = &uring->driver;
     return 0;
 }
@@ -129,6 +148,9 @@ static void uring_close(struct skua__driver *driver)
 
         poll->op.complete(&poll->op, -ECANCELED, false);
     }
+    skua__source_orphan(driver);
+    if (uring->set >= 0)
+        skua__os_close(uring->set);
     skua__os_close(driver->doorbell);
     skua__os_free(uring);
 }
@@ -158,6 +180,35 @@ static void uring_arm_bell(struct skua__uring *uring)
     uring->ringing = true;
 }
 
+static void uring_arm_set(struct skua__uring *uring)
+{
+    struct io_uring_sqe *sqe = uring->set < 0 || uring->set_polled ? NULL : uring_sqe(uring);
+
+    if (sqe == NULL)
+        return; /* mostly: nothing to arm; or no room, and the next turn arms it */
+    io_uring_prep_poll_multishot(sqe, uring->set, POLLIN);
+    io_uring_sqe_set_data(sqe, &uring->set_poll);
+    uring->set_polled = true;
+}
+
+static int uring_watch_raw(struct skua__uring *uring, struct skua__source *source)
+{
+    if (uring->set < 0) {
+        int set = skua__os_epoll_open();
+
+        if (set < 0)
+            return set;
+        uring->set = set;
+    }
+    return skua__epoll_add(&uring->driver, uring->set, source); /* the turn arms the poll */
+}
+
+/* Of raw sources, under their lock; of others it is the poll that ends. */
+static void uring_unwatch(struct skua__source *source)
+{
+    skua__epoll_remove(uring_of(skua__load_relaxed(&source->driver))->set, source);
+}
+
 static int uring_watch(struct skua__driver *driver, struct skua__source *source, unsigned direction)
 {
     struct skua__uring *uring = uring_of(driver);
@@ -165,6 +216,8 @@ static int uring_watch(struct skua__driver *driver, struct skua__source *source,
     uint32_t idle = 0;
     bool closed;
 
+    if (source->raw)
+        return uring_watch_raw(uring, source);
     if (!skua__cas_strong_seq(&source->polling[direction], &idle, 1))
         return 0; /* in flight already, in this ring or another */
     skua__add_seq(&source->in_flight, 1);
@@ -286,6 +339,7 @@ static int uring_turn(struct skua__driver *driver, int64_t timeout_ns)
     struct skua__uring *uring = uring_of(driver);
 
     uring_arm_bell(uring);
+    uring_arm_set(uring);
     uring_enter(uring, timeout_ns);
     return uring_reap(uring);
 }
@@ -318,6 +372,7 @@ const struct skua__driver_ops skua__uring_ops = {
     .close = uring_close,
     .descriptor = uring_descriptor,
     .watch = uring_watch,
+    .unwatch = uring_unwatch,
     .recv = uring_recv,
     .cancel = uring_cancel,
 };

@@ -1,10 +1,7 @@
 /* net_impl.h - sockets as the files of this folder see them.
  *
- * A socket is a source (drive) in a type-stable slot: slots are reused for sockets only and never
- * given back to the system, so that a driver's event that comes late, or a second close, finds a
- * socket and not somebody's memory. Each operation takes a reference before its first look and
- * then asks whether the slot's `life` is still the one that it began with: so it is never done to
- * the next socket in the slot, or to the next file with the descriptor's number.
+ * A socket is a source in a type-stable slot (drive/drive_impl.h), which is reused for sockets
+ * only.
  */
 #ifndef SKUA_NET_NET_IMPL_H
 #define SKUA_NET_NET_IMPL_H
@@ -14,9 +11,6 @@
 #include <skua/net.h>
 
 #include "drive/drive_impl.h"
-
-/* A slot's life: odd while it is open; every opening and every close adds one. */
-#define SKUA__LIFE_OPEN 1u
 
 /* What was received for a read that was dropped at that moment: the next read gets it. */
 struct skua__stash {
@@ -76,34 +70,6 @@ struct skua__address {
 int skua__address_parse(const char *text, struct skua__address *ret);
 /* The string of an address: 0 or -ENOSPC. */
 int skua__address_format(const struct skua__address *address, char *buf, size_t len);
-
-/* The end of a life, once: false when it had ended before. */
-SKUA__INLINE bool skua__slot_close(_Atomic uint32_t *life)
-{
-    uint32_t open = skua__load_acquire(life);
-
-    return (open & SKUA__LIFE_OPEN) && skua__cas_strong_acq_rel(life, &open, open + 1);
-}
-
-/* Begins a life. Release: who sees it sees the slot as it was filled in. */
-SKUA__INLINE void skua__slot_open(_Atomic uint32_t *life)
-{
-    skua__store_release(life, skua__load_relaxed(life) + 1);
-}
-
-/* A reference on a slot's source, if the life that was seen (open) still lasts: then the handle's
- * own reference was there, and the source is the one that was meant. Acquire: the look at `life`
- * comes after the reference, and after what the slot was filled in with. */
-SKUA__INLINE bool skua__slot_hold(_Atomic uint32_t *life, uint32_t seen,
-                                  struct skua__source *source)
-{
-    if (!(seen & SKUA__LIFE_OPEN) || !skua__source_ref_alive(source))
-        return false;
-    if (skua__likely(skua__load_acquire(life) == seen))
-        return true;
-    skua__source_unref(source);
-    return false;
-}
 
 /* The stream behind a handle, with a reference; NULL: it is closed. */
 struct skua__stream *skua__tcp_hold(skua_tcp *tcp);

@@ -166,6 +166,43 @@ ssize_t skua__os_sendv(int fd, const struct iovec *iov, int count);
 /* Waits on a plain thread until `events` (poll(2) bits) or `deadline`: 0, -ETIMEDOUT, -EINTR. */
 int skua__os_poll(int fd, short events, int64_t deadline);
 
+/* ---- descriptors of any kind (os_file.c) ----------------------------------------------------- */
+
+#define SKUA__FILE_OTHER 0
+#define SKUA__FILE_SOCKET 1
+#define SKUA__FILE_PIPE 2     /* or a FIFO */
+#define SKUA__FILE_TERMINAL 3 /* not the master of one */
+/* One of these, or a negative errno. */
+int skua__os_file_kind(int fd);
+#define SKUA__FILE_READ 1u
+#define SKUA__FILE_WRITE 2u
+/* What it is open for: the two above, or a negative errno. */
+int skua__os_file_access(int fd);
+/* 0, or -EPERM: this one cannot be waited for. Or another error. */
+int skua__os_pollable(int fd);
+/* Flags of the open file, which all its descriptors share, and of the one descriptor. How it was
+ * (0 or 1), or a negative errno. */
+int skua__os_change_nonblocking(int fd, bool on);
+int skua__os_change_cloexec(int fd, bool on);
+ssize_t skua__os_file_readv(int fd, const struct iovec *iov, int count);
+ssize_t skua__os_file_writev(int fd, const struct iovec *iov, int count);
+ssize_t skua__os_pipe_writev(int fd, const struct iovec *iov, int count); /* never raises SIGPIPE */
+/* The kernel has no RWF_NOSIGNAL; a test has this so, too. */
+extern _Atomic bool skua__os_no_nosignal;
+/* As skua__os_poll; an eventfd ends it, too, which is taken then. */
+int skua__os_poll_bell(int fd, short events, int bell, int64_t deadline);
+int skua__os_pipe(int ret[2]);                 /* non-blocking, close on exec */
+int skua__os_pipe_capacity(int fd, int bytes); /* the bytes that it has now, at least as many */
+/* Opens for SKUA__FILE_READ or WRITE or both: non-blocking, close on exec, no controlling terminal.
+ * Of a FIFO: -ENXIO when nobody reads. */
+int skua__os_open(const char *path, unsigned access);
+/* The same file opened anew, with flags of its own; the second number of it, with the same ones. */
+int skua__os_reopen(int fd, unsigned access);
+int skua__os_dup(int fd);
+int skua__os_inotify(void); /* non-blocking, close on exec */
+int skua__os_inotify_add(int fd, const char *path, uint32_t mask);
+int skua__os_inotify_remove(int fd, int id);
+
 /* ---- epoll (os_epoll.c) ---------------------------------------------------------------------- */
 
 int skua__os_epoll_open(void);
