@@ -28,6 +28,7 @@
  *   pool.h           objects that are dear to make
  *   single_flight.h  the same work once for all who ask
  *   blocking.h       code that blocks, on threads of its own
+ *   executor.h       whoever runs work, behind one interface
  *   fd.h             any descriptor that can be waited for
  *   net.h            TCP
  *   test.h           tests: a clock that jumps, an order that a seed draws
@@ -42,6 +43,7 @@
 #include <skua/breaker.h>
 #include <skua/broadcast.h>
 #include <skua/delay_queue.h>
+#include <skua/executor.h>
 #include <skua/fd.h>
 #include <skua/flow.h>
 #include <skua/future.h>
