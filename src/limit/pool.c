@@ -390,7 +390,7 @@ int skua_pool_try_get(skua_pool *pool, void **object)
     for (;;) {
         skua__lock_take(&pool->lock);
         closed = pool->closed;
-        record = pool->youngest;
+        record = closed ? NULL : pool->youngest; /* what is idle then is the closer's to destroy */
         if (record != NULL)
             pool_take_idle(pool, record);
         skua__lock_drop(&pool->lock);
