@@ -184,13 +184,18 @@ static void limiter_drop(skua_future *future)
 
     skua__sleep_drop(&self->timer.future);
     if (skua__load_relaxed(skua__waiter_state(&self->waiter)) == SKUA__IDLE ||
-        limiter_unline(self, false) || self->waiter.value != LIMITER_IN)
+        limiter_unline(self, false) || self->waiter.value == LIMITER_OUT)
         return;
-    now = limiter_now(limiter); /* let in at this moment: it never was */
+    /* Let in, or shed, at this moment: it never was, as nobody is told. */
+    now = limiter_now(limiter);
     skua__lock_take(limiter_lock(limiter));
-    limiter->running--;
-    limiter->admitted--;
-    limiter_give(limiter, now, &chain);
+    if (self->waiter.value == LIMITER_IN) {
+        limiter->running--;
+        limiter->admitted--;
+        limiter_give(limiter, now, &chain);
+    } else {
+        limiter->shed--;
+    }
     skua__lock_drop(limiter_lock(limiter));
     skua__chain_wake(&chain);
 }

@@ -325,6 +325,32 @@ TEST(limiter_dropped_when_let_in)
         test_bell_end(&bells[i]);
 }
 
+/* Shed, and dropped before it knew: nobody was answered so. */
+TEST(limiter_dropped_when_shed)
+{
+    skua_limiter limiter;
+    skua_limiter_future waits[3];
+    struct test_bell bell;
+    skua_waker *waker = test_bell_init(&bell);
+
+    LIMITER(&limiter, .running = 1, .waiting = 3, .target = 1, .interval = 1);
+    CHECK_EQ(skua_limiter_enter(&limiter), 0);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(skua_future_poll(skua_limiter_enter_init(&waits[i], &limiter), waker),
+                 SKUA_PENDING);
+    CHECK_EQ(skua_sleep(MS(1)), 0);
+    CHECK_EQ(skua_limiter_leave(&limiter),
+             0); /* late: from now on the line may be a standing one */
+    CHECK_EQ(skua_future_poll(&waits[0].future, waker), 0);
+    CHECK_EQ(skua_sleep(MS(1)), 0);
+    CHECK_EQ(skua_limiter_leave(&limiter), 0);
+    CHECK_STATS(&limiter, 0, 0, 2, 2);
+    CHECK_EQ(skua_future_poll(&waits[1].future, waker), SKUA_ELIMIT);
+    skua_future_drop(&waits[2].future);
+    CHECK_STATS(&limiter, 0, 0, 2, 1);
+    test_bell_end(&bell);
+}
+
 TEST_FIBER(limiter_cancel_at_every_point)
 {
     skua_limiter limiter;
@@ -580,6 +606,7 @@ int main(void)
         cmocka_unit_test(limiter_first_in_first_out),
         cmocka_unit_test(limiter_cancelled_leaves_room_in_line),
         cmocka_unit_test(limiter_dropped_when_let_in),
+        cmocka_unit_test(limiter_dropped_when_shed),
         cmocka_unit_test(limiter_cancel_at_every_point),
         cmocka_unit_test(limiter_lets_in_everybody_in_turn),
         cmocka_unit_test(limiter_set_limit),
