@@ -207,12 +207,14 @@ static void flight_copy(const struct skua__flight *flight, const struct skua__ch
 
 static void flight_lead(struct skua__flight *self, int (*fn)(void *arg, void *out), void *arg)
 {
+    struct skua__fiber *fiber = skua__fiber_current(skua__thread_self());
     struct skua__chain chain = {NULL, NULL};
     bool ended;
 
     self->rc = fn(arg, self->out);
-    /* Not the work has failed then, but who did it. */
-    ended = (self->rc == -ECANCELED || self->rc == -ETIMEDOUT) && skua_cancelled() != 0;
+    /* Not the work has failed then, but who did it. In a shield nothing ends it. */
+    ended = (self->rc == -ECANCELED || self->rc == -ETIMEDOUT) && fiber != NULL &&
+            skua__fiber_verdict(fiber) != 0;
     skua__lock_take(flight_lock(self->flights));
     if (ended) {
         flight_hand_over(self, &chain);

@@ -291,6 +291,30 @@ TEST_CLOCKED(flight_is_taken_over_when_its_leader_is_out_of_time)
     return 0;
 }
 
+static int asks_in_a_shield(void *arg)
+{
+    MUST(skua_shield_begin() == 0);
+    (void)asks(arg);
+    return skua_shield_end();
+}
+
+/* In a shield the leader's waits do not end with its task: what failed was the work. */
+TEST_CLOCKED(flight_of_a_shielded_leader_is_not_taken_over)
+{
+    struct work work = {.time = MS(10), .fails = -ETIMEDOUT};
+    struct call calls[2];
+
+    calls[0] = (struct call){.work = &work, .key = "a", .shared = 99};
+    MUST(skua_spawn(NULL, asks_in_a_shield, &calls[0], .task = &calls[0].task) == 0);
+    CHECK_EQ(skua_sleep(1), 0);
+    begin(&calls[1], &work, "a");
+    CHECK_EQ(skua_task_cancel(calls[0].task), 0);
+    check_call(&calls[0], -ETIMEDOUT, 1, true);
+    check_call(&calls[1], -ETIMEDOUT, 1, false);
+    CHECK_EQ(work.runs, 1);
+    return 0;
+}
+
 /* ---- forgetting ------------------------------------------------------------------------------ */
 
 TEST_CLOCKED(flight_is_forgotten_by_those_who_come_later)
@@ -534,6 +558,7 @@ int main(void)
         cmocka_unit_test(flight_goes_on_when_a_waiter_leaves),
         cmocka_unit_test(flight_is_taken_over_when_its_leader_is_cancelled),
         cmocka_unit_test(flight_is_taken_over_when_its_leader_is_out_of_time),
+        cmocka_unit_test(flight_of_a_shielded_leader_is_not_taken_over),
         cmocka_unit_test(flight_is_forgotten_by_those_who_come_later),
         cmocka_unit_test(flights_in_a_thousand_orders),
         cmocka_unit_test(flight_finds_an_heir_whoever_leaves),
