@@ -1,8 +1,8 @@
 /* model_sync.h - locks and signals as they are, and waiters to stand before them.
  *
- * For test_model_sync.c, _notify.c, _chan.c and _oneshot.c, each a program of its own: sync_wait.c,
- * semaphore.c, notify.c and gate.c, and below them threads that wait in the way of a plain one, and
- * memory that knows when it is freed.
+ * For test_model_sync.c, test_model_notify.c and those of what is built on it, each a program of its
+ * own: sync_wait.c, semaphore.c, notify.c and gate.c, and below them threads that wait in the way of
+ * a plain one, and memory that knows when it is freed.
  */
 #ifndef SKUA_MODEL_SYNC_H
 #define SKUA_MODEL_SYNC_H
@@ -30,9 +30,11 @@ struct waiter {
     struct model_bell bell;
     int refs;
     bool gone;
+    bool impatient; /* waits that have no deadline are given up like those with one */
 };
 
-static struct skua__thread thread_state;
+static struct skua__thread thread_states[MODEL_THREADS];
+static int fiber_verdict; /* of those that are fibers; 0: there are none */
 static struct waiter waiters[MODEL_THREADS];
 static int answers[MODEL_THREADS];
 static SKUA__UNUSED char work; /* handed from one to the next */
@@ -69,7 +71,7 @@ void skua_waker_unref(skua_waker *waker)
 
 struct skua__thread *skua__thread_self(void)
 {
-    return &thread_state;
+    return &thread_states[model_self() < 0 ? 0 : model_self()];
 }
 
 int64_t skua_await_until(skua_future *future, int64_t deadline)
@@ -91,15 +93,14 @@ int64_t skua_await_until(skua_future *future, int64_t deadline)
 
 int64_t skua_await(skua_future *future)
 {
-    return skua_await_until(future, SKUA_FOREVER);
+    return skua_await_until(future, waiters[model_self()].impatient ? IMPATIENT : SKUA_FOREVER);
 }
 
-/* There are no fibers. */
 int skua__fiber_verdict(struct skua__fiber *fiber)
 {
     (void)fiber;
-    model_fail(__func__);
-    return 0;
+    model_check(fiber_verdict != 0);
+    return fiber_verdict;
 }
 
 void skua__fiber_yield(struct skua__thread *self, struct skua__fiber *fiber)
@@ -176,13 +177,14 @@ static SKUA__UNUSED void check_all_freed(void)
 static void waiters_begin(void)
 {
     memset(waiters, 0, sizeof waiters);
-    memset(&thread_state, 0, sizeof thread_state);
+    memset(thread_states, 0, sizeof thread_states);
     memset(blocks, 0, sizeof blocks);
     memset(pool, 0, pool_used);
     pool_used = 0;
-    thread_state.budget = 1u << 30;
-    for (int i = 0; i < MODEL_THREADS; i++)
+    for (int i = 0; i < MODEL_THREADS; i++) {
+        thread_states[i].budget = 1u << 30;
         answers[i] = NOT_YET;
+    }
 }
 
 /* The thread is over: nobody may know it from here on. */
