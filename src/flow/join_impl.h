@@ -62,7 +62,7 @@ struct skua__join_keys {
     struct skua__join_keyed **segments[SKUA__JOIN_SEGMENTS];
     struct skua__join_keyed *first[SKUA__JOIN_SEGMENT0];
     size_t buckets; /* in use */
-    size_t count;   /* nodes */
+    size_t count;   /* keys: while one is being replaced it has several nodes */
     uint64_t seed;  /* constant */
 };
 

@@ -114,16 +114,32 @@ uint64_t skua__join_keys_hash(const struct skua__join_keys *keys, const void *ke
     return hash ^ (hash >> 32);
 }
 
+/* The first in a chain with a key. */
+static struct skua__join_keyed *join_keys_scan(struct skua__join_keyed *chain, uint64_t hash,
+                                               const void *key, size_t key_len)
+{
+    while (chain != NULL && (chain->hash != hash || chain->key_len != key_len ||
+                             (key_len != 0 && memcmp(chain->key, key, key_len) != 0)))
+        chain = chain->below;
+    return chain;
+}
+
+/* Whether the table has a node with the key of this one, which is not in it. */
+static bool join_keys_has(struct skua__join_keys *keys, const struct skua__join_keyed *keyed)
+{
+    return skua__join_keys_find(keys, keyed->hash, keyed->key, keyed->key_len) != NULL;
+}
+
 void skua__join_keys_add(struct skua__join_keys *keys, struct skua__join_keyed *keyed)
 {
     struct skua__join_keyed **bucket;
 
-    if (keys->count >= keys->buckets)
+    keys->count += !join_keys_has(keys, keyed);
+    if (keys->count > keys->buckets)
         join_keys_grow(keys);
     bucket = join_keys_bucket(keys, join_keys_index(keys, keyed->hash));
     keyed->below = *bucket;
     *bucket = keyed;
-    keys->count++;
 }
 
 void skua__join_keys_remove(struct skua__join_keys *keys, struct skua__join_keyed *keyed)
@@ -133,17 +149,7 @@ void skua__join_keys_remove(struct skua__join_keys *keys, struct skua__join_keye
     while (*at != keyed)
         at = &(*at)->below;
     *at = keyed->below;
-    keys->count--;
-}
-
-/* The first in a chain with a key. */
-static struct skua__join_keyed *join_keys_scan(struct skua__join_keyed *chain, uint64_t hash,
-                                               const void *key, size_t key_len)
-{
-    while (chain != NULL && (chain->hash != hash || chain->key_len != key_len ||
-                             (key_len != 0 && memcmp(chain->key, key, key_len) != 0)))
-        chain = chain->below;
-    return chain;
+    keys->count -= !join_keys_has(keys, keyed);
 }
 
 struct skua__join_keyed *skua__join_keys_find(struct skua__join_keys *keys, uint64_t hash,

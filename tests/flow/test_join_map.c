@@ -227,6 +227,8 @@ static void meets(const skua_task_info *info, void *arg)
         CHECK_EQ(skua_join_map_cancel(hooked, "key", 3), 0);
     else if (strcmp(info->site->name, "replaced") == 0)
         CHECK_EQ(spawn(hooked, "key", 5), 0);
+    if (hooked != NULL)
+        CHECK_EQ(skua_join_map_len(hooked), 1); /* one key, whatever has it */
 }
 
 static int is_met(void *arg)
@@ -242,7 +244,9 @@ static int is_met(void *arg)
     CHECK_EQ(skua_join_map_len(hooked), 1);
     check_next(hooked, "key", 5); /* the last one that came */
     CHECK_EQ(skua_join_map_next(hooked, NULL), 0);
+    CHECK_EQ(skua_join_map_len(hooked), 0);
     CHECK_EQ(skua_join_map_close(hooked), 0);
+    hooked = NULL;
     return 0;
 }
 
