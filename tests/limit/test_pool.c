@@ -403,46 +403,6 @@ TEST_CLOCKED(pool_create_is_cancelled_with_its_task)
     return 0;
 }
 
-/* Closed, a pool hands nothing out, even before the last idle object is destroyed. */
-struct closing {
-    skua_pool *pool;
-    int asked;
-};
-
-static int closing_create(void *ctx, void **object)
-{
-    *object = &((struct closing *)ctx)->asked;
-    return 0;
-}
-
-static void closing_destroy(void *ctx, void *object)
-{
-    struct closing *self = ctx;
-    void *other = NULL;
-
-    (void)object;
-    self->asked++;
-    CHECK_EQ(skua_pool_try_get(self->pool, &other), SKUA_ECLOSED);
-    CHECK_EQ(skua_pool_get(self->pool, &other), SKUA_ECLOSED);
-    CHECK(other == NULL);
-}
-
-TEST_WAITING(pool_is_closed_at_once)
-{
-    struct closing closing = {0};
-    void *objects[3];
-
-    closing.pool = pool_of(
-        SKUA_POOL_OPTIONS(.create = closing_create, .destroy = closing_destroy, .ctx = &closing));
-    for (int i = 0; i < 3; i++)
-        MUST(skua_pool_get(closing.pool, &objects[i]) == 0);
-    for (int i = 0; i < 3; i++)
-        CHECK_EQ(skua_pool_put(closing.pool, objects[i]), 0);
-    skua_pool_close(closing.pool);
-    CHECK_EQ(closing.asked, 3);
-    CHECK_EQ(skua_pool_free(closing.pool), 0);
-}
-
 /* ---- growing old ----------------------------------------------------------------------------- */
 
 TEST_CLOCKED(pool_checks_what_was_used)
@@ -721,7 +681,6 @@ int main(void)
         cmocka_unit_test(pool_get_has_a_deadline_in_line),
         cmocka_unit_test(pool_passes_the_room_on_when_a_create_fails),
         cmocka_unit_test(pool_create_is_cancelled_with_its_task),
-        TEST_WAITING_ENTRIES(pool_is_closed_at_once),
         cmocka_unit_test(pool_checks_what_was_used),
         cmocka_unit_test(pool_keeps_no_more_than_it_may),
         cmocka_unit_test(pool_ends_what_is_unused_for_long),

@@ -2,7 +2,8 @@
  * moment.
  *
  * timed_line.c as it is, before an object that has so many things to give, now or never: no timer
- * is armed, so that a wait that is not told sleeps for good. Nobody is left waiting while there is something, and nothing is lost or given twice.
+ * is armed, so that a wait that is not told sleeps for good. Nobody is left waiting while there is
+ * something, and nothing is lost or given twice.
  */
 #include "model_sync.h"
 
