@@ -195,7 +195,7 @@ typedef struct skua_timed_line {
 } skua_timed_line;
 
 /* A wait for a moment of something that several may wait for: of a debounce, a throttle, a delay
- * queue (delay_queue.h). Its members are private. */
+ * queue (delay_queue.h), a rate limiter (limit.h). Its members are private. */
 typedef struct skua_timed_future {
     skua_future future;
     skua_timed_line *line;

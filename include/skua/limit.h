@@ -28,6 +28,7 @@
 #ifndef SKUA_LIMIT_H
 #define SKUA_LIMIT_H
 
+#include <skua/interval.h>
 #include <skua/sync.h>
 #include <skua/time.h>
 
@@ -50,30 +51,21 @@ typedef struct skua_rate_limiter_options {
                          burst) */
 } skua_rate_limiter_options;
 
-/* A rate limiter; its members are private. They are guarded by its lock, but burst: constant. */
+/* A rate limiter; its members are private. They are guarded by its line's lock, but burst:
+ * constant. */
 typedef struct skua_rate_limiter {
     uint64_t rate;
     uint64_t period;
     uint64_t burst;
-    uint64_t tokens;          /* there are, as of `last` */
-    uint64_t rest;            /* and a part of one more: this many period-ths */
-    int64_t last;             /* ns: until when the time is counted */
-    skua_waiter_list waiters; /* in line for the turn */
-    skua_waiter_list turn;    /* who has the turn, while it waits for tokens */
-    uint8_t lock;
-    uint8_t busy; /* somebody has the turn */
+    uint64_t tokens; /* there are, as of `last` */
+    uint64_t rest;   /* and a part of one more: this many period-ths */
+    int64_t last;    /* ns: until when the time is counted */
+    skua_timed_line line;
     uint8_t closed;
 } skua_rate_limiter;
 
 /* A wait for tokens; its members are private, and its task's. */
-typedef struct skua_rate_limiter_future {
-    skua_future future;
-    skua_rate_limiter *limiter;
-    uint64_t tokens;
-    uint32_t phase;
-    skua_waiter waiter; /* guard: the limiter's lock */
-    skua_sleep_future timer;
-} skua_rate_limiter_future;
+typedef skua_timed_future skua_rate_limiter_future;
 
 #ifndef __cplusplus
 #define SKUA_RATE_LIMITER_OPTIONS(...)                                                             \

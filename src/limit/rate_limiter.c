@@ -7,21 +7,10 @@
  *            for it, what comes after the moment at which it is full and before the end of that
  *            nanosecond is kept, since nobody can look in between: else a line of waits for the
  *            whole burst would fall behind by a part of a nanosecond each time.
- * Line       who comes while there are too few tokens takes the turn, if nobody has it, or lines
- *            up for it. Who has the turn waits for the bucket alone, by a timer of its own thread,
- *            takes its tokens itself and passes the turn on. So tokens are never on the way to
- *            anybody, and a dropped wait has none to give back: it passes the turn.
- *
- *   phase   event                                        to
- *   NEW     too few tokens, nobody has the turn          TURN   in the list `turn`, timer armed
- *   NEW     somebody has the turn                        LINE   in the list `waiters`
- *   LINE    the turn is passed to it                     TURN
- *   TURN    the timer; or told: set_rate, close          TURN   looks again
- *   TURN    there are enough                             ready, the turn is passed
- *
- * Told       who has the turn is in a list, too, so that it can be woken as all waiters are
- *            (sync_wait.h): a wake of a waiter that is not taken off a list might come when its
- *            runtime is gone.
+ * Line       who comes while there are too few tokens stands in a line of which the first has the
+ *            timer (timed_line.h), and takes its tokens itself. So tokens are never on the way to
+ *            anybody, and a dropped wait has none to give back. What the next one needs is known
+ *            only to it: so whoever leaves the line with an answer has it look.
  * Cost       without waiting: the lock, the clock, a multiplication, a division by the period.
  */
 #include <errno.h>
@@ -29,15 +18,19 @@
 
 #include <skua/limit.h>
 
-#include "sync/sync_wait.h"
+#include "rhythm/timed_line.h"
 
 __extension__ typedef unsigned __int128 rate_wide;
 
-enum rate_phase { RATE_NEW, RATE_LINE, RATE_TURN };
-
 static struct skua__lock *rate_lock(skua_rate_limiter *limiter)
 {
-    return skua__sync_lock(&limiter->lock);
+    return skua__timed_lock(&limiter->line);
+}
+
+/* Under the lock: whether somebody is in line. */
+static bool rate_waited_for(const skua_rate_limiter *limiter)
+{
+    return limiter->line.waiters.first != NULL || limiter->line.told != NULL;
 }
 
 /* ---- the bucket: under the lock -------------------------------------------------------------- */
@@ -63,7 +56,7 @@ static void rate_fill(skua_rate_limiter *limiter, int64_t now)
         limiter->rest = (uint64_t)parts;
         return;
     }
-    if (!limiter->busy)
+    if (!rate_waited_for(limiter))
         parts = 0;
     else if (parts >= limiter->rate)
         parts = limiter->rate - 1;
@@ -81,15 +74,6 @@ static int64_t rate_due(const skua_rate_limiter *limiter, uint64_t tokens)
                                                             : SKUA_FOREVER;
 }
 
-/* Passes the turn to who is first in line. */
-static void rate_pass(skua_rate_limiter *limiter, struct skua__chain *chain)
-{
-    if (limiter->waiters.first != NULL)
-        skua__waiters_grant(&limiter->waiters, limiter->waiters.first, chain);
-    else
-        limiter->busy = 0;
-}
-
 /* ---- waiting --------------------------------------------------------------------------------- */
 
 static int rate_try(skua_rate_limiter *limiter, uint64_t tokens)
@@ -104,7 +88,7 @@ static int rate_try(skua_rate_limiter *limiter, uint64_t tokens)
         answer = SKUA_ECLOSED;
     } else if (tokens == 0) {
         answer = 0;
-    } else if (!limiter->busy) {
+    } else if (!rate_waited_for(limiter)) {
         rate_fill(limiter, now);
         if (limiter->tokens >= tokens) {
             limiter->tokens -= tokens;
@@ -115,91 +99,39 @@ static int rate_try(skua_rate_limiter *limiter, uint64_t tokens)
     return answer;
 }
 
-/* One look, with or without the turn: the answer, or pending in the list of the phase; with the
- * turn, *ret_due is when to look again. */
-static skua_poll rate_look(skua_rate_limiter_future *self, skua_waker *waker, int64_t *ret_due)
+/* For the first in line. Tokens and pointers have the same room. */
+static skua_poll rate_look(skua_timed_line *line, void *value, int64_t now, int64_t *again)
 {
-    skua_rate_limiter *limiter = self->limiter;
-    struct skua__chain chain = {NULL, NULL};
-    int64_t now = skua_now();
-    skua_poll answer = SKUA_PENDING;
+    skua_rate_limiter *limiter = skua__container(line, skua_rate_limiter, line);
+    uint64_t tokens = (uintptr_t)value;
 
-    skua__lock_take(rate_lock(limiter));
-    if (skua__unlikely(limiter->closed)) {
-        answer = SKUA_ECLOSED; /* the turn is nobody's any more */
-    } else if (self->tokens == 0) {
-        answer = 0;
-    } else if (self->phase == RATE_NEW && limiter->busy) {
-        self->phase = RATE_LINE;
-        skua__waiters_push(&limiter->waiters, &self->waiter, waker);
-    } else {
-        rate_fill(limiter, now);
-        if (limiter->tokens >= self->tokens) {
-            limiter->tokens -= self->tokens;
-            answer = 0;
-            if (self->phase == RATE_TURN)
-                rate_pass(limiter, &chain);
-        } else {
-            limiter->busy = 1;
-            self->phase = RATE_TURN;
-            skua__waiters_push(&limiter->turn, &self->waiter, waker);
-            *ret_due = rate_due(limiter, self->tokens);
-        }
+    *again = now; /* with an answer it leaves, and the next one is to look */
+    if (skua__unlikely(limiter->closed))
+        return SKUA_ECLOSED;
+    rate_fill(limiter, now);
+    if (limiter->tokens < tokens) {
+        *again = rate_due(limiter, tokens);
+        return SKUA_PENDING;
     }
-    skua__lock_drop(rate_lock(limiter));
-    skua__chain_wake(&chain);
-    return answer;
+    limiter->tokens -= tokens;
+    return 0;
 }
 
+/* None, or more than there can be, is answered without standing in line. */
 static skua_poll rate_poll(skua_future *future, skua_waker *waker)
 {
     skua_rate_limiter_future *self = skua__container(future, skua_rate_limiter_future, future);
-    skua_rate_limiter *limiter = self->limiter;
-    skua_poll answer;
-    int64_t due = SKUA_FOREVER;
+    skua_rate_limiter *limiter = skua__container(self->line, skua_rate_limiter, line);
+    uint64_t tokens = (uintptr_t)self->value;
 
-    if (skua__unlikely(self->tokens > limiter->burst))
-        return -EINVAL;
-    if (self->phase == RATE_LINE) {
-        if (skua__waiter_again(&self->waiter, rate_lock(limiter), waker) == SKUA_PENDING)
-            return SKUA_PENDING;
-        self->phase = RATE_TURN;
-    }
-    do {
-        if (self->phase == RATE_TURN) /* a spurious wake may be a real one: all is done again */
-            (void)skua__waiter_leave(&self->waiter, rate_lock(limiter), &limiter->turn);
-        skua__sleep_drop(&self->timer.future);
-        answer = rate_look(self, waker, &due);
-        if (answer != SKUA_PENDING || self->phase != RATE_TURN)
-            return answer;
-        skua_sleep_until_init(&self->timer, due);
-    } while (skua__sleep_poll(&self->timer.future, waker) != SKUA_PENDING);
-    return SKUA_PENDING;
+    if (skua__unlikely(tokens == 0 || tokens > limiter->burst))
+        return rate_try(limiter, tokens);
+    return skua__timed_poll(future, waker);
 }
 
-static void rate_drop(skua_future *future)
-{
-    skua_rate_limiter_future *self = skua__container(future, skua_rate_limiter_future, future);
-    skua_rate_limiter *limiter = self->limiter;
-    struct skua__chain chain = {NULL, NULL};
-
-    skua__sleep_drop(&self->timer.future);
-    if (self->phase == RATE_LINE) {
-        if (!skua__waiter_leave(&self->waiter, rate_lock(limiter), &limiter->waiters))
-            return;
-    } else if (self->phase == RATE_TURN) {
-        (void)skua__waiter_leave(&self->waiter, rate_lock(limiter), &limiter->turn);
-    } else {
-        return;
-    }
-    skua__lock_take(rate_lock(limiter));
-    rate_pass(limiter, &chain);
-    skua__lock_drop(rate_lock(limiter));
-    skua__chain_wake(&chain);
-}
-
-static const skua_future_ops rate_ops = {
-    .name = "rate_limiter", .poll = rate_poll, .drop = rate_drop};
+static const struct skua__timed_kind rate_kind = {
+    .ops = {.name = "rate_limiter", .poll = rate_poll, .drop = skua__timed_drop},
+    .look = rate_look};
 
 /* ---- for users ------------------------------------------------------------------------------- */
 
@@ -242,13 +174,8 @@ int skua_rate_limiter_init(skua_rate_limiter *limiter, const skua_rate_limiter_o
 skua_future *skua_rate_limiter_acquire_init(skua_rate_limiter_future *acquire,
                                             skua_rate_limiter *limiter, uint64_t tokens)
 {
-    acquire->future.ops = &rate_ops;
-    acquire->limiter = limiter;
-    acquire->tokens = tokens;
-    acquire->phase = RATE_NEW;
-    acquire->waiter.state = SKUA__IDLE;
-    skua_sleep_until_init(&acquire->timer, 0);
-    return &acquire->future;
+    _Static_assert(sizeof(void *) == sizeof tokens, "the tokens' room");
+    return skua__timed_init(acquire, &limiter->line, &rate_kind, (void *)(uintptr_t)tokens);
 }
 
 int skua_rate_limiter_acquire(skua_rate_limiter *limiter, uint64_t tokens)
@@ -300,8 +227,7 @@ int skua_rate_limiter_set_rate(skua_rate_limiter *limiter, uint64_t rate, int64_
     limiter->rest = (uint64_t)((rate_wide)limiter->rest * (uint64_t)period / limiter->period);
     limiter->rate = rate;
     limiter->period = (uint64_t)period;
-    if (limiter->turn.first != NULL) /* its timer is for another rate */
-        skua__waiters_grant(&limiter->turn, limiter->turn.first, &chain);
+    skua__timed_tell(&limiter->line, &chain); /* its timer is for another rate */
     skua__lock_drop(rate_lock(limiter));
     skua__chain_wake(&chain);
     return 0;
@@ -313,10 +239,7 @@ void skua_rate_limiter_close(skua_rate_limiter *limiter)
 
     skua__lock_take(rate_lock(limiter));
     limiter->closed = 1;
-    if (limiter->turn.first != NULL)
-        skua__waiters_grant(&limiter->turn, limiter->turn.first, &chain);
-    while (limiter->waiters.first != NULL)
-        skua__waiters_grant(&limiter->waiters, limiter->waiters.first, &chain);
+    skua__timed_tell(&limiter->line, &chain); /* each that leaves tells the next */
     skua__lock_drop(rate_lock(limiter));
     skua__chain_wake(&chain);
 }

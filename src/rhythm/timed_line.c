@@ -59,8 +59,8 @@ static skua_poll timed_step(skua_timed_future *self, skua_waker *waker, struct t
     if (!queued && state != SKUA__IDLE)
         return SKUA_PENDING;
     if (first) {
-        line->told = NULL;
         answer = kind->look(line, self->value, step->now, &step->again);
+        line->told = NULL; /* the look still sees that somebody waits */
     }
     self->leads = first;
     if (answer == SKUA_PENDING) {

@@ -1,5 +1,5 @@
 /* timed_line.h - a first-in-first-out line for what becomes ready with time, of which the first one
- * has the timer. Debounce, throttle and delay queue are made of it.
+ * has the timer. Debounce, throttle, delay queue and rate limiter are made of it.
  *
  * There is no task behind such an object, so somebody who waits must have the timer, in the wheel
  * of its own thread: that is the first in line. An object says by its `look` whether there is

@@ -23,12 +23,12 @@ typedef unsigned __int128 wide;
 #define LIMITER(limiter, ...)                                                                      \
     MUST(skua_rate_limiter_init((limiter), SKUA_RATE_LIMITER_OPTIONS(__VA_ARGS__)) == 0)
 
-/* Who waits: in line, and who has the turn. */
+/* Who waits, but for the first while it is told to look. */
 static int length(void *object)
 {
     skua_rate_limiter *limiter = object;
 
-    return TEST_LINE(limiter) + test_line_length(&limiter->turn, &limiter->lock);
+    return TEST_LINE(&limiter->line);
 }
 
 static void spawn(skua_fiber_fn fn, void *arg, skua_task **task)
@@ -431,6 +431,34 @@ TEST(rate_limiter_dropped_with_the_turn)
         test_bell_end(&bells[i]);
 }
 
+/* Told that its turn has come, and looking a nanosecond later: nothing is rounded away, either. */
+TEST_FIBER_CLOCK(rate_limiter_told_and_late)
+{
+    static const int64_t at[] = {2, 3, 4}; /* 4/3 ns a token, and none is ahead of its time */
+    skua_rate_limiter limiter;
+    skua_rate_limiter_future waits[3];
+    int64_t begin = skua_now();
+    struct test_bell bell;
+    skua_waker *waker = test_bell_init(&bell);
+
+    LIMITER(&limiter, .rate = 3, .period = 4, .burst = 1, .initial = SKUA_RATE_EMPTY);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(skua_future_poll(skua_rate_limiter_acquire_init(&waits[i], &limiter, 1), waker),
+                 SKUA_PENDING);
+    CHECK_EQ(skua_await(skua_rate_limiter_acquiring(&limiter, 0)), 0); /* not in line for none */
+    CHECK_EQ(skua_await(skua_rate_limiter_acquiring(&limiter, 2)), -EINVAL);
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(skua_sleep_until(begin + at[i]), 0);
+        CHECK_EQ(skua_future_poll(&waits[i].future, waker), 0);
+        if (i == 1) /* nobody was behind that one */
+            CHECK_EQ(
+                skua_future_poll(skua_rate_limiter_acquire_init(&waits[2], &limiter, 1), waker),
+                SKUA_PENDING);
+    }
+    test_bell_end(&bell);
+    return 0;
+}
+
 /* ---- told ------------------------------------------------------------------------------------ */
 
 TEST_CLOCK(rate_limiter_set_rate_is_told)
@@ -526,7 +554,7 @@ TEST_CLOCK(rate_limiter_races)
     }
     CHECK_EQ(join(disturber), 0);
     CHECK_EQ(length(&limiter), 0);
-    CHECK_EQ(limiter.busy && !limiter.closed, 0);
+    CHECK(limiter.line.told == NULL);
     return 0;
 }
 
@@ -601,7 +629,7 @@ TEST_FIBER(rate_limiter_cancelled)
     LIMITER(&limiter, .rate = 1, .period = DAY, .burst = 1);
     CHECK_EQ(skua_rate_limiter_acquire(&limiter, 1), 0);
     test_line_cancel(&one, &limiter, arg);
-    CHECK_EQ(limiter.busy, 0);
+    CHECK(limiter.line.told == NULL);
     test_line_name(&one, &limiter, arg, "rate_limiter");
     return 0;
 }
@@ -634,6 +662,7 @@ int main(void)
         cmocka_unit_test(rate_limiter_a_dropped_wait_takes_no_tokens),
         cmocka_unit_test(rate_limiter_out_of_time),
         cmocka_unit_test(rate_limiter_dropped_with_the_turn),
+        cmocka_unit_test(rate_limiter_told_and_late),
         cmocka_unit_test(rate_limiter_set_rate_is_told),
         cmocka_unit_test(rate_limiter_closed_while_some_wait),
         cmocka_unit_test(rate_limiter_races),
