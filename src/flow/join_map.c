@@ -157,22 +157,13 @@ int skua_join_map_try_next(skua_join_map *map, skua_map_joined *joined)
 
 /* ---- keys ------------------------------------------------------------------------------------ */
 
-/* Under the lock. */
-static struct skua__join_node *join_map_find(skua_join_map *map, uint64_t hash, const void *key,
-                                             size_t key_len)
-{
-    struct skua__join_keyed *keyed = skua__join_keys_find(&map->keys, hash, key, key_len);
-
-    return keyed != NULL ? &keyed->node : NULL;
-}
-
 int skua_join_map_contains(skua_join_map *map, const void *key, size_t key_len)
 {
     uint64_t hash = skua__join_keys_hash(&map->keys, key, key_len);
     bool found;
 
     skua__lock_take(skua__join_lock(&map->set));
-    found = join_map_find(map, hash, key, key_len) != NULL;
+    found = skua__join_keys_find(&map->keys, hash, key, key_len) != NULL;
     skua__lock_drop(skua__join_lock(&map->set));
     return found;
 }
@@ -190,18 +181,21 @@ size_t skua_join_map_len(skua_join_map *map)
 int skua_join_map_cancel(skua_join_map *map, const void *key, size_t key_len)
 {
     uint64_t hash = skua__join_keys_hash(&map->keys, key, key_len);
-    struct skua__join_node *node;
+    struct skua__join_keyed *keyed;
     skua_task *task = NULL;
     int rc = -ESRCH;
 
     skua__lock_take(skua__join_lock(&map->set));
-    node = join_map_find(map, hash, key, key_len);
-    if (node != NULL && node->state == SKUA__JOIN_SPAWNING) {
-        node->unwanted = true; /* its spawner cancels it */
+    keyed = skua__join_keys_find(&map->keys, hash, key, key_len);
+    /* Their spawners cancel them; but such a spawn may fail, and leave the key to the one below. */
+    for (; keyed != NULL && keyed->node.state == SKUA__JOIN_SPAWNING;
+         keyed = skua__join_keys_older(keyed)) {
+        keyed->node.unwanted = true;
         rc = 0;
-    } else if (node != NULL && node->state == SKUA__JOIN_RUNNING &&
-               skua__task_ref_alive(node->join.task, 0)) {
-        task = node->join.task;
+    }
+    if (keyed != NULL && keyed->node.state == SKUA__JOIN_RUNNING &&
+        skua__task_ref_alive(keyed->node.join.task, 0)) {
+        task = keyed->node.join.task;
         rc = 0;
     }
     skua__lock_drop(skua__join_lock(&map->set));

@@ -260,6 +260,51 @@ TEST(cancelled_or_replaced_while_it_is_spawned)
     test_runtime_free(runtime);
 }
 
+struct refused {
+    skua_join_map *map;
+    atomic_bool over;
+};
+
+static void *spawns_in_vain(void *arg)
+{
+    struct refused *self = arg;
+
+    while (!atomic_load(&self->over))
+        CHECK_EQ(skua_join_map_spawn(self->map, "key", 3, test_fiber_return, NULL,
+                                     .worker = SKUA_WORKER(1000)),
+                 -EINVAL);
+    return NULL;
+}
+
+/* A spawn that fails leaves the key to the older task: a cancel meanwhile means that one. */
+static int is_cancelled_meanwhile(TEST_UNUSED void *arg)
+{
+    struct refused refused = {.over = false};
+    pthread_t thread;
+    int rc = 1;
+
+    open_map(&refused.map, NULL);
+    MUST(pthread_create(&thread, NULL, spawns_in_vain, &refused) == 0);
+    for (int i = TEST_COUNT(1000); i > 0 && rc == 1; i--) {
+        CHECK_EQ(spawn_forever(refused.map, "key"), 0);
+        CHECK_EQ(skua_join_map_cancel(refused.map, "key", 3), 0);
+        rc = skua_join_map_next_until(refused.map, NULL, skua_now() + TEST_LATE);
+        CHECK_EQ(rc, 1);
+    }
+    atomic_store(&refused.over, true);
+    pthread_join(thread, NULL);
+    CHECK_EQ(skua_join_map_close(refused.map), 0);
+    return 0;
+}
+
+TEST(cancelled_while_a_spawn_fails)
+{
+    skua_runtime *runtime = test_runtime(&test_kinds[2]);
+
+    test_run(runtime, is_cancelled_meanwhile, NULL);
+    test_runtime_free(runtime);
+}
+
 /* ---- many keys ------------------------------------------------------------------------------- */
 
 TEST_FIBER_CURRENT(many_keys)
@@ -499,6 +544,7 @@ int main(void)
         cmocka_unit_test(replaced_after_its_end),
         cmocka_unit_test(cancel_by_key),
         cmocka_unit_test(cancelled_or_replaced_while_it_is_spawned),
+        cmocka_unit_test(cancelled_while_a_spawn_fails),
         cmocka_unit_test(many_keys),
         cmocka_unit_test(newest_task_of_a_key_in_any_order),
 #ifdef SKUA_FAULTS
