@@ -297,8 +297,15 @@ void test_thread_sleep(int64_t ns)
 
 /* ---- runtimes -------------------------------------------------------------------------------- */
 
+/* Once: two runtimes of a kind may run at a time, and have these shares in common. */
+static void shares_begin(void)
+{
+    MUST(skua_shares_init(&shares, queues, TEST_LEN(queues)) == 0);
+}
+
 skua_runtime *test_runtime_with(const struct test_kind *kind, skua_runtime_options options)
 {
+    static pthread_once_t begun = PTHREAD_ONCE_INIT;
     skua_runtime *runtime = NULL;
     int rc;
 
@@ -306,7 +313,7 @@ skua_runtime *test_runtime_with(const struct test_kind *kind, skua_runtime_optio
     options.kind = kind->kind;
     options.workers = kind->workers;
     if (kind->shares && options.scheduler == NULL) {
-        MUST(skua_shares_init(&shares, queues, TEST_LEN(queues)) == 0);
+        pthread_once(&begun, shares_begin);
         options.scheduler = &shares.scheduler;
     }
     test_variant(kind->label);
