@@ -21,8 +21,8 @@
  *            to a fiber.
  * Bound      an object counts from before its create until after its destroy: there are never more
  *            than .max alive.
- * Time       there is no task in the background: what has grown too old goes with the next get or
- *            put, or by skua_pool_reap.
+ * Time       there is no task in the background: what has grown too old is never handed out, and
+ *            goes one by one with the puts that come, or at once by skua_pool_reap.
  * Source     Go's database/sql, deadpool, HikariCP.
  */
 #ifndef SKUA_POOL_H

@@ -126,7 +126,7 @@ typedef struct skua_backoff_options {
     skua_jitter jitter;        /* (default SKUA_JITTER_FULL) */
     uint32_t attempts;         /* tries, with the first one: a pause less (default 3, as most
                                   clients do) */
-    int64_t deadline;          /* monotonic ns: no try begins then or later (default 0: none) */
+    int64_t deadline;          /* monotonic ns: no pause ends then or later (default 0: none) */
     int64_t total;             /* the same in ns from the begin (default 0: none) */
     skua_retry_budget *budget; /* borrowed; asked last, for each pause (default NULL: none) */
 } skua_backoff_options;
