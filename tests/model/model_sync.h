@@ -1,8 +1,8 @@
 /* model_sync.h - locks and signals as they are, and waiters to stand before them.
  *
- * For test_model_sync.c, test_model_notify.c and those of what is built on it, each a program of its
- * own: sync_wait.c, semaphore.c, notify.c and gate.c, and below them threads that wait in the way of
- * a plain one, and memory that knows when it is freed.
+ * For test_model_sync.c, test_model_notify.c and those of what is built on it, each a program of
+ * its own: sync_wait.c, semaphore.c, notify.c and gate.c, and below them threads that wait in the
+ * way of a plain one, and memory that knows when it is freed.
  */
 #ifndef SKUA_MODEL_SYNC_H
 #define SKUA_MODEL_SYNC_H
