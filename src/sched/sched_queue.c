@@ -4,8 +4,10 @@
  *            skua__queue_pick -> the loop (sched_worker.c), or straight to the next fiber
  *            (task/fiber.c)
  * Fairness   lane and deque take turns. High priority goes first, but for every fourth turn; low
- *            goes last, but has every sixteenth turn to itself, and the background one of 64. The
- *            shared queue is looked at every inject_interval turns, or when there is nothing else.
+ *            goes last, but has every sixteenth turn to itself, and the background one of 64. Where
+ *            both the lanes and the shared queue have tasks of such a priority, the turns are
+ *            divided. The shared queue is looked at every inject_interval turns, or when there is
+ *            nothing else, but never in two turns of four: so a busy one starves no lane.
  * Shuffling  a test runtime with a seed draws the next task of a lane (include/skua/test.h).
  * Inbox      a stack pushed by anybody with compare-and-swap and taken whole by exchange: no ABA.
  *            Taken tasks are reversed into the order they were woken in.
@@ -294,12 +296,29 @@ SKUA__INLINE struct skua_task *queue_pick_normal(struct skua__worker *worker)
 }
 
 /* Whether this turn belongs to what the shared queue holds (a hint) of other than normal priority.
- */
+ * Of high priority it has two turns of four, and a third one that the lane does not want; of the
+ * others' turns every second one, and those that the lane does not want. */
 static bool queue_special_turn(struct skua__worker *worker, uint32_t special)
 {
-    return (special & SKUA__SOME_HIGH && worker->picks % 4 != 2) ||
-           (special & SKUA__SOME_LOW && queue_low_turn(worker)) ||
-           (special & SKUA__SOME_BACKGROUND && queue_background_turn(worker));
+    const struct skua__lane *lanes = worker->lanes;
+    unsigned picks = worker->picks;
+
+    if (special & SKUA__SOME_HIGH &&
+        (picks % 4 < 2 || (picks % 4 == 2 && lanes[SKUA_HIGH].head == 0)))
+        return true;
+    if (special & SKUA__SOME_LOW && queue_low_turn(worker))
+        return lanes[SKUA_LOW].head == 0 || (picks & 16) != 0;
+    return special & SKUA__SOME_BACKGROUND && queue_background_turn(worker) &&
+           (lanes[SKUA_BACKGROUND].head == 0 || (picks & 64) != 0);
+}
+
+/* It is time to look at the shared queue: now, or in the next turn that is not the lanes'. */
+static SKUA__NOINLINE struct skua_task *queue_look_at_shared(struct skua__worker *worker)
+{
+    if (worker->picks % 4 < 2 || worker->shuffles) /* a test's dice: before each turn */
+        return skua__queue_take_injected(worker);
+    worker->inject_left = 1;
+    return NULL;
 }
 
 /* Nothing of normal priority is here: what else there is, in order. */
@@ -323,7 +342,7 @@ SKUA__INLINE struct skua_task *queue_pick(struct skua__worker *worker)
     if (skua__unlikely(skua__load_relaxed(&worker->inbox) != 0)) /* a hint; the exchange acquires */
         queue_open_inbox(worker);
     if (skua__unlikely(--worker->inject_left == 0))
-        task = skua__queue_take_injected(worker);
+        task = queue_look_at_shared(worker);
     special = skua__load_relaxed(&worker->sched->inject_special);
     if (skua__unlikely(special != 0) && task == NULL && queue_special_turn(worker, special))
         task = skua__queue_take_injected(worker);

@@ -353,6 +353,63 @@ TEST_FIBER(priority_nobody_starves)
     return 0;
 }
 
+/* Of one class some are bound to the worker and some wait in the shared queue: neither kind starves
+ * the other, nor do both together starve the classes behind them. */
+static int kinds_compete(void *arg)
+{
+    struct contest *contest = arg;
+    struct contestant bound[4], shared[4];
+    skua_scope scope;
+
+    skua_scope_open(&scope, SKUA_COLLECT);
+    for (int class = 0; class < 4; class ++) {
+        struct contestant *self = &shared[class];
+
+        bound[class] = (struct contestant){&contest[0], class};
+        *self = (struct contestant){&contest[1], class};
+        CHECK_EQ(
+            skua_spawn(&scope, yields_and_counts, &bound[class], .priority = (skua_priority) class),
+            0);
+        CHECK_EQ(
+            skua_spawn_poll(&scope, poll_counts_turns, &self, .priority = (skua_priority) class),
+            0);
+    }
+    CHECK_EQ(skua_sleep(MS(200)), 0);
+    atomic_store(&contest[0].stop, 1);
+    atomic_store(&contest[1].stop, 1);
+    CHECK_EQ(skua_scope_join(&scope), 0);
+    return 0;
+}
+
+static void check_kinds_compete(unsigned inject_interval)
+{
+    static const int least[] = {
+        [SKUA_NORMAL] = 50, [SKUA_HIGH] = 150, [SKUA_LOW] = 15, [SKUA_BACKGROUND] = 3};
+    skua_runtime *runtime = test_runtime_with(
+        &test_kinds[1], (skua_runtime_options){.inject_interval = inject_interval});
+    struct contest contest[2] = {{.stop = 0}, {.stop = 0}};
+    int64_t all = 0;
+
+    test_run(runtime, kinds_compete, contest);
+    for (int class = 0; class < 4; class ++)
+        all += atomic_load(&contest[0].turns[class]) + atomic_load(&contest[1].turns[class]);
+    for (int class = 0; class < 4; class ++)
+        for (int kind = 0; kind < 2; kind++) {
+            int64_t turns = atomic_load(&contest[kind].turns[class]);
+
+            if (!CHECK(all > 1000 && turns * 1000 >= all * least[class]))
+                test_note("class %d, %s: %lld of %lld turns", class, kind ? "shared" : "bound",
+                          (long long)turns, (long long)all);
+        }
+    test_runtime_free(runtime);
+}
+
+TEST(priority_bound_and_shared_tasks_starve_nobody)
+{
+    check_kinds_compete(0);
+    check_kinds_compete(1); /* looks at the shared queue all the time */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -366,6 +423,7 @@ int main(void)
         cmocka_unit_test(priority_low_beside_normal),
         cmocka_unit_test(priority_normal_beside_high),
         cmocka_unit_test(priority_low_poll_tasks_come_after_normal),
+        cmocka_unit_test(priority_bound_and_shared_tasks_starve_nobody),
         cmocka_unit_test(priority_nobody_starves),
     };
 
