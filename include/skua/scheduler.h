@@ -56,7 +56,8 @@ typedef struct skua_scheduler {
     /* Keeps a task that may run. On the worker's thread, as pop: no wait, no spawn, no wake. It
      * cannot fail: use skua_task_set_next, or room that was allocated before. */
     void (*push)(void *state, skua_task *task);
-    /* The next task, which the scheduler forgets. NULL only when it has none. */
+    /* The next task, which the scheduler forgets. NULL only when it has none; a worker that goes to
+     * sleep has been told so once. */
     skua_task *(*pop)(void *state);
     /* Frees the state. No task is there any more. */
     void (*close)(void *state);

@@ -142,6 +142,8 @@ SKUA__INLINE struct skua_task *skua__lane_pop(struct skua__lane *lane, const voi
 /* What queue_lane and queue_pick are in a runtime with a scheduler of its own. */
 void skua__policy_push(struct skua__worker *worker, struct skua_task *task);
 struct skua_task *skua__policy_pop(struct skua__worker *worker);
+/* The worker stops asking for turns: asks once more, if there are none. */
+void skua__policy_rest(struct skua__worker *worker);
 /* 0 or -ENOMEM; both do nothing where there is none. */
 int skua__policy_open(struct skua__worker *worker);
 void skua__policy_close(struct skua__worker *worker);

@@ -3,6 +3,8 @@
  * Flow       sched_queue.c: a task that is bound to this worker may run -> skua__policy_push; a
  *            turn is to be given -> skua__policy_pop. All tasks of such a runtime are bound to a
  *            worker: nobody else looks into what the scheduler keeps, and there is no lock.
+ * Rest       a scheduler that counts the time between two pops learns from one that brings nothing
+ *            that the last turn is over. The loop sees to it that there is one before it sleeps.
  * Latency    where the scheduler has a goal, each turn gets a moment when it is due to end
  *            (skua_yield_if_needed), and timers and I/O are looked at that often, however many
  *            turns of the loop are left.
@@ -23,7 +25,7 @@ static void policy_set_due(struct skua__worker *worker, int64_t latency)
 {
     int64_t now = skua__core_now(worker->thread.core);
 
-    worker->thread.due = now + latency;
+    worker->thread.due = latency < INT64_MAX - now ? now + latency : INT64_MAX;
     if (now - worker->events_at >= latency)
         worker->turns_left = 0; /* after this one */
 }
@@ -41,6 +43,12 @@ struct skua_task *skua__policy_pop(struct skua__worker *worker)
     if (policy->latency != 0)
         policy_set_due(worker, policy->latency);
     return task;
+}
+
+void skua__policy_rest(struct skua__worker *worker)
+{
+    if (worker->policed == 0)
+        (void)skua__policy_pop(worker);
 }
 
 int skua__policy_open(struct skua__worker *worker)

@@ -96,6 +96,8 @@ static void worker_run(struct skua__worker *worker)
     }
     while ((task = worker_next(worker)) != NULL)
         skua__task_turn(&worker->thread, task);
+    if (skua__unlikely(worker->policy != NULL && worker->turns_left == 0))
+        skua__policy_rest(worker);
     if (worker->thread.left_count != 0)
         skua__task_flush_left(&worker->thread);
 }

@@ -339,6 +339,59 @@ TEST(yield_if_needed_tells_of_cancellation)
     test_runtime_free(runtime);
 }
 
+/* A turn of no end: the budget alone counts. */
+static int yields_ten_times(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 10; i++)
+        CHECK_EQ(skua_yield_if_needed(), 0);
+    CHECK_EQ(stacks[0].pops, 1); /* this fiber's first turn goes on */
+    return 0;
+}
+
+TEST(yield_if_needed_without_end_is_for_the_budget)
+{
+    skua_scheduler endless = stack;
+    skua_runtime *runtime;
+
+    endless.latency = SKUA_FOREVER;
+    runtime = with(&current, &endless);
+    test_run(runtime, yields_ten_times, NULL);
+    test_runtime_free(runtime);
+}
+
+/* ---- what a queue has used ------------------------------------------------------------------- */
+
+static int rests(void *arg)
+{
+    skua_task_queue_stats stats;
+
+    CHECK_EQ(skua_sleep(MS(50)), 0);
+    CHECK_EQ(skua_sleep(MS(50)), 0);
+    skua_task_queue_stats_of(arg, &stats);
+    CHECK_RANGE(stats.ran_ns, 0, MS(40));
+    return 0;
+}
+
+/* A worker sleeps for nobody's account: also when events were due with the last turn before it. */
+TEST(queue_is_not_charged_for_sleeps)
+{
+    static const unsigned intervals[] = {1, 2, 61};
+
+    for (size_t i = 0; i < TEST_LEN(intervals); i++) {
+        skua_task_queue queue = {.name = "rests"};
+        skua_shares shares;
+        skua_runtime *runtime;
+
+        MUST(skua_shares_init(&shares, &queue, 1) == 0);
+        runtime =
+            test_runtime_with(&current, (skua_runtime_options){.scheduler = &shares.scheduler,
+                                                               .event_interval = intervals[i]});
+        test_run(runtime, rests, &queue);
+        test_runtime_free(runtime);
+    }
+}
+
 /* ---- mistakes and faults --------------------------------------------------------------------- */
 
 static void refuses(skua_runtime_kind kind, const skua_scheduler *scheduler)
@@ -440,6 +493,8 @@ int main(void)
         cmocka_unit_test(yield_if_needed_lets_others_run),
         cmocka_unit_test(yield_if_needed_on_a_thread_does_nothing),
         cmocka_unit_test(yield_if_needed_tells_of_cancellation),
+        cmocka_unit_test(yield_if_needed_without_end_is_for_the_budget),
+        cmocka_unit_test(queue_is_not_charged_for_sleeps),
         cmocka_unit_test(scheduler_must_be_whole),
         cmocka_unit_test(shares_must_be_in_their_range),
         cmocka_unit_test(scheduler_without_memory_starts_no_runtime),
