@@ -207,7 +207,7 @@ int skua_shares_init(skua_shares *shares, skua_task_queue *queues, unsigned coun
                                           .pop = shares_pop,
                                           .close = shares_close,
                                           .arg = shares,
-                                          .latency = latency / 2},
+                                          .latency = latency - latency / 2},
                             .queues = queues,
                             .count = count};
     return 0;

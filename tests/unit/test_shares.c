@@ -214,6 +214,19 @@ TEST(tasks_of_a_queue_are_in_order)
 
 /* ---- latency --------------------------------------------------------------------------------- */
 
+/* The smallest goal is one, too. */
+TEST(latency_goal_of_a_nanosecond)
+{
+    begin((skua_task_queue[]){{.latency = 1}, {.latency = SKUA_FOREVER}, {.shares = 100}});
+    CHECK_EQ(shares.scheduler.latency, 1);
+    for (int q = 0; q < QUEUES; q++)
+        push(q, 0);
+    run(MS(100), TURN);
+    CHECK_RANGE(ran[0], MS(49), MS(70));
+    CHECK_RANGE(ran[1], MS(10), MS(30));
+    end();
+}
+
 /* A little work now and then beside floods: it never waits for longer than its goal. */
 TEST(latency_goal_is_kept)
 {
@@ -290,6 +303,7 @@ int main(void)
         cmocka_unit_test(who_used_much_waits_for_its_turn_only),
         cmocka_unit_test(empty_has_no_turns),
         cmocka_unit_test(tasks_of_a_queue_are_in_order),
+        cmocka_unit_test(latency_goal_of_a_nanosecond),
         cmocka_unit_test(latency_goal_is_kept),
         cmocka_unit_test(without_a_goal_it_waits),
         cmocka_unit_test(latency_goal_does_not_starve_the_others),
