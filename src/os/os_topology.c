@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "os/os.h"
 
@@ -63,7 +64,7 @@ int skua__cpus_parse(const char *list, struct skua__cpus *ret)
             return -EINVAL;
         for (; first <= last; first++)
             skua__cpus_add(&cpus, (unsigned)first);
-        if (*at == '\0' || *at == '\n')
+        if (*at == '\0' || (*at == '\n' && at[1] == '\0'))
             break;
         if (*at++ != ',')
             return -EINVAL;
@@ -72,7 +73,8 @@ int skua__cpus_parse(const char *list, struct skua__cpus *ret)
     return 0;
 }
 
-/* A list in a file below the root of sysfs: 0, or whatever is wrong with it. */
+/* A list in a file below the root of sysfs: 0, or whatever is wrong with it. An empty one is that of
+ * a node which has memory alone. */
 static int topology_read(const char *path, struct skua__cpus *ret)
 {
     char line[TOPOLOGY_LINE];
@@ -85,6 +87,10 @@ static int topology_read(const char *path, struct skua__cpus *ret)
         return -ENOENT;
     read = fgets(line, sizeof line, file) != NULL;
     fclose(file);
+    if (read && strcmp(line, "\n") == 0) {
+        memset(ret, 0, sizeof *ret);
+        return 0;
+    }
     return read ? skua__cpus_parse(line, ret) : -EIO;
 }
 
@@ -106,7 +112,13 @@ void skua__os_cpus_allowed(struct skua__cpus *ret)
 int skua__os_node_cpus(unsigned node, struct skua__cpus *ret)
 {
     char path[64];
+    char nodes[256];
 
+    snprintf(nodes, sizeof nodes, "%s/node", skua__os_sysfs);
+    if (node == 0 && access(nodes, F_OK) != 0) { /* sysfs does not tell of nodes */
+        memset(ret, 0xff, sizeof *ret);
+        return 0;
+    }
     snprintf(path, sizeof path, "node/node%u/cpulist", node);
     return topology_read(path, ret);
 }
@@ -118,8 +130,8 @@ unsigned skua__os_cpu_rank(unsigned number, const struct skua__cpus *among)
     char path[64];
 
     snprintf(path, sizeof path, "cpu/cpu%u/topology/thread_siblings_list", number);
-    if (topology_read(path, &siblings) != 0)
-        return 0;
+    if (topology_read(path, &siblings) != 0 || !skua__cpus_has(&siblings, number))
+        return 0; /* a list without itself is not its own */
     for (unsigned i = 0; i < number; i++)
         rank += skua__cpus_has(&siblings, i) && skua__cpus_has(among, i);
     return rank;

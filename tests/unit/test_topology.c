@@ -80,9 +80,22 @@ TEST(list_is_read)
 
 TEST(list_that_is_none_is_refused)
 {
-    static const char *const lists[] = {
-        "",     ",",  "1,", "-1", "1-", "3-1", "1024", "a", "1,b", "1 2", "0-99999999999999999999",
-        "1--2", " 1", "0x1"};
+    static const char *const lists[] = {"",
+                                        ",",
+                                        "1,",
+                                        "-1",
+                                        "1-",
+                                        "3-1",
+                                        "1024",
+                                        "a",
+                                        "1,b",
+                                        "1 2",
+                                        "0-99999999999999999999",
+                                        "1--2",
+                                        " 1",
+                                        "0x1",
+                                        "1\n2",
+                                        "1\n\n"};
     struct skua__cpus cpus = {{7}};
 
     for (size_t i = 0; i < TEST_LEN(lists); i++)
@@ -118,6 +131,35 @@ TEST(without_sysfs_each_processor_is_a_core)
     skua__os_sysfs = "/nowhere";
     CHECK_EQ(skua__os_cpu_rank(5, &all), 0);
     skua__os_sysfs = "/sys/devices/system";
+}
+
+/* A node of memory alone has an empty list: it is there, and has no processors. */
+TEST(node_without_processors_is_a_node)
+{
+    struct skua__cpus node = {{7}};
+
+    machine(2, 1);
+    write_file("node/node2/cpulist", "");
+    CHECK_EQ(skua__os_node_cpus(2, &node), 0);
+    CHECK_EQ(skua__cpus_count(&node), 0);
+    machine_end();
+}
+
+/* What cannot be true is as if it were not there. */
+TEST(lies_about_cores_are_not_believed)
+{
+    static const char *const lies[] = {
+        "0-1", "", "garbage", "0-4294967296", "0,99999999999999999999", "\1\2\3", "3", "2-0", "0-"};
+    struct skua__cpus all;
+
+    machine(2, 1);
+    MUST(skua__cpus_parse("0-7", &all) == 0);
+    for (size_t i = 0; i < TEST_LEN(lies); i++) {
+        write_file("cpu/cpu2/topology/thread_siblings_list", lies[i]);
+        if (!CHECK_EQ(skua__os_cpu_rank(2, &all), 0))
+            test_note("'%s'", lies[i]);
+    }
+    machine_end();
 }
 
 /* ---- placement ------------------------------------------------------------------------------- */
@@ -202,6 +244,31 @@ TEST(nothing_left_is_refused)
     machine_end();
 }
 
+TEST(nodes_without_processors_do_no_harm)
+{
+    machine(2, 1);
+    write_file("node/node2/cpulist", "");
+    check_order(
+        (skua_runtime_options){.workers = 2, .placement = SKUA_PLACE_SPREAD, .numa_nodes = "1-2"},
+        "2 3");
+    machine_end();
+}
+
+/* A container that hides sysfs has one node, the first, with all there is. */
+TEST(without_sysfs_there_is_one_node)
+{
+    skua_runtime_options options = {
+        .workers = 1, .placement = SKUA_PLACE_SPREAD, .numa_nodes = "1"};
+    struct skua__cpus cpus[1];
+
+    skua__os_sysfs = "/nowhere";
+    check_order(
+        (skua_runtime_options){.workers = 3, .placement = SKUA_PLACE_SPREAD, .numa_nodes = "0"},
+        "0 1 2");
+    CHECK_EQ(skua__place_workers_among(&options, &(struct skua__cpus){{0xff}}, cpus), -EINVAL);
+    skua__os_sysfs = "/sys/devices/system";
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +276,10 @@ int main(void)
         cmocka_unit_test(list_that_is_none_is_refused),
         cmocka_unit_test(cores_and_nodes_are_read),
         cmocka_unit_test(without_sysfs_each_processor_is_a_core),
+        cmocka_unit_test(node_without_processors_is_a_node),
+        cmocka_unit_test(lies_about_cores_are_not_believed),
+        cmocka_unit_test(nodes_without_processors_do_no_harm),
+        cmocka_unit_test(without_sysfs_there_is_one_node),
         cmocka_unit_test(workers_are_spread_over_nodes),
         cmocka_unit_test(workers_are_packed_into_nodes),
         cmocka_unit_test(restricted_workers_may_go_anywhere_there),
