@@ -155,9 +155,121 @@ TEST(worker_is_chosen_in_every_kind_of_runtime)
     }
 }
 
+/* A worker that was asked for holds a fiber that may migrate, and one that outsiders wake. */
+static int is_woken_on(void *arg)
+{
+    struct test_event *event = arg;
+    int here = skua_worker_current();
+
+    for (int i = 0; i < 50; i++) {
+        CHECK_EQ(i % 2 ? skua_yield() : skua_sleep(10 * SKUA_MICROSECOND), 0);
+        CHECK_EQ(skua_worker_current(), here);
+    }
+    CHECK_EQ(test_event_wait(event), 0);
+    CHECK_EQ(skua_worker_current(), here);
+    return here;
+}
+
+TEST(worker_holds_what_may_migrate)
+{
+    const struct test_kind kind = {"4 workers", SKUA_MULTI_THREAD, 4, false};
+    skua_runtime *runtime = test_runtime(&kind);
+    struct test_event event = TEST_EVENT_INIT;
+    skua_task *tasks[40];
+    skua_scope scope;
+
+    MUST(skua_scope_open_on(&scope, runtime, SKUA_COLLECT) == 0);
+    for (unsigned i = 0; i < 40; i++)
+        CHECK_EQ(skua_spawn(&scope, is_woken_on, &event, .worker = SKUA_WORKER(i % 4),
+                            .priority = (skua_priority)(i / 4 % 4), .task = &tasks[i],
+                            .flags = i % 3 == 0 ? SKUA_MIGRATABLE | SKUA_PINNED : SKUA_MIGRATABLE),
+                 0);
+    test_thread_sleep(MS(5));
+    test_event_set(&event);
+    for (int i = 0; i < 40; i++) {
+        int here = -1;
+
+        CHECK_EQ(skua_task_join(tasks[i], &here), 0);
+        CHECK_EQ(here, i % 4);
+    }
+    CHECK_EQ(skua_scope_join(&scope), 0);
+    test_runtime_free(runtime);
+}
+
 TEST(worker_of_no_task_is_none)
 {
     CHECK_EQ(skua_worker_current(), SKUA_EUSAGE);
+}
+
+/* ---- stopping -------------------------------------------------------------------------------- */
+
+struct siege {
+    skua_runtime *runtime;
+    atomic_int taken, ran, dropped;
+    atomic_int ready;
+};
+
+static int defends(void *arg)
+{
+    struct siege *siege = arg;
+
+    (void)skua_yield();
+    atomic_fetch_add(&siege->ran, 1);
+    return 0;
+}
+
+static void falls(void *arg)
+{
+    struct siege *siege = arg;
+
+    atomic_fetch_add(&siege->dropped, 1);
+}
+
+/* Spawns for all workers, and cancels some before they can have begun, until the gate is shut. */
+static void *besieges(void *arg)
+{
+    struct siege *siege = arg;
+    int rc = 0;
+
+    for (unsigned i = 0; rc == 0; i++) {
+        skua_task *task = NULL;
+
+        rc = skua_spawn_on(siege->runtime, defends, siege, .worker = i % 3, .drop = falls,
+                           .priority = (skua_priority)(i % 4), .task = &task);
+        if (rc != 0)
+            break;
+        atomic_fetch_add(&siege->taken, 1);
+        if (i % 5 == 0)
+            (void)skua_task_cancel(task);
+        skua_task_detach(task);
+        if (i == 100)
+            atomic_fetch_add(&siege->ready, 1);
+        if (i % 64 == 0)
+            skua_yield();
+    }
+    CHECK(rc == SKUA_ESTOPPED || rc == -ECANCELED);
+    return NULL;
+}
+
+/* What threads spawn while a runtime stops runs, or is dropped: once. */
+TEST(stopping_accounts_for_what_comes_from_outside)
+{
+    for (int round = 0; round < TEST_COUNT(20); round++) {
+        const struct test_kind *kind = &test_kinds[TEST_KINDS - 1 - round % 3];
+        struct siege siege = {.runtime = test_runtime(kind)};
+        pthread_t threads[2];
+
+        for (int i = 0; i < 2; i++)
+            MUST(pthread_create(&threads[i], NULL, besieges, &siege) == 0);
+        while (atomic_load(&siege.ready) != 2)
+            skua_yield();
+        CHECK_EQ(skua_runtime_stop(siege.runtime, SKUA_FOREVER), 0);
+        for (int i = 0; i < 2; i++)
+            pthread_join(threads[i], NULL);
+        CHECK_EQ(skua_runtime_stop(siege.runtime, SKUA_FOREVER), 0);
+        CHECK_EQ(atomic_load(&siege.ran) + atomic_load(&siege.dropped), atomic_load(&siege.taken));
+        test_runtime_free(siege.runtime);
+    }
 }
 
 /* ---- between workers ------------------------------------------------------------------------- */
@@ -287,7 +399,9 @@ int main(void)
         cmocka_unit_test(tasks_from_outside_go_to_each_worker_in_turn),
         cmocka_unit_test(task_runs_on_the_worker_that_it_was_spawned_for),
         cmocka_unit_test(worker_is_chosen_in_every_kind_of_runtime),
+        cmocka_unit_test(worker_holds_what_may_migrate),
         cmocka_unit_test(worker_of_no_task_is_none),
+        cmocka_unit_test(stopping_accounts_for_what_comes_from_outside),
         cmocka_unit_test(channel_crosses_from_worker_to_worker),
         cmocka_unit_test(workers_have_a_processor_each),
         cmocka_unit_test(workers_stay_on_the_given_processors),
