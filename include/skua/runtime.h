@@ -86,7 +86,8 @@ typedef struct skua_runtime_options {
     const struct skua_scheduler *scheduler; /* says which task goes next, see scheduler.h; kept, not
                                                copied; not with SKUA_MULTI_THREAD (default none) */
     skua_placement placement;               /* (default SKUA_PLACE_DEFAULT) */
-    const char *cpus;         /* as "0-3,8": no other processors (default: all that are allowed) */
+    const char *cpus;         /* as "0-3,8": no other processors (default: all that the thread which
+                                 makes the runtime may use) */
     const char *cpus_exclude; /* never these, as "0" (default none) */
     const char *numa_nodes;   /* processors of these nodes only, as "1" (default all) */
     int one_per_core;         /* 1: of processors that share a core only one (default 0) */

@@ -166,6 +166,7 @@ static int runtime_build(skua_runtime *runtime)
         return -ENOMEM;
     if (runtime->sched.multi)
         rc = skua__place_workers(&runtime->options, runtime->cpus);
+    runtime->sched.spins = runtime->sched.spins && skua__place_is_wide(runtime->cpus, count);
     for (unsigned i = 0; rc == 0 && i < count; i++)
         rc = runtime_add_worker(runtime);
     if (rc == 0 && runtime->sched.multi)

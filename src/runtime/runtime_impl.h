@@ -39,6 +39,8 @@ int skua__place_workers(const skua_runtime_options *options, struct skua__cpus *
 /* The same on a machine that allows these. */
 int skua__place_workers_among(const skua_runtime_options *options, const struct skua__cpus *allowed,
                               struct skua__cpus *ret);
+/* Whether these leave a processor for each worker; anywhere does. */
+bool skua__place_is_wide(const struct skua__cpus *cpus, unsigned workers);
 
 /* Whether the calling thread may drive a current-thread runtime: nobody does, and it is nobody
  * else's. */

@@ -198,4 +198,14 @@ int skua__place_workers(const skua_runtime_options *options, struct skua__cpus *
     return skua__place_workers_among(options, &allowed, ret);
 }
 
+bool skua__place_is_wide(const struct skua__cpus *cpus, unsigned workers)
+{
+    struct skua__cpus all = {{0}};
+
+    for (unsigned i = 0; i < workers; i++)
+        for (unsigned k = 0; k < SKUA__CPUS_MAX / 64; k++)
+            all.bits[k] |= cpus[i].bits[k];
+    return skua__cpus_count(&all) == 0 || skua__cpus_count(&all) >= workers;
+}
+
 #undef PLACE_NODES

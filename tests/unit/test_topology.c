@@ -269,6 +269,42 @@ TEST(without_sysfs_there_is_one_node)
     skua__os_sysfs = "/sys/devices/system";
 }
 
+/* Workers that share a processor must not spin: the one would keep the other from it. */
+TEST(workers_spin_where_each_has_a_processor)
+{
+    skua_runtime_options options = {.workers = 3, .placement = SKUA_PLACE_SPREAD};
+    struct skua__cpus cpus[3];
+    struct skua__cpus allowed;
+    skua_runtime *runtime = NULL;
+    char first[8] = "";
+
+    machine(2, 2);
+    for (unsigned workers = 1; workers <= 3; workers++) {
+        options.workers = workers;
+        options.cpus = "1,4";
+        MUST(skua__place_workers_among(&options, &(struct skua__cpus){{0xff}}, cpus) == 0);
+        CHECK_EQ(skua__place_is_wide(cpus, workers), workers <= 2);
+        options.placement = SKUA_PLACE_ANYWHERE;
+        MUST(skua__place_workers_among(&options, &(struct skua__cpus){{0xff}}, cpus) == 0);
+        CHECK_EQ(skua__place_is_wide(cpus, workers), workers <= 2);
+        options.cpus = NULL;
+        MUST(skua__place_workers_among(&options, &(struct skua__cpus){{0xff}}, cpus) == 0);
+        CHECK(skua__place_is_wide(cpus, workers));
+        options.placement = SKUA_PLACE_SPREAD;
+    }
+    machine_end();
+    skua__os_cpus_allowed(&allowed);
+    for (unsigned i = 0; i < SKUA__CPUS_MAX && first[0] == '\0'; i++)
+        if (skua__cpus_has(&allowed, i))
+            snprintf(first, sizeof first, "%u", i);
+    MUST(skua_runtime_new(&runtime, SKUA_RUNTIME_OPTIONS(.workers = 2, .cpus = first)) == 0);
+    CHECK(!runtime->sched.spins);
+    CHECK_EQ(skua_runtime_free(runtime), 0);
+    MUST(skua_runtime_new(&runtime, SKUA_RUNTIME_OPTIONS(.workers = 2)) == 0);
+    CHECK_EQ(runtime->sched.spins, skua__os_cpu_count() >= 2);
+    CHECK_EQ(skua_runtime_free(runtime), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +320,7 @@ int main(void)
         cmocka_unit_test(workers_are_packed_into_nodes),
         cmocka_unit_test(restricted_workers_may_go_anywhere_there),
         cmocka_unit_test(nothing_left_is_refused),
+        cmocka_unit_test(workers_spin_where_each_has_a_processor),
     };
 
     return TEST_MAIN(tests);
