@@ -360,6 +360,91 @@ TEST(yield_if_needed_without_end_is_for_the_budget)
     test_runtime_free(runtime);
 }
 
+static int yields_under_a_shield(void *arg)
+{
+    skua_task *self = NULL;
+
+    (void)arg;
+    CHECK_EQ(skua_task_find(skua_runtime_current(), skua_task_current_id(), &self), 0);
+    CHECK_EQ(skua_task_cancel(self), 0);
+    skua_task_detach(self);
+    CHECK_EQ(skua_shield_begin(), 0);
+    for (int64_t until = skua_now() + MS(3); skua_now() < until;)
+        CHECK_EQ(skua_yield_if_needed(), 0);
+    CHECK_EQ(skua_shield_end(), 0);
+    for (int64_t until = skua_now() + MS(3); skua_now() < until;)
+        CHECK_EQ(skua_yield_if_needed(), -ECANCELED);
+    return 0;
+}
+
+static int yields_past_a_deadline(void *arg)
+{
+    skua_deadline frame;
+    int rc = 0;
+
+    (void)arg;
+    CHECK_EQ(skua_deadline_begin(&frame, skua_now() + MS(3)), 0);
+    while (rc == 0)
+        rc = skua_yield_if_needed();
+    CHECK_EQ(rc, -ETIMEDOUT);
+    CHECK_EQ(skua_shield_begin(), 0);
+    CHECK_EQ(skua_yield_if_needed(), 0);
+    CHECK_EQ(skua_shield_end(), 0);
+    CHECK_EQ(skua_deadline_end(&frame), 0);
+    CHECK_EQ(skua_yield_if_needed(), 0);
+    return 0;
+}
+
+/* By the budget, and by the time, in any kind of runtime. */
+TEST(yield_if_needed_minds_shields_and_deadlines)
+{
+    test_each_kind(yields_under_a_shield);
+    test_each_kind(yields_past_a_deadline);
+}
+
+static int sleeps_beside_grinders(void *arg)
+{
+    struct grind *self = arg;
+    int64_t began = skua_now();
+
+    for (int i = 0; i < 5; i++)
+        CHECK_EQ(skua_sleep(SKUA_MILLISECOND), 0);
+    CHECK_RANGE(skua_now() - began, MS(5), MS(200));
+    self->until = 0;
+    return 0;
+}
+
+static int grinds_beside_a_sleeper(void *arg)
+{
+    struct grind *self = arg;
+
+    self->until = skua_now() + 2 * SKUA_SECOND;
+    CHECK_EQ(skua_spawn(NULL, others_run, self), 0);
+    CHECK_EQ(skua_spawn(NULL, others_run, self), 0);
+    CHECK_EQ(skua_spawn(NULL, sleeps_beside_grinders, self), 0);
+    return 0;
+}
+
+/* Timers are looked at as often as the goal says, however many turns are left. */
+TEST(scheduler_with_a_goal_has_timers_in_time)
+{
+    static skua_task_queue queue = {.name = "hasty", .latency = MS(2)};
+    static const skua_driver drivers[] = {SKUA_DRIVER_EPOLL, SKUA_DRIVER_AUTO};
+    skua_shares hasty;
+
+    MUST(skua_shares_init(&hasty, &queue, 1) == 0);
+    for (size_t i = 0; i < TEST_LEN(drivers); i++) {
+        struct grind grind = {.until = 0};
+        skua_runtime *runtime =
+            test_runtime_with(&current, (skua_runtime_options){.scheduler = &hasty.scheduler,
+                                                               .driver = drivers[i],
+                                                               .event_interval = 1u << 30});
+
+        test_run(runtime, grinds_beside_a_sleeper, &grind);
+        test_runtime_free(runtime);
+    }
+}
+
 /* ---- what a queue has used ------------------------------------------------------------------- */
 
 static int rests(void *arg)
@@ -493,6 +578,8 @@ int main(void)
         cmocka_unit_test(yield_if_needed_lets_others_run),
         cmocka_unit_test(yield_if_needed_on_a_thread_does_nothing),
         cmocka_unit_test(yield_if_needed_tells_of_cancellation),
+        cmocka_unit_test(scheduler_with_a_goal_has_timers_in_time),
+        cmocka_unit_test(yield_if_needed_minds_shields_and_deadlines),
         cmocka_unit_test(yield_if_needed_without_end_is_for_the_budget),
         cmocka_unit_test(queue_is_not_charged_for_sleeps),
         cmocka_unit_test(scheduler_must_be_whole),

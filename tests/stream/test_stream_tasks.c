@@ -3,6 +3,8 @@
  * Specifies stream_adapters.h: buffered, buffer_unordered, then, for_each_concurrent: order, the
  * bound and the back-pressure, errors, cancellation and drop at every moment, no memory, no fiber.
  */
+#include <pthread.h>
+
 #include "../lib/script.h"
 #include "os/os.h"
 
@@ -448,6 +450,70 @@ TEST(buffered_stress)
     test_runtime_free(runtime);
 }
 
+static int pauses(void *item, void *arg)
+{
+    (void)arg;
+    return skua_sleep(*(int *)item % 3 * 10 * SKUA_MICROSECOND);
+}
+
+/* Fibers below a tee, below a merge, below fibers: all are under way when the runtime stops. */
+static int pipes_until_it_stops(void *arg)
+{
+    int first = 0;
+    skua_stream_tee tees[2];
+    skua_stream *source = skua_streaming_from(counts_up, &first, int);
+    skua_scope scope;
+    int rc;
+
+    (void)arg;
+    MUST(skua_scope_open(&scope, SKUA_COLLECT) == 0);
+    source = skua_streaming_buffered(source, &scope, 4, yields, NULL, int);
+    rc = skua_stream_tee_init(tees, 2, source, &scope, 2);
+    if (rc == 0) {
+        skua_stream *slow = skua_streaming_throttle(&tees[1].stream, 20 * SKUA_MICROSECOND);
+
+        rc = skua_stream_for_each_concurrent(skua_streaming_merge(&tees[0].stream, slow), 3, pauses,
+                                             NULL);
+    }
+    CHECK(rc == -ECANCELED || rc == SKUA_ESTOPPED);
+    (void)skua_scope_cancel(&scope);
+    (void)skua_scope_join(&scope);
+    return 0;
+}
+
+/* A plain thread asks meanwhile: it learns that nothing comes any more. */
+static void *asks_until_it_stops(void *arg)
+{
+    skua_scope scope;
+    int first = 0, item = 0, rc = 1;
+    skua_stream *stream = skua_streaming_from(counts_up, &first, int);
+
+    MUST(skua_scope_open_on(&scope, arg, SKUA_COLLECT) == 0);
+    stream = skua_streaming_buffered(stream, &scope, 5, yields, NULL, int);
+    while (rc > 0)
+        rc = skua_stream_next(stream, &item);
+    CHECK(rc == -ECANCELED || rc == SKUA_ESTOPPED);
+    skua_stream_drop(stream);
+    (void)skua_scope_join(&scope);
+    return NULL;
+}
+
+TEST(streams_are_open_when_the_runtime_stops)
+{
+    for (int round = 0; round < TEST_COUNT(40); round++) {
+        skua_runtime *runtime = test_runtime(&test_kinds[1 + round % (TEST_KINDS - 1)]);
+        pthread_t thread;
+
+        for (int i = 0; i < 4; i++)
+            CHECK_EQ(skua_spawn_on(runtime, pipes_until_it_stops, NULL), 0);
+        MUST(pthread_create(&thread, NULL, asks_until_it_stops, runtime) == 0);
+        test_thread_sleep(SKUA_MILLISECOND);
+        CHECK_EQ(skua_runtime_stop(runtime, SKUA_FOREVER), 0);
+        pthread_join(thread, NULL);
+        test_runtime_free(runtime);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -468,6 +534,7 @@ int main(void)
 #endif
         cmocka_unit_test(buffered_without_fibers),
         cmocka_unit_test(buffered_in_any_order),
+        cmocka_unit_test(streams_are_open_when_the_runtime_stops),
         cmocka_unit_test(buffered_stress),
     };
 

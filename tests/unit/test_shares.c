@@ -227,6 +227,72 @@ TEST(latency_goal_of_a_nanosecond)
     end();
 }
 
+/* Half of the goal is how long it waits, from when it came; idle time before is none. */
+TEST(latency_counts_from_when_a_task_came)
+{
+    begin((skua_task_queue[]){{.shares = 1, .latency = MS(10)}, {.shares = 500}, {.shares = 500}});
+    push(0, 0);
+    CHECK_EQ(turn(TURN, false), 0); /* its share is used up for a second */
+    CHECK_EQ(turn(TURN, false), -1);
+    now += SKUA_SECOND;
+    push(0, 0); /* while nobody runs */
+    push(1, 0);
+    for (int i = 0; i < 5; i++)
+        CHECK_EQ(turn(TURN, true), 1);
+    CHECK_EQ(turn(TURN, false), 0);
+    CHECK_EQ(turn(MS(3), true), 1);
+    push(0, 0); /* in the middle of that turn: it counts from its beginning */
+    CHECK_EQ(turn(MS(2), true), 1);
+    CHECK_EQ(turn(TURN, true), 0);
+    end();
+}
+
+/* Of several in one queue each has waited since it was the first. */
+TEST(latency_counts_for_the_first_of_a_queue)
+{
+    begin((skua_task_queue[]){{.shares = 1, .latency = MS(10)}, {.shares = 500}, {.shares = 500}});
+    push(0, 0);
+    push(0, 1);
+    push(1, 0);
+    run(MS(100), TURN);
+    CHECK_RANGE(ran[0], MS(15), MS(21));
+    end();
+}
+
+/* 50 of 10 ms is later than 50 of 100 ms. */
+TEST(latest_is_who_is_so_for_its_goal)
+{
+    begin((skua_task_queue[]){
+        {.shares = 1, .latency = MS(100)}, {.shares = 1, .latency = MS(10)}, {.shares = 1000}});
+    for (int q = 0; q < 2; q++) {
+        push(q, 0);
+        CHECK_EQ(turn(TURN, false), q);
+    }
+    push(2, 0);
+    CHECK_EQ(turn(MS(50), true), 2);
+    push(0, 0);
+    push(1, 0);
+    CHECK_EQ(turn(TURN, true), 1);
+    CHECK_EQ(turn(TURN, true), 2); /* never twice in a row */
+    CHECK_EQ(turn(TURN, true), 0);
+    end();
+}
+
+/* What goes for its latency, far ahead of its share, is no measure for who comes. */
+TEST(who_comes_after_a_hurry_has_its_share)
+{
+    begin((skua_task_queue[]){{.shares = 1, .latency = MS(10)}, {.shares = 500}, {.shares = 500}});
+    push(0, 0);
+    push(1, 0);
+    run(MS(100), TURN);
+    while (turn(TURN, true) != 0)
+        continue;
+    push(2, 0);
+    run(MS(50), TURN);
+    CHECK_RANGE(ran[2], MS(20), MS(30));
+    end();
+}
+
 /* A little work now and then beside floods: it never waits for longer than its goal. */
 TEST(latency_goal_is_kept)
 {
@@ -304,6 +370,10 @@ int main(void)
         cmocka_unit_test(empty_has_no_turns),
         cmocka_unit_test(tasks_of_a_queue_are_in_order),
         cmocka_unit_test(latency_goal_of_a_nanosecond),
+        cmocka_unit_test(latency_counts_from_when_a_task_came),
+        cmocka_unit_test(latency_counts_for_the_first_of_a_queue),
+        cmocka_unit_test(latest_is_who_is_so_for_its_goal),
+        cmocka_unit_test(who_comes_after_a_hurry_has_its_share),
         cmocka_unit_test(latency_goal_is_kept),
         cmocka_unit_test(without_a_goal_it_waits),
         cmocka_unit_test(latency_goal_does_not_starve_the_others),
