@@ -34,6 +34,9 @@ int skua__options_resolve(const skua_runtime_options *given, skua_runtime_option
 
 /* How many workers the options' processors are enough for; -EINVAL. */
 int skua__place_count(const skua_runtime_options *options);
+/* The same on a machine that allows these, and the time of `quota` of them. */
+int skua__place_count_among(const skua_runtime_options *options, const struct skua__cpus *allowed,
+                            unsigned quota);
 /* The processors of each of options->workers, none: anywhere. 0; -EINVAL, -ENOMEM. */
 int skua__place_workers(const skua_runtime_options *options, struct skua__cpus *ret);
 /* The same on a machine that allows these. */

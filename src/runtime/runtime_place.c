@@ -7,7 +7,6 @@
  *             fills one node before the next. More workers than processors begin again.
  * Anywhere    each worker may use all candidates; nothing is set when that is all there is.
  */
-#include <limits.h>
 #include <string.h>
 
 #include "runtime/runtime_impl.h"
@@ -77,20 +76,26 @@ static int place_candidates(const skua_runtime_options *options, struct skua__cp
     return rc != 0 ? rc : skua__cpus_count(ret) != 0 ? 0 : -EINVAL;
 }
 
-int skua__place_count(const skua_runtime_options *options)
+int skua__place_count_among(const skua_runtime_options *options, const struct skua__cpus *allowed,
+                            unsigned quota)
 {
-    unsigned quota = options->ignore_quota ? UINT_MAX : skua__os_cpu_quota();
-    struct skua__cpus cpus;
-    unsigned count;
-    int rc;
+    struct skua__cpus cpus = *allowed;
+    int rc = place_candidates(options, &cpus);
+    unsigned count = skua__cpus_count(&cpus);
 
-    skua__os_cpus_allowed(&cpus);
-    rc = place_candidates(options, &cpus);
     if (rc != 0)
         return rc;
-    count = skua__cpus_count(&cpus);
-    count = count < quota ? count : quota;
+    if (!options->ignore_quota && quota < count)
+        count = quota;
     return (int)(count < SKUA__WORKERS_MAX ? count : SKUA__WORKERS_MAX);
+}
+
+int skua__place_count(const skua_runtime_options *options)
+{
+    struct skua__cpus allowed;
+
+    skua__os_cpus_allowed(&allowed);
+    return skua__place_count_among(options, &allowed, skua__os_cpu_quota());
 }
 
 /* ---- the order ------------------------------------------------------------------------------- */

@@ -204,6 +204,47 @@ TEST(workers_are_packed_into_nodes)
         (skua_runtime_options){
             .workers = 5, .placement = SKUA_PLACE_PACK, .cpus = "2-5", .one_per_core = 1},
         "4 5 2 3 4"); /* more workers than processors begin again */
+    check_order(
+        (skua_runtime_options){.workers = 6, .placement = SKUA_PLACE_PACK, .one_per_core = 1},
+        "0 1 2 3 0 1");
+    machine_end();
+}
+
+/* Where the processors of a core are neighbours, too, cores come before their second ones. */
+TEST(cores_come_first_however_they_are_numbered)
+{
+    char path[64];
+    char text[16];
+
+    machine(2, 2);
+    for (int i = 0; i < 8; i++) {
+        snprintf(path, sizeof path, "cpu/cpu%d/topology/thread_siblings_list", i);
+        snprintf(text, sizeof text, "%d-%d", i & ~1, i | 1);
+        write_file(path, text);
+    }
+    write_file("node/node0/cpulist", "0-3");
+    write_file("node/node1/cpulist", "4-7");
+    check_order((skua_runtime_options){.workers = 8, .placement = SKUA_PLACE_PACK},
+                "0 2 1 3 4 6 5 7");
+    check_order((skua_runtime_options){.workers = 8, .placement = SKUA_PLACE_SPREAD},
+                "0 4 2 6 1 5 3 7");
+    machine_end();
+}
+
+static int counted(skua_runtime_options options, unsigned quota)
+{
+    return skua__place_count_among(&options, &(struct skua__cpus){{0xff}}, quota);
+}
+
+TEST(workers_are_as_many_as_there_is_time_for)
+{
+    machine(2, 2);
+    CHECK_EQ(counted((skua_runtime_options){.one_per_core = 0}, 100), 8);
+    CHECK_EQ(counted((skua_runtime_options){.one_per_core = 0}, 3), 3);
+    CHECK_EQ(counted((skua_runtime_options){.ignore_quota = 1}, 3), 8);
+    CHECK_EQ(counted((skua_runtime_options){.one_per_core = 1}, 100), 4);
+    CHECK_EQ(counted((skua_runtime_options){.numa_nodes = "1", .cpus_exclude = "2"}, 100), 3);
+    CHECK_EQ(counted((skua_runtime_options){.cpus = "8-"}, 100), -EINVAL);
     machine_end();
 }
 
@@ -219,6 +260,9 @@ TEST(restricted_workers_may_go_anywhere_there)
     options.cpus = options.cpus_exclude = NULL;
     CHECK_EQ(skua__place_workers_among(&options, &(struct skua__cpus){{0xff}}, cpus), 0);
     CHECK_EQ(skua__cpus_count(&cpus[0]), 0); /* nothing to be set */
+    options.numa_nodes = "1";
+    CHECK_EQ(skua__place_workers_among(&options, &(struct skua__cpus){{0xff}}, cpus), 0);
+    CHECK(cpus[0].bits[0] == 0xcc && cpus[1].bits[0] == 0xcc);
     machine_end();
 }
 
@@ -228,7 +272,7 @@ TEST(nothing_left_is_refused)
         {.workers = 1, .cpus = "9"},           {.workers = 1, .cpus = "0", .cpus_exclude = "0"},
         {.workers = 1, .numa_nodes = "2"},     {.workers = 1, .cpus = "x"},
         {.workers = 1, .cpus_exclude = "1-"},  {.workers = 1, .numa_nodes = ""},
-        {.workers = 1, .cpus_exclude = "0-7"},
+        {.workers = 1, .cpus_exclude = "0-7"}, {.workers = 1, .numa_nodes = "0,2"},
     };
     struct skua__cpus cpus[1];
 
@@ -318,6 +362,8 @@ int main(void)
         cmocka_unit_test(without_sysfs_there_is_one_node),
         cmocka_unit_test(workers_are_spread_over_nodes),
         cmocka_unit_test(workers_are_packed_into_nodes),
+        cmocka_unit_test(cores_come_first_however_they_are_numbered),
+        cmocka_unit_test(workers_are_as_many_as_there_is_time_for),
         cmocka_unit_test(restricted_workers_may_go_anywhere_there),
         cmocka_unit_test(nothing_left_is_refused),
         cmocka_unit_test(workers_spin_where_each_has_a_processor),
