@@ -3,6 +3,9 @@
  * Specifies scheduler.h, but for the time of shares (unit/test_shares.c), and the options of
  * runtime.h and task.h that go with it.
  */
+#include <sys/wait.h>
+
+#include "../lib/child.h"
 #include "../lib/event.h"
 
 #ifdef SKUA_FAULTS
@@ -542,6 +545,47 @@ TEST(scheduler_without_memory_starts_no_runtime)
     CHECK_EQ(closed, 1);
 }
 
+/* ---- a scheduler that loses tasks, or makes some up ------------------------------------------- */
+
+static skua_task *hoards(void *state)
+{
+    (void)state;
+    return NULL;
+}
+
+static skua_task *gives_twice(void *state)
+{
+    static skua_task *last;
+    skua_task *task = stack_pop(state);
+
+    last = task != NULL ? task : last;
+    return last;
+}
+
+static int child_main(const char *mode)
+{
+    skua_scheduler wrong = stack;
+
+    wrong.pop = strcmp(mode, "hoards") == 0 ? hoards : gives_twice;
+    test_run(with(&current, &wrong), test_fiber_return, NULL);
+    _Exit(0);
+}
+
+/* Both would hang or corrupt memory: the process ends with a message. */
+TEST(scheduler_that_miscounts_ends_the_process)
+{
+    static const char *const modes[] = {"hoards", "gives twice"};
+
+    for (size_t i = 0; i < TEST_LEN(modes); i++) {
+        struct test_child child;
+        int status = test_child_run(&child, modes[i], NULL);
+
+        if (!CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT) ||
+            !CHECK(strstr(child.text, "policed") != NULL))
+            test_note("%s: status %x: %s", modes[i], (unsigned)status, child.text);
+    }
+}
+
 #ifdef SKUA_FAULTS
 static int spawns_without_memory(void *arg)
 {
@@ -568,7 +612,7 @@ TEST(spawn_into_a_queue_without_memory)
 }
 #endif
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scheduler_says_who_is_next),
@@ -584,11 +628,14 @@ int main(void)
         cmocka_unit_test(queue_is_not_charged_for_sleeps),
         cmocka_unit_test(scheduler_must_be_whole),
         cmocka_unit_test(shares_must_be_in_their_range),
+        cmocka_unit_test(scheduler_that_miscounts_ends_the_process),
         cmocka_unit_test(scheduler_without_memory_starts_no_runtime),
 #ifdef SKUA_FAULTS
         cmocka_unit_test(spawn_into_a_queue_without_memory),
 #endif
     };
 
+    if (argc == 3)
+        return child_main(argv[2]);
     return TEST_MAIN(tests);
 }
