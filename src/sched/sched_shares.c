@@ -9,6 +9,7 @@
  * Latency    a queue is late when its first task has waited for half of its goal. The latest, in
  *            proportion to its goal, then goes before the others, but not twice in a row: so a
  *            queue that cannot keep its goal within its share takes every other turn at most.
+ *            The turn of a task of its own is no wait for what comes to an empty queue meanwhile.
  * Measuring  between two pops is a turn; its time is counted for the queue of the task that was
  *            popped. The clock is read once a pop.
  */
@@ -20,7 +21,7 @@
 
 #define SHARES_DEFAULT 100
 #define SHARES_MOST 1000
-#define SHARES_NOT_YET INT64_MIN /* shares_lane.since: its first task came while nothing ran */
+#define SHARES_NOT_YET INT64_MIN /* shares_lane.since: the next pop is the beginning */
 
 struct shares_lane {
     skua_task *head;
@@ -169,8 +170,10 @@ static void shares_push(void *state, skua_task *task)
     }
     lane->head = task;
     lane->tail = task;
-    if (lane == self->running)
-        return; /* its turn goes on counting; since is when that began */
+    if (lane == self->running) { /* its clock goes on with its turn, which is no wait */
+        lane->since = SHARES_NOT_YET;
+        return;
+    }
     lane->since = self->running != NULL ? self->began : SHARES_NOT_YET;
     if (lane->clock < self->clock)
         lane->clock = self->clock;
