@@ -73,8 +73,8 @@ int skua__cpus_parse(const char *list, struct skua__cpus *ret)
     return 0;
 }
 
-/* A list in a file below the root of sysfs: 0, or whatever is wrong with it. An empty one is that of
- * a node which has memory alone. */
+/* A list in a file below the root of sysfs: 0, or whatever is wrong with it. An empty one is that
+ * of a node which has memory alone. */
 static int topology_read(const char *path, struct skua__cpus *ret)
 {
     char line[TOPOLOGY_LINE];

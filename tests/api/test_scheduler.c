@@ -545,7 +545,7 @@ TEST(scheduler_without_memory_starts_no_runtime)
     CHECK_EQ(closed, 1);
 }
 
-/* ---- a scheduler that loses tasks, or makes some up ------------------------------------------- */
+/* ---- a scheduler that loses tasks, or makes some up ------------------------------------------ */
 
 static skua_task *hoards(void *state)
 {

@@ -247,7 +247,7 @@ TEST(latency_counts_from_when_a_task_came)
     end();
 }
 
-/* A turn of its own is no wait: what comes to an empty queue by then begins to wait with its end. */
+/* A turn of its own is no wait: what comes to an empty queue by then begins to wait at its end. */
 TEST(latency_does_not_count_ones_own_turn)
 {
     begin((skua_task_queue[]){{.shares = 1, .latency = MS(100)}, {.shares = 500}, {.shares = 500}});
