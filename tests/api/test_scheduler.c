@@ -600,6 +600,32 @@ static int spawns_without_memory(void *arg)
     return skua_spawn(NULL, notes, (void *)'y', .queue = &web);
 }
 
+/* Whichever allocation fails, of places, states, workers or threads: nothing is left behind. */
+TEST(runtime_of_cores_without_memory)
+{
+    static skua_task_queue queue = {.name = "only"};
+    int failed = 0;
+    int rc = -1;
+    skua_shares shares;
+
+    MUST(skua_shares_init(&shares, &queue, 1) == 0);
+    for (unsigned nth = 1; rc != 0 && nth < 100; nth++) {
+        skua_runtime *runtime = NULL;
+
+        skua__fault_arm(SKUA__FAULT_MALLOC, nth, 1, ENOMEM);
+        rc = skua_runtime_new(&runtime,
+                              SKUA_RUNTIME_OPTIONS(.kind = SKUA_THREAD_PER_CORE, .workers = 2,
+                                                   .scheduler = &shares.scheduler));
+        skua__fault_arm(SKUA__FAULT_MALLOC, 0, 0, 0);
+        CHECK(rc == -ENOMEM || rc == 0);
+        CHECK((runtime != NULL) == (rc == 0));
+        failed += rc != 0;
+        CHECK_EQ(skua_runtime_free(runtime), 0);
+    }
+    CHECK_EQ(rc, 0);
+    CHECK(failed > 8);
+}
+
 TEST(spawn_into_a_queue_without_memory)
 {
     skua_runtime *runtime = with(&current, &stack);
@@ -631,6 +657,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(scheduler_that_miscounts_ends_the_process),
         cmocka_unit_test(scheduler_without_memory_starts_no_runtime),
 #ifdef SKUA_FAULTS
+        cmocka_unit_test(runtime_of_cores_without_memory),
         cmocka_unit_test(spawn_into_a_queue_without_memory),
 #endif
     };
