@@ -6,8 +6,9 @@
  * Fairness   lane and deque take turns. High priority goes first, but for every fourth turn; low
  *            goes last, but has every sixteenth turn to itself, and the background one of 64. Where
  *            both the lanes and the shared queue have tasks of such a priority, the turns are
- *            divided. The shared queue is looked at every inject_interval turns, or when there is
- *            nothing else, but never in two turns of four: so a busy one starves no lane.
+ *            divided. The shared queue is looked at every inject_interval turns, then for normal
+ *            tasks first; in one turn of four at most, so that a busy one starves no lane. And
+ *            whenever there is nothing else.
  * Shuffling  a test runtime with a seed draws the next task of a lane (include/skua/test.h).
  * Inbox      a stack pushed by anybody with compare-and-swap and taken whole by exchange: no ABA.
  *            Taken tasks are reversed into the order they were woken in.
@@ -62,15 +63,19 @@ SKUA__INLINE bool queue_background_turn(const struct skua__worker *worker)
     return worker->picks % 64 == 55;
 }
 
-/* Unlinks up to `want` tasks: the highest priority first, but for the turns of the others. */
-static uint32_t queue_uninject(struct skua__worker *worker, uint32_t want, uint32_t *cells)
+/* Unlinks up to `want` tasks: the highest priority first, but for the turns of the others, and for
+ * looks (`looks`), which are normal's: high has turns of its own. */
+static uint32_t queue_uninject(struct skua__worker *worker, bool looks, uint32_t want,
+                               uint32_t *cells)
 {
     static const unsigned orders[][SKUA__PRIORITIES] = {
         {SKUA_HIGH, SKUA_NORMAL, SKUA_LOW, SKUA_BACKGROUND},
         {SKUA_LOW, SKUA_HIGH, SKUA_NORMAL, SKUA_BACKGROUND},
-        {SKUA_BACKGROUND, SKUA_HIGH, SKUA_NORMAL, SKUA_LOW}};
+        {SKUA_BACKGROUND, SKUA_HIGH, SKUA_NORMAL, SKUA_LOW},
+        {SKUA_NORMAL, SKUA_HIGH, SKUA_LOW, SKUA_BACKGROUND}};
     const unsigned *order = orders[queue_low_turn(worker)          ? 1
                                    : queue_background_turn(worker) ? 2
+                                   : looks                         ? 3
                                                                    : 0];
     struct skua__sched *sched = worker->sched;
     const void *base = sched->core->cells.base;
@@ -138,16 +143,18 @@ struct skua_task *skua__queue_take_injected(struct skua__worker *worker)
     uint32_t cells[SKUA__DEQUE_GRAB];
     uint32_t len = skua__load_relaxed(&sched->inject_len); /* a hint: the lock decides */
     uint32_t want = len / sched->count + 1;
+    bool looks = worker->inject_left == 0;
     uint32_t count;
 
-    worker->inject_left = sched->inject_interval;
+    if (looks) /* high work, which comes here in its own turns, does not put a look off */
+        worker->inject_left = sched->inject_interval;
     if (skua__unlikely(worker->shuffles))
         queue_shuffle(worker);
     if (len == 0)
         return NULL;
     if (want > SKUA__DEQUE_GRAB)
         want = SKUA__DEQUE_GRAB;
-    count = queue_uninject(worker, want, cells);
+    count = queue_uninject(worker, looks, want, cells);
     for (uint32_t i = 1; i < count; i++)
         queue_local(worker, skua__cell_of(sched->core->cells.base, cells[i]));
     skua__stat(worker, injected, count);
@@ -315,7 +322,7 @@ static bool queue_special_turn(struct skua__worker *worker, uint32_t special)
 /* It is time to look at the shared queue: now, or in the next turn that is not the lanes'. */
 static SKUA__NOINLINE struct skua_task *queue_look_at_shared(struct skua__worker *worker)
 {
-    if (worker->picks % 4 < 2 || worker->shuffles) /* a test's dice: before each turn */
+    if (worker->picks % 4 == 1 || worker->shuffles) /* a test's dice: before each turn */
         return skua__queue_take_injected(worker);
     worker->inject_left = 1;
     return NULL;

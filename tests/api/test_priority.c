@@ -410,6 +410,45 @@ TEST(priority_bound_and_shared_tasks_starve_nobody)
     check_kinds_compete(1); /* looks at the shared queue all the time */
 }
 
+static void check_beside_high(const struct test_kind *kind, int fibers)
+{
+    skua_runtime *runtime = test_runtime(kind);
+    struct contest contest = {.stop = 0};
+    struct contestant normal = {&contest, SKUA_NORMAL};
+    struct contestant high = {&contest, SKUA_HIGH}, *self = &high;
+    atomic_int ran[4] = {0, 0, 0, 0};
+    int64_t until = skua_now() + 5 * SKUA_SECOND;
+    skua_scope scope;
+
+    MUST(skua_scope_open_on(&scope, runtime, SKUA_COLLECT) == 0);
+    for (int i = 0; i < fibers; i++)
+        CHECK_EQ(skua_spawn(&scope, yields_and_counts, &normal,
+                            .worker = SKUA_WORKER(i % (int)kind->workers)),
+                 0);
+    for (int i = 0; i < 20; i++)
+        CHECK_EQ(skua_spawn_poll(&scope, poll_counts_turns, &self, .priority = SKUA_HIGH), 0);
+    for (int class = 0; class < 4; class ++)
+        CHECK_EQ(skua_spawn(&scope, sets_flag, &ran[class], .priority = (skua_priority) class), 0);
+    for (int class = 0; class < 4; class ++) {
+        while (!atomic_load(&ran[class]) && skua_now() < until)
+            skua_yield();
+        if (!CHECK(atomic_load(&ran[class])))
+            test_note("class %d beside %d fibers", class, fibers);
+    }
+    atomic_store(&contest.stop, 1);
+    CHECK_EQ(skua_scope_join(&scope), 0);
+    test_runtime_free(runtime);
+}
+
+/* The shared queue is full of high work, and has what a thread spawned besides: that runs, too,
+ * whether the workers have work of their own or not. */
+TEST(priority_high_poll_tasks_do_not_starve_what_threads_spawn)
+{
+    for (int kind = 1; kind <= 3; kind++)
+        for (int fibers = 0; fibers <= 8; fibers += 8)
+            check_beside_high(&test_kinds[kind], fibers);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,6 +463,7 @@ int main(void)
         cmocka_unit_test(priority_normal_beside_high),
         cmocka_unit_test(priority_low_poll_tasks_come_after_normal),
         cmocka_unit_test(priority_bound_and_shared_tasks_starve_nobody),
+        cmocka_unit_test(priority_high_poll_tasks_do_not_starve_what_threads_spawn),
         cmocka_unit_test(priority_nobody_starves),
     };
 
