@@ -344,7 +344,7 @@ static void check_placed(skua_runtime *runtime, int workers)
 /* The first one that this process may use, as a list. */
 static const char *first_processor(int *number)
 {
-    static char list[8];
+    static char list[16];
     cpu_set_t set;
 
     MUST(sched_getaffinity(0, sizeof set, &set) == 0);
