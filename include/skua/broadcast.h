@@ -382,6 +382,51 @@ SKUA_API skua_future *skua_watch_wait_for_init(skua_watch_for_future *wait,
                                                skua_watch_receiver *receiver, skua_watch_test_fn fn,
                                                void *arg, void *copy);
 
+/* Functions for messages of one type, which the compiler checks: SKUA_BROADCAST_TYPE(news, struct
+ * item); makes news_new(&tx, capacity), news_send(tx, item), news_recv(rx, &item),
+ * news_try_recv(rx, &item). */
+#define SKUA_BROADCAST_TYPE(name, type)                                                            \
+    static inline int name##_new(skua_broadcast_sender **sender, size_t capacity)                  \
+    {                                                                                              \
+        return skua_broadcast_new(sender, sizeof(type), capacity);                                 \
+    }                                                                                              \
+    static inline int64_t name##_send(skua_broadcast_sender *sender, type message)                 \
+    {                                                                                              \
+        return skua_broadcast_send(sender, &message);                                              \
+    }                                                                                              \
+    static inline int name##_recv(skua_broadcast_receiver *receiver, type *message)                \
+    {                                                                                              \
+        return skua_broadcast_recv(receiver, message);                                             \
+    }                                                                                              \
+    static inline int name##_try_recv(skua_broadcast_receiver *receiver, type *message)            \
+    {                                                                                              \
+        return skua_broadcast_try_recv(receiver, message);                                         \
+    }                                                                                              \
+    typedef int name##_typed
+
+/* The same for a watched value: SKUA_WATCH_TYPE(config, struct config); makes config_new(&tx, &rx,
+ * initial), config_send(tx, value), config_borrow(rx, &value) and config_borrow_and_update(rx,
+ * &value). */
+#define SKUA_WATCH_TYPE(name, type)                                                                \
+    static inline int name##_new(skua_watch_sender **sender, skua_watch_receiver **receiver,       \
+                                 type initial)                                                     \
+    {                                                                                              \
+        return skua_watch_new(sender, receiver, sizeof(type), &initial);                           \
+    }                                                                                              \
+    static inline int name##_send(skua_watch_sender *sender, type value)                           \
+    {                                                                                              \
+        return skua_watch_send(sender, &value);                                                    \
+    }                                                                                              \
+    static inline int name##_borrow(skua_watch_receiver *receiver, type *value)                    \
+    {                                                                                              \
+        return skua_watch_borrow(receiver, value);                                                 \
+    }                                                                                              \
+    static inline int name##_borrow_and_update(skua_watch_receiver *receiver, type *value)         \
+    {                                                                                              \
+        return skua_watch_borrow_and_update(receiver, value);                                      \
+    }                                                                                              \
+    typedef int name##_typed
+
 #ifndef __cplusplus
 /* The waits in the caller's block: branches of a select, work under a timeout (flow.h).
  *

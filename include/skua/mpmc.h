@@ -181,6 +181,33 @@ SKUA_API size_t skua_mpmc_len(skua_mpmc_receiver *receiver);
  */
 SKUA_API int skua_mpmc_is_closed(skua_mpmc_sender *sender);
 
+/* Functions for messages of one type, which the compiler checks: SKUA_MPMC_TYPE(jobs, struct job);
+ * makes jobs_new(&tx, &rx, capacity), jobs_send(tx, job), jobs_try_send(tx, job), jobs_recv(rx,
+ * &job), jobs_try_recv(rx, &job). */
+#define SKUA_MPMC_TYPE(name, type)                                                                 \
+    static inline int name##_new(skua_mpmc_sender **sender, skua_mpmc_receiver **receiver,         \
+                                 size_t capacity)                                                  \
+    {                                                                                              \
+        return skua_mpmc_new(sender, receiver, sizeof(type), capacity);                            \
+    }                                                                                              \
+    static inline int name##_send(skua_mpmc_sender *sender, type message)                          \
+    {                                                                                              \
+        return skua_mpmc_send(sender, &message);                                                   \
+    }                                                                                              \
+    static inline int name##_try_send(skua_mpmc_sender *sender, type message)                      \
+    {                                                                                              \
+        return skua_mpmc_try_send(sender, &message);                                               \
+    }                                                                                              \
+    static inline int name##_recv(skua_mpmc_receiver *receiver, type *message)                     \
+    {                                                                                              \
+        return skua_mpmc_recv(receiver, message);                                                  \
+    }                                                                                              \
+    static inline int name##_try_recv(skua_mpmc_receiver *receiver, type *message)                 \
+    {                                                                                              \
+        return skua_mpmc_try_recv(receiver, message);                                              \
+    }                                                                                              \
+    typedef int name##_typed
+
 #ifndef __cplusplus
 /* The waits in the caller's block: branches of a select, work under a timeout (flow.h).
  *

@@ -127,6 +127,28 @@ SKUA_API skua_future *skua_oneshot_recv_init(skua_sync_future *recv,
  */
 SKUA_API void skua_oneshot_receiver_close(skua_oneshot_receiver *receiver);
 
+/* Functions for a message of one type, which the compiler checks: SKUA_ONESHOT_TYPE(reply, struct
+ * reply); makes reply_new(&tx, &rx), reply_send(tx, answer), reply_recv(rx, &answer),
+ * reply_try_recv(rx, &answer). */
+#define SKUA_ONESHOT_TYPE(name, type)                                                              \
+    static inline int name##_new(skua_oneshot_sender **sender, skua_oneshot_receiver **receiver)   \
+    {                                                                                              \
+        return skua_oneshot_new(sender, receiver, sizeof(type));                                   \
+    }                                                                                              \
+    static inline int name##_send(skua_oneshot_sender *sender, type message)                       \
+    {                                                                                              \
+        return skua_oneshot_send(sender, &message);                                                \
+    }                                                                                              \
+    static inline int name##_recv(skua_oneshot_receiver *receiver, type *message)                  \
+    {                                                                                              \
+        return skua_oneshot_recv(receiver, message);                                               \
+    }                                                                                              \
+    static inline int name##_try_recv(skua_oneshot_receiver *receiver, type *message)              \
+    {                                                                                              \
+        return skua_oneshot_try_recv(receiver, message);                                           \
+    }                                                                                              \
+    typedef int name##_typed
+
 #ifndef __cplusplus
 /* The waits in the caller's block: branches of a select, work under a timeout (flow.h).
  *

@@ -1,5 +1,7 @@
 /* test_waiting.c - the futures that the …ing() macros make in the caller's block.
  *
+ * And the functions that SKUA_MPMC_TYPE and its sisters make for messages of one type.
+ *
  * Specifies the macros at the end of sync.h, notify.h, token.h and the channels' headers: each is
  * the future of its wait, with its arguments in their places: pending and ready as the wait is.
  */
@@ -155,6 +157,68 @@ TEST_WAITING(news_is_waited_for_in_a_select)
     skua_watch_sender_close(watch_tx);
 }
 
+/* ---- typed channels -------------------------------------------------------------------------- */
+
+struct point {
+    int x, y;
+};
+
+SKUA_MPMC_TYPE(jobs, struct point);
+SKUA_ONESHOT_TYPE(reply, struct point);
+SKUA_BROADCAST_TYPE(news, struct point);
+SKUA_WATCH_TYPE(config, struct point);
+
+TEST_WAITING(typed_queues_carry_values)
+{
+    struct point got = {0, 0};
+    skua_mpmc_sender *tx;
+    skua_mpmc_receiver *rx;
+    skua_oneshot_sender *asked;
+    skua_oneshot_receiver *answer;
+
+    MUST(jobs_new(&tx, &rx, 2) == 0);
+    CHECK_EQ(jobs_try_recv(rx, &got), -EAGAIN);
+    CHECK_EQ(jobs_send(tx, (struct point){1, 2}), 0);
+    CHECK_EQ(jobs_try_send(tx, (struct point){3, 4}), 0);
+    CHECK_EQ(jobs_try_send(tx, (struct point){5, 6}), -EAGAIN);
+    CHECK_EQ(jobs_recv(rx, &got), 0);
+    CHECK(got.x == 1 && got.y == 2);
+    skua_mpmc_sender_close(tx);
+    skua_mpmc_receiver_close(rx);
+    MUST(reply_new(&asked, &answer) == 0);
+    CHECK_EQ(reply_try_recv(answer, &got), -EAGAIN);
+    CHECK_EQ(reply_send(asked, (struct point){7, 8}), 0);
+    CHECK_EQ(reply_recv(answer, &got), 0);
+    CHECK(got.x == 7 && got.y == 8);
+    skua_oneshot_receiver_close(answer);
+}
+
+TEST_WAITING(typed_news_carry_values)
+{
+    struct point got = {0, 0};
+    skua_broadcast_sender *tx;
+    skua_broadcast_receiver *rx;
+    skua_watch_sender *set;
+    skua_watch_receiver *look;
+
+    MUST(news_new(&tx, 4) == 0);
+    MUST(skua_broadcast_subscribe(tx, &rx) == 0);
+    CHECK_EQ(news_try_recv(rx, &got), -EAGAIN);
+    CHECK_EQ(news_send(tx, (struct point){1, 2}), 1);
+    CHECK_EQ(news_recv(rx, &got), 0);
+    CHECK(got.x == 1 && got.y == 2);
+    skua_broadcast_sender_close(tx);
+    skua_broadcast_receiver_close(rx);
+    MUST(config_new(&set, &look, (struct point){3, 4}) == 0);
+    CHECK_EQ(config_borrow(look, &got), 0);
+    CHECK(got.x == 3 && got.y == 4);
+    CHECK_EQ(config_send(set, (struct point){5, 6}), 0);
+    CHECK_EQ(config_borrow_and_update(look, &got), 1);
+    CHECK(got.x == 5 && got.y == 6);
+    skua_watch_sender_close(set);
+    skua_watch_receiver_close(look);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +228,8 @@ int main(void)
         TEST_WAITING_ENTRIES(queues_are_used_in_a_select),
         TEST_WAITING_ENTRIES(answers_are_waited_for_in_a_select),
         TEST_WAITING_ENTRIES(news_is_waited_for_in_a_select),
+        TEST_WAITING_ENTRIES(typed_queues_carry_values),
+        TEST_WAITING_ENTRIES(typed_news_carry_values),
     };
 
     return TEST_MAIN(tests);
