@@ -30,6 +30,8 @@
  *   blocking.h       code that blocks, on threads of its own
  *   executor.h       whoever runs work, behind one interface
  *   fd.h             any descriptor that can be waited for
+ *   fd.h             any descriptor that can be waited for; pipe.h: pipes and FIFOs; standard.h:
+ *                    standard input, output and error; fs_watch.h: files that change
  *   net.h            TCP
  *   test.h           tests: a clock that jumps, an order that a seed draws
  *
@@ -46,6 +48,7 @@
 #include <skua/executor.h>
 #include <skua/fd.h>
 #include <skua/flow.h>
+#include <skua/fs_watch.h>
 #include <skua/future.h>
 #include <skua/interval.h>
 #include <skua/join_set.h>
@@ -57,11 +60,13 @@
 #include <skua/net.h>
 #include <skua/notify.h>
 #include <skua/oneshot.h>
+#include <skua/pipe.h>
 #include <skua/pool.h>
 #include <skua/retry.h>
 #include <skua/runtime.h>
 #include <skua/scheduler.h>
 #include <skua/single_flight.h>
+#include <skua/standard.h>
 #include <skua/stream.h>
 #include <skua/stream_adapters.h>
 #include <skua/sync.h>

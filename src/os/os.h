@@ -174,6 +174,7 @@ int skua__os_poll(int fd, short events, int64_t deadline);
 #define SKUA__FILE_TERMINAL 3 /* not the master of one */
 /* One of these, or a negative errno. */
 int skua__os_file_kind(int fd);
+int skua__os_path_kind(const char *path); /* of a socket or a terminal: OTHER */
 #define SKUA__FILE_READ 1u
 #define SKUA__FILE_WRITE 2u
 /* What it is open for: the two above, or a negative errno. */

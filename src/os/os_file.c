@@ -64,6 +64,17 @@ int skua__os_file_kind(int fd)
     return SKUA__FILE_OTHER;
 }
 
+int skua__os_path_kind(const char *path)
+{
+    struct stat status;
+    int rc;
+
+    FILE_CALL(rc, stat(path, &status));
+    if (rc != 0)
+        return rc;
+    return S_ISFIFO(status.st_mode) ? SKUA__FILE_PIPE : SKUA__FILE_OTHER;
+}
+
 int skua__os_file_access(int fd)
 {
     int rc;
