@@ -12,7 +12,7 @@
 
 #include "../lib/part.h"
 #include "../lib/usage.h"
-#include "os/os.h"
+#include "io/io_impl.h"
 
 /* A folder for a test; `path` has room for names in it. */
 struct folder {
@@ -227,11 +227,15 @@ static int waits(void *arg)
     return skua_fs_watch_next(arg, &event);
 }
 
-static skua_task *start(void *arg)
+/* A task that waits. */
+static skua_task *start(skua_fs_watch *watch)
 {
+    struct skua_fd *fd = (struct skua_fd *)(void *)watch;
     skua_task *task = NULL;
 
-    MUST(skua_spawn(NULL, waits, arg, .task = &task) == 0);
+    MUST(skua_spawn(NULL, waits, watch, .task = &task) == 0);
+    while (skua__load_seq(&fd->source.waiter[SKUA__READ]) == NULL)
+        skua_sleep(MS(1));
     return task;
 }
 
@@ -253,7 +257,6 @@ TEST_FIBER(fs_watch_cancel_busy_close)
     folder_new(&folder);
     watch = watch_new(&folder, SKUA_FS_CREATE);
     task = start(watch);
-    skua_sleep(MS(2));
     CHECK_EQ(skua_fs_watch_next(watch, &event), -EBUSY);
     CHECK_EQ(skua_task_cancel(task), 0);
     CHECK_EQ(finish(task), -ECANCELED);
@@ -262,7 +265,6 @@ TEST_FIBER(fs_watch_cancel_busy_close)
     CHECK_EQ(skua_select(skua_sleeping(MS(2000)), skua_fs_watching(watch, &event)), 1);
     is(&event, SKUA_FS_CREATE, "a");
     task = start(watch);
-    skua_sleep(MS(2));
     CHECK_EQ(skua_fs_watch_close(watch), 0);
     CHECK_EQ(finish(task), SKUA_ECLOSED);
     unlink(in(&folder, "a"));

@@ -83,6 +83,7 @@ static void writes_in_vain(void)
 {
     skua_fd *reader, *writer;
     struct iovec iov = {"abc", 3};
+    int ends[2];
 
     MUST(skua_pipe_new(&reader, &writer, NULL) == 0);
     CHECK_EQ(skua_fd_close(reader), 0);
@@ -90,6 +91,12 @@ static void writes_in_vain(void)
     CHECK_EQ(skua_fd_write_all(writer, "abc", 3), -EPIPE);
     CHECK_EQ(skua_fd_try_write(writer, "abc", 3), -EPIPE);
     CHECK_EQ(skua_fd_writev(writer, &iov, 1), -EPIPE);
+    CHECK_EQ(skua_fd_close(writer), 0);
+    /* A socket that was adopted, too. */
+    MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+    MUST(skua_fd_adopt(&writer, ends[0], 0) == 0);
+    close(ends[1]);
+    CHECK_EQ(skua_fd_write(writer, "abc", 3), -EPIPE);
     CHECK_EQ(skua_fd_close(writer), 0);
 }
 

@@ -21,15 +21,11 @@
 
 /* ---- the child: copies ----------------------------------------------------------------------- */
 
-static int copies(void *arg)
+static int copies_until_the_end(skua_fd *in, skua_fd *out, skua_fd *err)
 {
-    skua_fd *in, *out, *err;
     char buf[5000];
     ssize_t n;
 
-    (void)arg;
-    if (skua_stdin_open(&in) != 0 || skua_stdout_open(&out) != 0 || skua_stderr_open(&err) != 0)
-        return 2;
     if (skua_fd_number(in) < 3 || skua_fd_number(out) < 3)
         return 3;
     while ((n = skua_fd_read(in, buf, sizeof buf)) > 0 && memcmp(buf, "quit", 4) != 0)
@@ -37,7 +33,19 @@ static int copies(void *arg)
             return 4;
     if (skua_fd_write(err, "end", 3) != 3)
         return 5;
-    return n < 0 ? 6 : skua_fd_close(in) | skua_fd_close(out) | skua_fd_close(err);
+    return n < 0 ? 6 : 0;
+}
+
+static int copies(void *arg)
+{
+    skua_fd *in, *out, *err;
+    int result;
+
+    (void)arg;
+    if (skua_stdin_open(&in) != 0 || skua_stdout_open(&out) != 0 || skua_stderr_open(&err) != 0)
+        return 2;
+    result = copies_until_the_end(in, out, err);
+    return skua_fd_close(in) | skua_fd_close(out) | skua_fd_close(err) ? 7 : result;
 }
 
 static int child_main(const char *mode)
