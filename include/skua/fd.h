@@ -10,8 +10,8 @@
  *     skua_fd_close(timer);
  *
  * Sockets, pipes, FIFOs, terminals, eventfds, timerfds, pidfds, signalfds, inotify, epoll sets.
- * Regular files, directories and devices such as /dev/null are always ready, say the systems that
- * were asked; they cannot be waited for, and are refused with -EPERM by every driver.
+ * Regular files, directories and devices such as /dev/null cannot be waited for: the system calls
+ * them ready, always. They are refused with -EPERM, whatever the driver.
  *
  * A descriptor may be used by one reading and one writing task at a time, on any workers; a second
  * reader (or writer) gets -EBUSY. Every wait ends with the caller's cancellation or deadline

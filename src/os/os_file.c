@@ -170,7 +170,7 @@ ssize_t skua__os_pipe_writev(int fd, const struct iovec *iov, int count)
         return file_write_masked(fd, iov, count);
     /* -1 twice: the position is the file's own. */
     FILE_CALL(n, syscall(SYS_pwritev2, fd, iov, count, -1L, -1L, FILE_NOSIGNAL));
-    if (n != -EOPNOTSUPP && n != -ENOSYS && n != -EINVAL && n != -EPERM)
+    if (n != -EOPNOTSUPP && n != -ENOSYS && n != -EPERM) /* not known, or forbidden */
         return n;
     skua__store_relaxed(&skua__os_no_nosignal, true);
     return file_write_masked(fd, iov, count);

@@ -324,6 +324,7 @@ static int writes_secrets(void *arg)
 static void churn_round(struct churn *churn, int round)
 {
     skua_fd *reader, *writer, *next_reader, *next;
+    int ends[2];
     char buf[8];
 
     adopt_pipe(&reader, &writer);
@@ -334,7 +335,10 @@ static void churn_round(struct churn *churn, int round)
     for (volatile int i = 0; i < round % 300; i++)
         continue;
     CHECK_EQ(skua_fd_close(writer), 0);
-    adopt_pipe(&next_reader, &next);
+    MUST(pipe(ends) == 0);
+    MUST(skua_fd_adopt(&next, ends[1], 0) ==
+         0); /* first: the slot is the one that was freed last */
+    MUST(skua_fd_adopt(&next_reader, ends[0], 0) == 0);
     CHECK_EQ(skua_fd_write(next, "n", 1), 1);
     CHECK_EQ(skua_fd_read(next_reader, buf, sizeof buf), 1);
     CHECK_EQ(buf[0], 'n');
