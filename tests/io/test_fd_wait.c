@@ -174,6 +174,36 @@ TEST_FIBER(fd_reader_and_writer_of_one)
     return 0;
 }
 
+enum { MANY = 100 };
+
+/* More than a look at the kernel takes at a time. */
+TEST_FIBER(fd_many_are_ready_at_once)
+{
+    skua_fd *reader[MANY], *writer[MANY];
+    skua_task *task[MANY];
+
+    for (int i = 0; i < MANY; i++) {
+        adopt_pipe(&reader[i], &writer[i]);
+        task[i] = start(reads_byte, reader[i]);
+    }
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < MANY; i++)
+            until_waited(reader[i], SKUA__READ);
+        for (int i = 0; i < MANY; i++)
+            CHECK_EQ(skua_fd_try_write(writer[i], "x", 1), 1); /* no other task runs meanwhile */
+        for (int i = 0; i < MANY; i++) {
+            CHECK_EQ(finish(task[i]), 1);
+            if (round == 0)
+                task[i] = start(reads_byte, reader[i]);
+        }
+    }
+    for (int i = 0; i < MANY; i++) {
+        CHECK_EQ(skua_fd_close(reader[i]), 0);
+        CHECK_EQ(skua_fd_close(writer[i]), 0);
+    }
+    return 0;
+}
+
 /* ---- closed ---------------------------------------------------------------------------------- */
 
 /* The other end of a descriptor sees the close at once, whatever driver watched it. */
@@ -258,6 +288,11 @@ TEST(fd_close_ends_a_threads_wait)
     MUST(pthread_create(&thread, NULL, reads_on_a_thread, &self) == 0);
     until_waited(self.fd, SKUA__READ);
     CHECK_EQ(skua_fd_read_until(self.fd, &byte, 1, skua_now() + MS(5)), -EBUSY);
+    for (int i = 0; i < 3; i++) { /* a wake for nothing: it waits on, and may be woken again */
+        skua__source_tell(&self.fd->source, SKUA__READABLE);
+        test_thread_sleep(MS(5));
+        until_waited(self.fd, SKUA__READ);
+    }
     begin = skua_now();
     CHECK_EQ(skua_fd_close(self.fd), 0);
     pthread_join(thread, NULL);
@@ -582,11 +617,11 @@ TEST(fd_adopt_that_fails_leaves_the_descriptor)
 
     for (size_t k = 0; k < TEST_LEN(kinds); k++)
         for (unsigned n = 1, left = 1; left != 0; n++) {
-            skua_fd *fd[64];
+            skua_fd *fd[300];
             int rc = 0, count = 0, number = 0;
 
             /* As many as it takes until a slot is allocated, not found. */
-            for (; count < 64 && rc == 0; count += rc == 0) {
+            for (; count < 300 && rc == 0; count += rc == 0) {
                 number = eventfd(0, 0);
                 MUST(number >= 0);
                 skua__fault_arm(kinds[k], n, 1, ENOMEM);
@@ -637,6 +672,7 @@ int main(void)
         cmocka_unit_test(fd_cancelled_write_has_written_nothing),
         cmocka_unit_test(fd_second_waiter_is_busy),
         cmocka_unit_test(fd_reader_and_writer_of_one),
+        cmocka_unit_test(fd_many_are_ready_at_once),
         cmocka_unit_test(fd_close_ends_the_waits_and_the_file),
         cmocka_unit_test(fd_release_after_a_wait),
         cmocka_unit_test(fd_close_ends_a_threads_wait),

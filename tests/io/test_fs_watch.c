@@ -29,7 +29,7 @@ static const char *in(const struct folder *folder, const char *name)
 {
     static _Thread_local char path[400];
 
-    snprintf(path, sizeof path, "%s/%s", folder->path, name);
+    snprintf(path, sizeof path, "%s/%.300s", folder->path, name);
     return path;
 }
 
@@ -109,15 +109,16 @@ TEST_WAITING(fs_watch_hands_out_one_by_one)
     struct folder folder;
     skua_fs_watch *watch;
     skua_fs_event event;
-    char name[NAME_MAX + 1], file[100][NAME_MAX + 1];
+    static char file[100][NAME_MAX + 1];
     int count = TEST_LEN(file);
 
     folder_new(&folder);
     watch = watch_new(&folder, SKUA_FS_CREATE);
     for (int i = 0; i < count; i++) {
-        memset(name, 'a' + i % 26, sizeof name - 1);
-        name[i % 3 == 0 ? NAME_MAX : 1 + i] = '\0';
-        snprintf(file[i], sizeof file[i], "%03d%s", i, name + 3 * (i % 3 == 0));
+        memset(file[i], 'a' + i % 26, NAME_MAX);
+        file[i][i % 3 == 0 ? NAME_MAX : 4 + i] = '\0';
+        file[i][0] = (char)('0' + i / 10);
+        file[i][1] = (char)('0' + i % 10);
         touch(in(&folder, file[i]));
     }
     for (int i = 0; i < count; i++) {
