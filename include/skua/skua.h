@@ -30,8 +30,8 @@
  *   blocking.h       code that blocks, on threads of its own
  *   executor.h       whoever runs work, behind one interface
  *   fd.h             any descriptor that can be waited for
- *   fd.h             any descriptor that can be waited for; pipe.h: pipes and FIFOs; standard.h:
- *                    standard input, output and error; fs_watch.h: files that change
+ *   pipe.h           pipes and FIFOs; standard.h: standard input, output and error
+ *   fs_watch.h       files that change
  *   net.h            TCP
  *   test.h           tests: a clock that jumps, an order that a seed draws
  *
