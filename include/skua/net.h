@@ -12,15 +12,13 @@
 
 #include <sys/uio.h>
 
+#include <skua/address.h>
 #include <skua/stream.h>
 
 SKUA_C_BEGIN
 
 typedef struct skua_listener skua_listener;
 typedef struct skua_tcp skua_tcp;
-
-/* Room for any address as a string, with its closing zero. */
-#define SKUA_ADDRESS_MAX 64
 
 /* ---- listening ------------------------------------------------------------------------------- */
 

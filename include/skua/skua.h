@@ -32,7 +32,9 @@
  *   fd.h             any descriptor that can be waited for
  *   pipe.h           pipes and FIFOs; standard.h: standard input, output and error
  *   fs_watch.h       files that change
+ *   address.h        addresses of sockets as values
  *   net.h            TCP
+ *   udp.h            UDP, also batches, GSO, multicast
  *   test.h           tests: a clock that jumps, an order that a seed draws
  *
  * Every name starts with skua_ or SKUA_; skua__ and SKUA__ (two underscores) are private.
@@ -40,6 +42,7 @@
 #ifndef SKUA_SKUA_H
 #define SKUA_SKUA_H
 
+#include <skua/address.h>
 #include <skua/base.h>
 #include <skua/blocking.h>
 #include <skua/breaker.h>
@@ -74,5 +77,6 @@
 #include <skua/test.h>
 #include <skua/time.h>
 #include <skua/token.h>
+#include <skua/udp.h>
 
 #endif

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include <skua/net.h>
+#include <skua/udp.h>
 
 #include "drive/drive_impl.h"
 
@@ -57,6 +58,14 @@ struct skua_listener {
     struct skua_listener *next_free; /* lock: the slots' */
 };
 
+/* A datagram socket: UDP, or Unix datagram and seqpacket (unix.c). */
+struct skua_udp {
+    struct skua__source source; /* first: the slot */
+    _Atomic uint32_t life;
+    _Atomic int family;         /* AF_…; relaxed: life tells whose */
+    struct skua_udp *next_free; /* lock: the slots' */
+};
+
 #define SKUA__MAY_READ 1u
 #define SKUA__MAY_WRITE 2u
 
@@ -68,8 +77,15 @@ struct skua__address {
 
 /* "127.0.0.1:80" and the like: 0 or -EINVAL. */
 int skua__address_parse(const char *text, struct skua__address *ret);
+/* "*:80" on a machine without IPv6. */
+void skua__address_any_v4(struct skua__address *address);
 /* The string of an address: 0 or -ENOSPC. */
 int skua__address_format(const struct skua__address *address, char *buf, size_t len);
+/* Between it and the value that users hold (address.h). */
+void skua__address_store(skua_address *ret, const struct skua__address *from);
+void skua__address_load(struct skua__address *ret, const skua_address *from);
+/* Makes an IPv4 address of one that is mapped into IPv6. */
+void skua__address_unmap(skua_address *address);
 
 /* The stream behind a handle, with a reference; NULL: it is closed. */
 struct skua__stream *skua__tcp_hold(skua_tcp *tcp);
@@ -82,5 +98,27 @@ skua_future *skua__tcp_vector_init(skua_tcp_future *self, skua_tcp *tcp, const s
 
 /* Makes a socket of an open descriptor; takes it over, closes it on failure. */
 int skua__tcp_adopt(int fd, skua_tcp **ret);
+int skua__udp_adopt(int fd, int family, skua_udp **ret);
+
+/* The datagram socket with a reference, while it is open. */
+SKUA__INLINE bool skua__udp_hold(skua_udp *udp)
+{
+    return skua__slot_hold(&udp->life, skua__load_acquire(&udp->life), &udp->source);
+}
+
+/* ---- trying and waiting (udp_future.c) ------------------------------------------------------- */
+
+/* Besides SKUA__READ or SKUA__WRITE: there is no event to wait for, it is tried now and then. */
+#define SKUA__BACKS_OFF 2u
+
+/* Makes a future that makes an attempt whenever it may be worth it: a system call that gives
+ * -EAGAIN where it would wait. */
+skua_future *skua__udp_future_init(skua_udp_future *self, struct skua__source *source,
+                                   _Atomic uint32_t *life, uint32_t kind,
+                                   int64_t (*attempt)(skua_udp_future *self, int fd));
+/* Awaits one on a fiber or a plain thread. */
+int64_t skua__udp_await(skua_future *future, int64_t deadline);
+/* One attempt: -EAGAIN where it would wait. */
+int64_t skua__udp_try(skua_future *future);
 
 #endif

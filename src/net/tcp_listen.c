@@ -92,18 +92,6 @@ static int listen_open(const struct skua__address *address, const skua_listen_op
     return fd;
 }
 
-/* "*:80" on a machine without IPv6. */
-static int listen_open_v4(const struct skua__address *address, const skua_listen_options *options)
-{
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address->storage;
-    struct skua__address v4 = {.len = sizeof(struct sockaddr_in)};
-    struct sockaddr_in *in = (struct sockaddr_in *)&v4.storage;
-
-    in->sin_family = AF_INET;
-    in->sin_port = in6->sin6_port;
-    return listen_open(&v4, options);
-}
-
 static int listen_check(const skua_listen_options *options)
 {
     if (options->size != sizeof *options || options->backlog < 0 || options->reuse_port > 1 ||
@@ -126,8 +114,10 @@ int skua_tcp_listen(skua_listener **ret, const char *text, const skua_listen_opt
     if (rc != 0)
         return rc;
     fd = listen_open(&address, &options);
-    if ((fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL) && address.any_family)
-        fd = listen_open_v4(&address, &options);
+    if ((fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL) && address.any_family) {
+        skua__address_any_v4(&address);
+        fd = listen_open(&address, &options);
+    }
     if (fd < 0)
         return fd;
     listener = listen_slot(fd);

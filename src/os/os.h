@@ -15,6 +15,8 @@
 
 struct sockaddr;
 struct iovec;
+struct msghdr;
+struct mmsghdr;
 struct epoll_event;
 
 /* ---- faults (os_fault.c) --------------------------------------------------------------------- */
@@ -203,6 +205,25 @@ int skua__os_dup(int fd);
 int skua__os_inotify(void); /* non-blocking, close on exec */
 int skua__os_inotify_add(int fd, const char *path, uint32_t mask);
 int skua__os_inotify_remove(int fd, int id);
+/* ---- messages (os_message.c) ----------------------------------------------------------------- */
+
+/* None of these waits: -EAGAIN. Descriptors that come with a message are close-on-exec. */
+ssize_t skua__os_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *addr,
+                          unsigned *addr_len);
+ssize_t skua__os_sendto(int fd, const void *buf, size_t len, const struct sockaddr *addr,
+                        unsigned addr_len);
+ssize_t skua__os_recvmsg(int fd, struct msghdr *message);
+ssize_t skua__os_sendmsg(int fd, const struct msghdr *message);
+/* How many were moved, at least one. */
+int skua__os_recvmmsg(int fd, struct mmsghdr *messages, unsigned count);
+int skua__os_sendmmsg(int fd, struct mmsghdr *messages, unsigned count);
+int skua__os_socketpair(int family, int type, int fds[2]);
+/* 1 and its identity when there is a socket at `path`, not behind a link; 0: something else;
+ * -ENOENT ... */
+int skua__os_socket_file(const char *path, uint64_t id[2]);
+int skua__os_unlink(const char *path);
+int skua__os_chmod(const char *path, unsigned mode);
+int skua__os_fchmod(int fd, unsigned mode);
 
 /* ---- epoll (os_epoll.c) ---------------------------------------------------------------------- */
 
