@@ -5,7 +5,8 @@
  * (-ECANCELED, -ETIMEDOUT), and the socket is as good afterwards as before.
  *
  * Addresses are strings: "127.0.0.1:80", "[::1]:80", ":80" or "*:80" (every address, both IP
- * versions), "localhost:80"; port 0 lets the system choose. Names are not resolved.
+ * versions), "localhost:80"; port 0 lets the system choose. Names are not resolved. Streams of Unix
+ * sockets are used with the same functions: unix.h opens them.
  */
 #ifndef SKUA_NET_H
 #define SKUA_NET_H
@@ -337,10 +338,11 @@ SKUA_API skua_future *skua_tcp_writable_init(skua_tcp_future *writable, skua_tcp
 typedef struct skua_accept_future {
     skua_future future;
     skua_listener *listener;
-    skua_tcp **ret;
+    void *ret;
     skua_waker *waker;
-    uint32_t held; /* private, as the next */
+    uint32_t held; /* private, as the next two */
     uint32_t life;
+    uint32_t packets;
     int64_t pause;         /* ns of the next back-off; 0 = none yet */
     skua_future *sleeping; /* &sleep.future while backing off */
     struct {

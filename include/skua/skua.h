@@ -35,6 +35,7 @@
  *   address.h        addresses of sockets as values
  *   net.h            TCP
  *   udp.h            UDP, also batches, GSO, multicast
+ *   unix.h           Unix sockets of every kind; passing descriptors
  *   test.h           tests: a clock that jumps, an order that a seed draws
  *
  * Every name starts with skua_ or SKUA_; skua__ and SKUA__ (two underscores) are private.
@@ -78,5 +79,6 @@
 #include <skua/time.h>
 #include <skua/token.h>
 #include <skua/udp.h>
+#include <skua/unix.h>
 
 #endif

@@ -33,7 +33,7 @@ struct skua__stream {
 /* What users hold: the whole stream, or a half. Part of source.owner. */
 struct skua_tcp {
     _Atomic uint32_t life;
-    _Atomic uint32_t rights; /* SKUA__MAY_READ | SKUA__MAY_WRITE; relaxed: life tells whose */
+    _Atomic uint32_t rights; /* SKUA__MAY_READ …; relaxed: life tells whose */
 };
 
 _Static_assert(2 * sizeof(struct skua_tcp) == sizeof(((struct skua__source *)0)->owner),
@@ -53,6 +53,7 @@ SKUA__INLINE struct skua__stream *skua__tcp_stream(struct skua_tcp *tcp)
 struct skua_listener {
     struct skua__source source; /* first: the slot */
     _Atomic uint32_t life;
+    uint32_t kind;                   /* SKUA__LISTENS_…; constant */
     uint32_t nodelay;                /* constant */
     _Atomic uint32_t exhausted;      /* 1: descriptors ran out, and that was said */
     struct skua_listener *next_free; /* lock: the slots' */
@@ -68,6 +69,14 @@ struct skua_udp {
 
 #define SKUA__MAY_READ 1u
 #define SKUA__MAY_WRITE 2u
+#define SKUA__MAY_BOTH (SKUA__MAY_READ | SKUA__MAY_WRITE)
+/* Unix: a read may end early, at descriptors that came with the bytes, and more may be there. */
+#define SKUA__HAS_MARKS 4u
+
+/* What a listener's connections are. */
+#define SKUA__LISTENS_TCP 0u
+#define SKUA__LISTENS_STREAM 1u /* Unix, as streams */
+#define SKUA__LISTENS_PACKET 2u /* Unix seqpacket: accepted as skua_udp */
 
 struct skua__address {
     struct sockaddr_storage storage;
@@ -96,9 +105,21 @@ int64_t skua__tcp_await(skua_future *future, int64_t deadline);
 skua_future *skua__tcp_vector_init(skua_tcp_future *self, skua_tcp *tcp, const struct iovec *iov,
                                    int count, unsigned direction);
 
+/* Moves stashed bytes into the buffers: the count, or what became of them. The reader, who has seen
+ * SKUA__STASHED. */
+ssize_t skua__tcp_take_stash(struct skua__stream *stream, const struct iovec *iov, size_t count);
+
 /* Makes a socket of an open descriptor; takes it over, closes it on failure. */
 int skua__tcp_adopt(int fd, skua_tcp **ret);
 int skua__udp_adopt(int fd, int family, skua_udp **ret);
+/* The same of a Unix stream. */
+int skua__unix_adopt(int fd, skua_tcp **ret);
+/* The same of one that listens; kind: SKUA__LISTENS_…. */
+int skua__listener_adopt(int fd, uint32_t kind, bool nodelay, skua_listener **ret);
+/* skua_tcp_accept and its future, of packets too: ret is a skua_tcp ** or a skua_udp **. */
+int skua__accept_until(skua_listener *listener, void *ret, bool packets, int64_t deadline);
+skua_future *skua__accept_init(skua_accept_future *accept, skua_listener *listener, void *ret,
+                               bool packets);
 
 /* The datagram socket with a reference, while it is open. */
 SKUA__INLINE bool skua__udp_hold(skua_udp *udp)

@@ -67,8 +67,17 @@ int skua__tcp_adopt(int fd, skua_tcp **ret)
         skua__os_close(fd);
         return -ENOMEM;
     }
-    *ret = tcp_handle_open(stream, 0, SKUA__MAY_READ | SKUA__MAY_WRITE);
+    *ret = tcp_handle_open(stream, 0, SKUA__MAY_BOTH);
     return 0;
+}
+
+int skua__unix_adopt(int fd, skua_tcp **ret)
+{
+    int rc = skua__tcp_adopt(fd, ret);
+
+    if (rc == 0) /* nobody else has it yet */
+        skua__store_relaxed(&(*ret)->rights, SKUA__MAY_BOTH | SKUA__HAS_MARKS);
+    return rc;
 }
 
 struct skua__stream *skua__tcp_hold(skua_tcp *tcp)
@@ -92,7 +101,7 @@ int skua_tcp_close(skua_tcp *tcp)
     stream = skua__tcp_stream(tcp);
     if (skua__sub_acq_rel(&stream->halves, 1) == 1)
         (void)skua__source_close(&stream->source, SKUA__CLOSED);
-    else if (skua__load_relaxed(&tcp->rights) == SKUA__MAY_READ)
+    else if ((skua__load_relaxed(&tcp->rights) & SKUA__MAY_BOTH) == SKUA__MAY_READ)
         (void)skua__source_close(&stream->source, SKUA__CLOSED_READ);
     else if (skua__source_close(&stream->source, SKUA__CLOSED_WRITE))
         (void)skua__os_shutdown(stream->source.fd, SKUA__SHUT_WRITE);
@@ -103,15 +112,17 @@ int skua_tcp_close(skua_tcp *tcp)
 int skua_tcp_split(skua_tcp *tcp, skua_tcp **reader, skua_tcp **writer)
 {
     struct skua__stream *stream = skua__tcp_hold(tcp);
+    uint32_t rights;
 
     if (stream == NULL)
         return SKUA_ECLOSED;
-    if (skua__load_relaxed(&tcp->rights) != (SKUA__MAY_READ | SKUA__MAY_WRITE)) {
+    rights = skua__load_relaxed(&tcp->rights);
+    if ((rights & SKUA__MAY_BOTH) != SKUA__MAY_BOTH) {
         skua__source_unref(&stream->source);
         return SKUA_EUSAGE;
     }
     skua__store_release(&stream->halves, 2);
-    skua__store_relaxed(&tcp->rights, SKUA__MAY_READ);
+    skua__store_relaxed(&tcp->rights, rights & ~SKUA__MAY_WRITE);
     *reader = tcp;
     *writer = tcp_handle_open(stream, 1, SKUA__MAY_WRITE); /* takes over the reference */
     return 0;

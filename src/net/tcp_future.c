@@ -44,11 +44,8 @@ static struct skua__source *tcp_source(skua_tcp_future *self)
 
 /* ---- the system calls ------------------------------------------------------------------------ */
 
-static ssize_t tcp_take_stash(struct skua__stream *stream, skua_tcp_future *self)
+ssize_t skua__tcp_take_stash(struct skua__stream *stream, const struct iovec *iov, size_t count)
 {
-    struct iovec one = {.iov_base = self->buf, .iov_len = self->len};
-    const struct iovec *iov = self->kind & TCP_VECTOR ? self->buf : &one;
-    size_t count = self->kind & TCP_VECTOR ? self->len : 1;
     struct skua__stash *stash = stream->stash;
     ssize_t done = 0;
 
@@ -70,6 +67,15 @@ static ssize_t tcp_take_stash(struct skua__stream *stream, skua_tcp_future *self
     return done;
 }
 
+static ssize_t tcp_take_stash(struct skua__stream *stream, skua_tcp_future *self)
+{
+    struct iovec one = {.iov_base = self->buf, .iov_len = self->len};
+
+    if (self->kind & TCP_VECTOR)
+        return skua__tcp_take_stash(stream, self->buf, self->len);
+    return skua__tcp_take_stash(stream, &one, 1);
+}
+
 static size_t tcp_wanted(const skua_tcp_future *self)
 {
     const struct iovec *iov = self->buf;
@@ -80,6 +86,14 @@ static size_t tcp_wanted(const skua_tcp_future *self)
     for (size_t i = 0; i < self->len; i++)
         sum += iov[i].iov_len;
     return sum;
+}
+
+/* Whether a transfer that gave `n` says that the socket is empty, or full. */
+static bool tcp_is_short(const skua_tcp_future *self, int64_t n)
+{
+    return n >= 0 && (size_t)n < tcp_wanted(self) &&
+           (self->kind & SKUA__WRITE ||
+            !(skua__load_relaxed(&self->tcp->rights) & SKUA__HAS_MARKS));
 }
 
 /* The first poll's: 1, with the reference held from here on until there is an answer; 0: nothing is
@@ -180,7 +194,7 @@ static int64_t tcp_collect(skua_tcp_future *self)
     skua__sub_seq(&source->in_flight, 1);
     skua__source_forget(source, SKUA__READ, self->waker);
     self->waker = NULL;
-    if (self->result >= 0 && (size_t)self->result < self->len)
+    if (tcp_is_short(self, self->result))
         skua__source_drained(source, SKUA__READABLE, skua__source_look(source));
     else
         skua__source_tell(source, SKUA__READABLE);
@@ -224,7 +238,7 @@ static int64_t tcp_try(skua_tcp_future *self)
     n = tcp_transfer(self);
     if (n == -EAGAIN)
         skua__source_drained(&stream->source, bits, seen);
-    else if (n >= 0 && (size_t)n < tcp_wanted(self)) /* there may be an end behind it */
+    else if (tcp_is_short(self, n)) /* there may be an end behind it */
         skua__source_drained(&stream->source, bits & ~SKUA__HANGUP, seen);
     return n;
 }

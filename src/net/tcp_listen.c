@@ -57,6 +57,21 @@ static skua_listener *listen_slot(int fd)
     return listener;
 }
 
+int skua__listener_adopt(int fd, uint32_t kind, bool nodelay, skua_listener **ret)
+{
+    skua_listener *listener = listen_slot(fd);
+
+    if (listener == NULL) {
+        skua__os_close(fd);
+        return -ENOMEM;
+    }
+    listener->kind = kind;
+    listener->nodelay = nodelay;
+    skua__slot_open(&listener->life);
+    *ret = listener;
+    return 0;
+}
+
 static int listen_setup(int fd, const struct skua__address *address,
                         const skua_listen_options *options)
 {
@@ -104,7 +119,6 @@ int skua_tcp_listen(skua_listener **ret, const char *text, const skua_listen_opt
 {
     skua_listen_options options = {.size = sizeof options};
     struct skua__address address;
-    skua_listener *listener;
     int rc = skua__address_parse(text, &address);
     int fd;
 
@@ -120,15 +134,7 @@ int skua_tcp_listen(skua_listener **ret, const char *text, const skua_listen_opt
     }
     if (fd < 0)
         return fd;
-    listener = listen_slot(fd);
-    if (listener == NULL) {
-        skua__os_close(fd);
-        return -ENOMEM;
-    }
-    listener->nodelay = !options.no_nodelay;
-    skua__slot_open(&listener->life);
-    *ret = listener;
-    return 0;
+    return skua__listener_adopt(fd, SKUA__LISTENS_TCP, !options.no_nodelay, ret);
 }
 
 int skua_listener_close(skua_listener *listener)
@@ -169,28 +175,49 @@ static bool listen_is_skipped(int64_t rc)
            rc == -EHOSTDOWN || rc == -ENONET || rc == -EHOSTUNREACH || rc == -ENETUNREACH;
 }
 
-/* One connection, -EAGAIN when there is none, or an error of exhaustion. Memory comes first: a
- * connection that was accepted is not thrown away for want of it. */
-static int listen_take(skua_listener *listener, skua_tcp **ret)
+/* A socket without a descriptor yet. Memory comes first: a connection that was accepted is not
+ * thrown away for want of it. */
+static int listen_room(skua_listener *listener, skua_tcp **tcp, skua_udp **udp)
 {
-    skua_tcp *tcp;
-    int on = 1;
-    int fd = skua__tcp_adopt(-1, &tcp);
+    if (listener->kind == SKUA__LISTENS_PACKET)
+        return skua__udp_adopt(-1, AF_UNIX, udp);
+    return listener->kind == SKUA__LISTENS_STREAM ? skua__unix_adopt(-1, tcp)
+                                                  : skua__tcp_adopt(-1, tcp);
+}
 
+/* One connection, -EAGAIN when there is none, or an error of exhaustion. */
+static int listen_take(skua_listener *listener, void *ret, bool packets)
+{
+    skua_tcp *tcp = NULL;
+    skua_udp *udp = NULL;
+    int on = 1;
+    int fd;
+
+    if (packets != (listener->kind == SKUA__LISTENS_PACKET))
+        return SKUA_EUSAGE;
+    fd = listen_room(listener, &tcp, &udp);
     if (fd != 0)
         return fd;
     do {
         fd = skua__os_accept(listener->source.fd, NULL, NULL);
     } while (listen_is_skipped(fd));
-    skua__tcp_stream(tcp)->source.fd = fd; /* nobody else has it yet */
+    /* Nobody else has it yet. */
+    if (packets)
+        udp->source.fd = fd;
+    else
+        skua__tcp_stream(tcp)->source.fd = fd;
     if (fd < 0) {
-        (void)skua_tcp_close(tcp);
+        (void)skua_tcp_close(tcp); /* one of the two is NULL */
+        (void)skua_udp_close(udp);
         return fd;
     }
     skua__store_relaxed(&listener->exhausted, 0);
     if (listener->nodelay)
         (void)skua__os_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    *ret = tcp;
+    if (packets)
+        *(skua_udp **)ret = udp;
+    else
+        *(skua_tcp **)ret = tcp;
     return 0;
 }
 
@@ -233,7 +260,7 @@ static int64_t listen_try(skua_accept_future *self, skua_waker *waker)
 
     if (seen & SKUA__CLOSED)
         return SKUA_ECLOSED;
-    rc = listen_take(self->listener, self->ret);
+    rc = listen_take(self->listener, self->ret, self->packets != 0);
     if (listen_is_exhaustion(rc)) {
         listen_tell_exhausted(self->listener, (int)rc);
         self->pause = listen_next_pause(self->pause);
@@ -294,15 +321,22 @@ static skua_poll listen_poll(skua_future *future, skua_waker *waker)
 static const skua_future_ops listen_ops = {
     .name = "tcp.accept", .poll = listen_poll, .drop = listen_drop};
 
-skua_future *skua_tcp_accept_init(skua_accept_future *accept, skua_listener *listener,
-                                  skua_tcp **ret)
+skua_future *skua__accept_init(skua_accept_future *accept, skua_listener *listener, void *ret,
+                               bool packets)
 {
     memset(accept, 0, sizeof *accept);
     accept->future.ops = &listen_ops;
     accept->listener = listener;
     accept->life = skua__load_acquire(&listener->life);
     accept->ret = ret;
+    accept->packets = packets;
     return &accept->future;
+}
+
+skua_future *skua_tcp_accept_init(skua_accept_future *accept, skua_listener *listener,
+                                  skua_tcp **ret)
+{
+    return skua__accept_init(accept, listener, ret, false);
 }
 
 /* Out of descriptors or memory, on a plain thread: 0 after a pause, or -ETIMEDOUT. */
@@ -319,7 +353,7 @@ static int listen_pause_thread(skua_listener *listener, int rc, int64_t *pause, 
 }
 
 /* A plain thread blocks in poll(2). */
-static int listen_accept_thread(skua_listener *listener, skua_tcp **ret, int64_t deadline)
+static int listen_accept_thread(skua_listener *listener, void *ret, bool packets, int64_t deadline)
 {
     int64_t pause = 0;
     int rc;
@@ -327,7 +361,7 @@ static int listen_accept_thread(skua_listener *listener, skua_tcp **ret, int64_t
     do {
         if (skua__source_look(&listener->source) & SKUA__CLOSED)
             return SKUA_ECLOSED;
-        rc = listen_take(listener, ret);
+        rc = listen_take(listener, ret, packets);
         if (rc == 0)
             return 0;
         if (rc == -EAGAIN)
@@ -340,7 +374,7 @@ static int listen_accept_thread(skua_listener *listener, skua_tcp **ret, int64_t
     return rc;
 }
 
-int skua_tcp_accept_until(skua_listener *listener, skua_tcp **ret, int64_t deadline)
+int skua__accept_until(skua_listener *listener, void *ret, bool packets, int64_t deadline)
 {
     uint32_t life = skua__load_acquire(&listener->life);
     skua_accept_future accept;
@@ -350,7 +384,7 @@ int skua_tcp_accept_until(skua_listener *listener, skua_tcp **ret, int64_t deadl
     if (!(life & SKUA__LIFE_OPEN))
         return SKUA_ECLOSED;
     if (skua__thread_self()->core != NULL)
-        return (int)skua_await_until(skua_tcp_accept_init(&accept, listener, ret), deadline);
+        return (int)skua_await_until(skua__accept_init(&accept, listener, ret, packets), deadline);
     if (!skua__slot_hold(&listener->life, life, &listener->source))
         return SKUA_ECLOSED;
     waker = skua_waker_custom(&skua__thread_self()->waker);
@@ -358,12 +392,17 @@ int skua_tcp_accept_until(skua_listener *listener, skua_tcp **ret, int64_t deadl
     if (rc == 0) {
         /* Another may close it meanwhile: see skua__tcp_await. */
         skua__add_seq(&listener->source.in_flight, 1);
-        rc = listen_accept_thread(listener, ret, deadline);
+        rc = listen_accept_thread(listener, ret, packets, deadline);
         skua__sub_seq(&listener->source.in_flight, 1);
         skua__source_forget(&listener->source, SKUA__READ, waker);
     }
     skua__source_unref(&listener->source);
     return rc;
+}
+
+int skua_tcp_accept_until(skua_listener *listener, skua_tcp **ret, int64_t deadline)
+{
+    return skua__accept_until(listener, ret, false, deadline);
 }
 
 int skua_tcp_accept(skua_listener *listener, skua_tcp **ret)
