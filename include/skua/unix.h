@@ -72,7 +72,7 @@ SKUA_API SKUA_NODISCARD int skua_unix_listen(skua_listener **ret, const char *pa
  *
  * ret        receives the socket, to be ended by skua_tcp_close; untouched on failure
  * Returns    0; -ENOENT, -ECONNREFUSED (nobody listens), -EACCES, -EPROTOTYPE (another kind of
- *            socket), -ENAMETOOLONG, -EINVAL; -ECANCELED, -ETIMEDOUT …
+ *            socket has the path), -ENAMETOOLONG, -EINVAL; -ECANCELED, -ETIMEDOUT …
  * Threads    fibers, plain threads
  * Cancel     nothing was connected
  * Since      0.2

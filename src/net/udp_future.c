@@ -8,7 +8,9 @@
  *            to the kernel: dropping is immediate, and what was dropped has moved nothing.
  * Back-off   a Unix datagram to somebody whose queue is full can be sent again when there is
  *            room, but the kernel tells that to connected sockets only. Others ask again after
- *            1 ms, 2, 4 … 16, in their place among the source's waiters: a close wakes them.
+ *            1 ms, 2, 4 … 16, in their place among the source's waiters: a close wakes them. That
+ *            the socket is writable wakes them, too, and means nothing: each vain attempt makes it
+ *            so again.
  *
  * States     IDLE -> HELD -> IDLE. HELD has a reference on the source, which another task may
  *            close at any moment.
@@ -58,7 +60,7 @@ static int64_t udp_attempt(skua_udp_future *self)
 
     if (seen & skua__source_closed_bit(direction))
         return SKUA_ECLOSED;
-    if (!(seen & (direction == SKUA__READ ? bits | SKUA__STASHED : bits)))
+    if (self->sleeping != NULL || !(seen & (direction == SKUA__READ ? bits | SKUA__STASHED : bits)))
         return -EAGAIN;
     n = self->attempt(self, source->fd);
     if (n == -EAGAIN)

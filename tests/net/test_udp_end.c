@@ -257,6 +257,29 @@ TEST_FIBER(udp_close_frees_the_port)
     return 0;
 }
 
+/* What was begun on a socket that is closed by now is not done to the next one in its slot. */
+TEST_FIBER(udp_futures_of_another_life)
+{
+    skua_address at, sink_at;
+    skua_udp *udp = bound(&at), *sink = bound(&sink_at), *next;
+    skua_udp_future send, recv;
+    char buf[8];
+
+    skua_udp_send_init(&send, udp, "secret", 6, &sink_at);
+    skua_udp_recv_init(&recv, udp, buf, sizeof buf, NULL);
+    CHECK_EQ(skua_udp_close(udp), 0);
+    next = bound(&at);
+    CHECK(next == udp); /* the slot is used again */
+    CHECK_EQ(skua_udp_send_to(sink, "mine", 4, &at), 4);
+    CHECK_EQ(skua_await(&send.future), SKUA_ECLOSED);
+    CHECK_EQ(skua_await(&recv.future), SKUA_ECLOSED);
+    CHECK_EQ(skua_udp_try_recv_from(sink, buf, sizeof buf, NULL), -EAGAIN);
+    CHECK_EQ(skua_udp_recv(next, buf, sizeof buf), 4);
+    CHECK_EQ(skua_udp_close(next), 0);
+    CHECK_EQ(skua_udp_close(sink), 0);
+    return 0;
+}
+
 /* A socket is closed while others begin to receive, to send and to look at it. What the next one
  * in the slot hears is its own. */
 struct churn {
@@ -435,6 +458,7 @@ int main(void)
         cmocka_unit_test(udp_second_receiver_is_busy),
         cmocka_unit_test(udp_close_ends_the_waits),
         cmocka_unit_test(udp_close_frees_the_port),
+        cmocka_unit_test(udp_futures_of_another_life),
         cmocka_unit_test(udp_close_races_every_use),
         cmocka_unit_test(udp_close_races_a_receive),
 #ifdef SKUA_FAULTS
