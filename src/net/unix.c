@@ -80,8 +80,8 @@ static int unix_knock(const struct unix_place *place)
 /* Removes a socket that nobody is bound to. 0: nothing is in the way any more, or nothing was. */
 static int unix_unlink_stale(const struct unix_place *place)
 {
-    uint64_t before[2];
-    uint64_t now[2];
+    uint64_t before[2] = {0};
+    uint64_t now[2] = {0};
     int rc = skua__os_socket_file(place->path, before);
 
     if (rc <= 0)
