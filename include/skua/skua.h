@@ -33,6 +33,8 @@
  *   pipe.h           pipes and FIFOs; standard.h: standard input, output and error
  *   fs_watch.h       files that change
  *   address.h        addresses of sockets as values
+ *   file.h           open files: read, write, sync, lock
+ *   fs.h             names of files, directories, whole files
  *   net.h            TCP
  *   udp.h            UDP, also batches, GSO, multicast
  *   unix.h           Unix sockets of every kind; passing descriptors
@@ -51,7 +53,9 @@
 #include <skua/delay_queue.h>
 #include <skua/executor.h>
 #include <skua/fd.h>
+#include <skua/file.h>
 #include <skua/flow.h>
+#include <skua/fs.h>
 #include <skua/fs_watch.h>
 #include <skua/future.h>
 #include <skua/interval.h>

@@ -47,12 +47,12 @@ static ssize_t fd_read(skua_fd *fd, const struct iovec *iov, int count)
     if (fd->kind == SKUA__FILE_SOCKET)
         return skua__os_readv(number, iov, count);
     if (!skua__load_relaxed(&fd->unopened)) /* the reader's own */
-        return skua__os_file_readv(number, iov, count);
+        return skua__os_plain_readv(number, iov, count);
     n = skua__os_poll(number, POLLIN, 0);
     if (n != 0)
         return n == -ETIMEDOUT ? -EAGAIN : n;
     skua__store_relaxed(&fd->unopened, false);
-    return skua__os_file_readv(number, iov, count);
+    return skua__os_plain_readv(number, iov, count);
 }
 
 static ssize_t fd_write(skua_fd *fd, const struct iovec *iov, int count)
@@ -65,7 +65,7 @@ static ssize_t fd_write(skua_fd *fd, const struct iovec *iov, int count)
     case SKUA__FILE_PIPE:
         return skua__os_pipe_writev(number, iov, count);
     default:
-        return skua__os_file_writev(number, iov, count);
+        return skua__os_plain_writev(number, iov, count);
     }
 }
 

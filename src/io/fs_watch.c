@@ -68,7 +68,7 @@ static int64_t fs_watch_call(skua_fd *fd, void *arg)
     if (skua__xchg_acq_rel(&buffer->busy, 1) != 0)
         return -EBUSY;
     if (buffer->at == buffer->len) {
-        n = skua__os_file_readv(fd->source.fd, &room, 1);
+        n = skua__os_plain_readv(fd->source.fd, &room, 1);
         buffer->at = 0;
         buffer->len = n > 0 ? (size_t)n : 0;
     }

@@ -97,7 +97,7 @@ static int unix_unlink_stale(const struct unix_place *place)
         return rc == -ENOENT ? 0 : rc == 0 ? -EADDRINUSE : rc;
     if (before[0] != now[0] || before[1] != now[1])
         return -EADDRINUSE; /* somebody was faster */
-    return skua__os_unlink(place->path);
+    return skua__os_unlink(SKUA__AT_CWD, place->path, false);
 }
 
 /* After the bind: the file is there, and goes when this fails. */
@@ -112,7 +112,7 @@ static int unix_finish(int fd, const struct unix_place *place)
     if (rc == 0 && place->type != SOCK_DGRAM)
         rc = skua__os_listen(fd, backlog);
     if (rc != 0 && place->path != NULL)
-        (void)skua__os_unlink(place->path);
+        (void)skua__os_unlink(SKUA__AT_CWD, place->path, false);
     return rc;
 }
 
@@ -161,7 +161,7 @@ static int unix_listen(skua_listener **ret, const char *path, const skua_unix_op
         return fd;
     rc = skua__listener_adopt(fd, kind, false, ret);
     if (rc != 0 && place.path != NULL)
-        (void)skua__os_unlink(place.path);
+        (void)skua__os_unlink(SKUA__AT_CWD, place.path, false);
     return rc;
 }
 
@@ -189,7 +189,7 @@ int skua_unix_datagram_bind(skua_udp **ret, const char *path, const skua_unix_op
         return fd;
     rc = skua__udp_adopt(fd, AF_UNIX, ret);
     if (rc != 0 && path != NULL && place.path != NULL)
-        (void)skua__os_unlink(place.path);
+        (void)skua__os_unlink(SKUA__AT_CWD, place.path, false);
     return rc;
 }
 

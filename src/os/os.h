@@ -17,6 +17,7 @@ struct sockaddr;
 struct iovec;
 struct msghdr;
 struct mmsghdr;
+struct statx;
 struct epoll_event;
 
 /* ---- faults (os_fault.c) --------------------------------------------------------------------- */
@@ -25,7 +26,8 @@ enum skua__fault {
     SKUA__FAULT_MALLOC,
     SKUA__FAULT_MMAP,
     SKUA__FAULT_THREAD,
-    SKUA__FAULT_SYSCALL, /* sockets, epoll, eventfd: everything that makes or uses an fd */
+    SKUA__FAULT_SYSCALL, /* sockets, files, epoll, eventfd: everything that makes or uses an fd */
+    SKUA__FAULT_SHORT,   /* reading and writing files: a part only, whatever the error */
     SKUA__FAULT_KINDS
 };
 
@@ -136,7 +138,7 @@ int64_t skua__os_thread_cpu(void);
 int skua__os_futex_wait(_Atomic uint32_t *word, uint32_t value, int64_t deadline);
 void skua__os_futex_wake(_Atomic uint32_t *word, int count);
 
-/* ---- files and sockets (os_fd.c) ------------------------------------------------------------- */
+/* ---- descriptors and sockets (os_fd.c) ------------------------------------------------------- */
 
 int skua__os_close(int fd);
 int skua__os_open_append(const char *path); /* creates or truncates; write only */
@@ -187,8 +189,8 @@ int skua__os_pollable(int fd);
  * (0 or 1), or a negative errno. */
 int skua__os_change_nonblocking(int fd, bool on);
 int skua__os_change_cloexec(int fd, bool on);
-ssize_t skua__os_file_readv(int fd, const struct iovec *iov, int count);
-ssize_t skua__os_file_writev(int fd, const struct iovec *iov, int count);
+ssize_t skua__os_plain_readv(int fd, const struct iovec *iov, int count);
+ssize_t skua__os_plain_writev(int fd, const struct iovec *iov, int count);
 ssize_t skua__os_pipe_writev(int fd, const struct iovec *iov, int count); /* never raises SIGPIPE */
 /* The kernel has no RWF_NOSIGNAL; a test has this so, too. */
 extern _Atomic bool skua__os_no_nosignal;
@@ -221,9 +223,65 @@ int skua__os_socketpair(int family, int type, int fds[2]);
 /* 1 and its identity when there is a socket at `path`, not behind a link; 0: something else;
  * -ENOENT ... */
 int skua__os_socket_file(const char *path, uint64_t id[2]);
-int skua__os_unlink(const char *path);
-int skua__os_chmod(const char *path, unsigned mode);
 int skua__os_fchmod(int fd, unsigned mode);
+
+/* ---- files and their names (os_path.c) ------------------------------------------------------- */
+
+#define SKUA__OPEN_READ 0x1u
+#define SKUA__OPEN_WRITE 0x2u
+#define SKUA__OPEN_APPEND 0x4u
+#define SKUA__OPEN_TRUNCATE 0x8u
+#define SKUA__OPEN_CREATE 0x10u
+#define SKUA__OPEN_NEW 0x20u
+#define SKUA__OPEN_DIRECT 0x40u
+#define SKUA__OPEN_NO_FOLLOW 0x80u
+#define SKUA__OPEN_SYNC 0x100u
+#define SKUA__OPEN_DIRECTORY 0x200u
+#define SKUA__OPEN_NAMELESS 0x400u
+
+/* Instead of a directory: paths begin where the process is. */
+#define SKUA__AT_CWD (-100)
+/* Instead of an offset: at the cursor, and moving it. */
+#define SKUA__AT_CURSOR (-1)
+
+int skua__os_file_open(int dir, const char *path, unsigned flags, uint32_t mode);
+int skua__os_file_close(int fd); /* the descriptor is gone, whatever it returns */
+ssize_t skua__os_file_readv(int fd, const struct iovec *iov, int count, int64_t offset);
+/* Only what is in memory already; -EAGAIN, -EOPNOTSUPP …: ask again with the other one. */
+ssize_t skua__os_file_readv_now(int fd, const struct iovec *iov, int count, int64_t offset);
+ssize_t skua__os_file_writev(int fd, const struct iovec *iov, int count, int64_t offset);
+int64_t skua__os_file_seek(int fd, int64_t offset, int whence); /* SEEK_SET … */
+int skua__os_file_sync(int fd, bool data_only);
+int skua__os_file_truncate(int fd, int64_t size);
+#define SKUA__ALLOCATE_KEEP_SIZE 0x1u
+#define SKUA__ALLOCATE_PUNCH 0x2u
+int skua__os_file_allocate(int fd, unsigned flags, int64_t offset, int64_t len);
+/* `advice`: 0 none, 1 in order, 2 at random, 3 soon, 4 not soon. */
+int skua__os_file_advise(int fd, int64_t offset, int64_t len, int advice);
+/* path "": of the descriptor `dir` itself. */
+int skua__os_file_stat(int dir, const char *path, bool follow, struct statx *ret);
+int skua__os_file_chmod(int fd, uint32_t mode);
+#define SKUA__LOCK_SHARED 1
+#define SKUA__LOCK_EXCLUSIVE 2
+#define SKUA__LOCK_NONE 3
+/* flock(2); does not wait: -EAGAIN. */
+int skua__os_file_lock(int fd, int how);
+/* Copies at both cursors, in the kernel. */
+ssize_t skua__os_file_copy(int from, int to, size_t len);
+/* Directory entries, as getdents64 gives them. */
+ssize_t skua__os_dir_read(int fd, void *buf, size_t len);
+
+int skua__os_chmod(const char *path, uint32_t mode);
+#define SKUA__RENAME_NO_REPLACE 0x1u
+#define SKUA__RENAME_EXCHANGE 0x2u
+int skua__os_rename(const char *from, const char *to, unsigned flags);
+int skua__os_unlink(int dir, const char *path, bool directory);
+int skua__os_link(const char *from, const char *to);
+int skua__os_symlink(const char *target, const char *path);
+ssize_t skua__os_readlink(const char *path, char *buf, size_t len);
+int skua__os_mkdir(const char *path, uint32_t mode);
+/* *ret is for skua__os_free. */
+int skua__os_realpath(const char *path, char **ret);
 
 /* ---- epoll (os_epoll.c) ---------------------------------------------------------------------- */
 

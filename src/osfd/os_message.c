@@ -76,16 +76,6 @@ int skua__os_socket_file(const char *path, uint64_t id[2])
     return S_ISSOCK(stat.st_mode) ? 1 : 0;
 }
 
-int skua__os_unlink(const char *path)
-{
-    MESSAGE_RESULT(int, unlink(path));
-}
-
-int skua__os_chmod(const char *path, unsigned mode)
-{
-    MESSAGE_RESULT(int, chmod(path, mode));
-}
-
 int skua__os_fchmod(int fd, unsigned mode)
 {
     MESSAGE_RESULT(int, fchmod(fd, mode));

@@ -124,7 +124,7 @@ int skua__os_change_cloexec(int fd, bool on)
 
 /* ---- reading and writing --------------------------------------------------------------------- */
 
-ssize_t skua__os_file_readv(int fd, const struct iovec *iov, int count)
+ssize_t skua__os_plain_readv(int fd, const struct iovec *iov, int count)
 {
     ssize_t n;
 
@@ -132,7 +132,7 @@ ssize_t skua__os_file_readv(int fd, const struct iovec *iov, int count)
     return n;
 }
 
-ssize_t skua__os_file_writev(int fd, const struct iovec *iov, int count)
+ssize_t skua__os_plain_writev(int fd, const struct iovec *iov, int count)
 {
     ssize_t n;
 
@@ -153,7 +153,7 @@ static ssize_t file_write_masked(int fd, const struct iovec *iov, int count)
     sigaddset(&pipe, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &pipe, &before);
     sigpending(&pending);
-    n = skua__os_file_writev(fd, iov, count);
+    n = skua__os_plain_writev(fd, iov, count);
     if (n == -EPIPE && !sigismember(&pending, SIGPIPE))
         while (sigtimedwait(&pipe, NULL, &now) == -1 && errno == EINTR)
             continue;

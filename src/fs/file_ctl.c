@@ -1,0 +1,195 @@
+/* file_ctl.c - what is done to a file besides reading and writing: sync, length, metadata, locks.
+ *
+ * Flow       skua_file_x -> file_ctl: held -> (pool) x's system call -> let go of
+ * Locks      flock would occupy a thread of the pool for as long as another process likes, and
+ *            could not be cancelled; so it is tried, and the fiber sleeps in between.
+ */
+#include <sys/stat.h>
+
+#include "fs/fs_impl.h"
+
+#define CTL_LOCK_FIRST SKUA_MILLISECOND
+#define CTL_LOCK_MOST (64 * SKUA_MILLISECOND)
+
+/* A call and its arguments; which of these it uses is its own. */
+struct ctl {
+    struct skua_file *file; /* held */
+    int64_t (*fn)(int fd, struct ctl *ctl);
+    int64_t offset;
+    int64_t len;
+    uint32_t number;
+    struct statx *status;
+};
+
+static int64_t ctl_run(void *arg)
+{
+    struct ctl *ctl = arg;
+
+    return skua__file_closed(ctl->file) ? SKUA_ECLOSED : ctl->fn(ctl->file->fd, ctl);
+}
+
+static int ctl_call(struct ctl *ctl)
+{
+    int64_t rc = skua__file_enter(ctl->file);
+
+    if (rc != 0)
+        return (int)rc;
+    rc = skua__fs_run(ctl_run, ctl);
+    skua__file_let_go(ctl->file);
+    return (int)rc;
+}
+
+/* ---- to the disk ----------------------------------------------------------------------------- */
+
+static int64_t ctl_sync(int fd, struct ctl *ctl)
+{
+    int64_t rc = skua__os_file_sync(fd, ctl->number != 0);
+    int earlier = skua__file_take_error(ctl->file);
+
+    return earlier != 0 ? earlier : rc;
+}
+
+int skua_file_sync(skua_file *file)
+{
+    struct ctl ctl = {.file = file, .fn = ctl_sync};
+
+    return ctl_call(&ctl);
+}
+
+int skua_file_sync_data(skua_file *file)
+{
+    struct ctl ctl = {.file = file, .fn = ctl_sync, .number = 1};
+
+    return ctl_call(&ctl);
+}
+
+/* ---- length and blocks ----------------------------------------------------------------------- */
+
+static int64_t ctl_truncate(int fd, struct ctl *ctl)
+{
+    return skua__os_file_truncate(fd, ctl->len);
+}
+
+int skua_file_truncate(skua_file *file, int64_t size)
+{
+    struct ctl ctl = {.file = file, .fn = ctl_truncate, .len = size};
+
+    return ctl_call(&ctl);
+}
+
+static int64_t ctl_allocate(int fd, struct ctl *ctl)
+{
+    return skua__os_file_allocate(fd, ctl->number, ctl->offset, ctl->len);
+}
+
+int skua_file_allocate(skua_file *file, unsigned flags, int64_t offset, int64_t len)
+{
+    struct ctl ctl = {
+        .file = file, .fn = ctl_allocate, .number = flags, .offset = offset, .len = len};
+
+    if (flags & ~(SKUA_ALLOCATE_KEEP_SIZE | SKUA_ALLOCATE_PUNCH_HOLE))
+        return -EINVAL;
+    return ctl_call(&ctl);
+}
+
+static int64_t ctl_advise(int fd, struct ctl *ctl)
+{
+    return skua__os_file_advise(fd, ctl->offset, ctl->len, (int)ctl->number);
+}
+
+int skua_file_advise(skua_file *file, int64_t offset, int64_t len, skua_file_advice advice)
+{
+    struct ctl ctl = {
+        .file = file, .fn = ctl_advise, .number = (uint32_t)advice, .offset = offset, .len = len};
+
+    if (ctl.number > SKUA_ADVICE_DONT_NEED)
+        return -EINVAL;
+    return ctl_call(&ctl);
+}
+
+/* ---- metadata -------------------------------------------------------------------------------- */
+
+static int64_t ctl_status(int fd, struct ctl *ctl)
+{
+    return skua__os_file_stat(fd, "", true, ctl->status);
+}
+
+int skua_file_metadata(skua_file *file, skua_metadata *ret)
+{
+    struct statx status;
+    struct ctl ctl = {.file = file, .fn = ctl_status, .status = &status};
+    int rc = ctl_call(&ctl);
+
+    if (rc == 0)
+        skua__fs_metadata(&status, ret);
+    return rc;
+}
+
+static int64_t ctl_permissions(int fd, struct ctl *ctl)
+{
+    return skua__os_file_chmod(fd, ctl->number);
+}
+
+int skua_file_set_permissions(skua_file *file, uint32_t mode)
+{
+    struct ctl ctl = {.file = file, .fn = ctl_permissions, .number = mode};
+
+    return mode > 07777 ? -EINVAL : ctl_call(&ctl);
+}
+
+/* ---- locks ----------------------------------------------------------------------------------- */
+
+static int64_t ctl_lock(int fd, struct ctl *ctl)
+{
+    int64_t rc = skua__os_file_lock(fd, (int)ctl->number);
+
+    return rc == -EAGAIN ? -EBUSY : rc; /* -EAGAIN is the pool's */
+}
+
+int skua_file_try_lock(skua_file *file, skua_file_lock_kind kind)
+{
+    struct ctl ctl = {.file = file, .fn = ctl_lock};
+
+    if (kind != SKUA_FILE_SHARED && kind != SKUA_FILE_EXCLUSIVE)
+        return -EINVAL;
+    ctl.number = kind == SKUA_FILE_SHARED ? SKUA__LOCK_SHARED : SKUA__LOCK_EXCLUSIVE;
+    return ctl_call(&ctl);
+}
+
+/* The file is let go of while it sleeps: a close need not wait for it. */
+int skua_file_lock_until(skua_file *file, skua_file_lock_kind kind, int64_t deadline)
+{
+    int64_t pause = CTL_LOCK_FIRST;
+    int rc;
+
+    while ((rc = skua_file_try_lock(file, kind)) == -EBUSY) {
+        int64_t now = skua_now();
+
+        if (now >= deadline)
+            return -ETIMEDOUT;
+        rc = skua_sleep_until(pause < deadline - now ? now + pause : deadline);
+        if (rc != 0)
+            return rc;
+        pause = pause < CTL_LOCK_MOST ? 2 * pause : pause;
+    }
+    return rc;
+}
+
+int skua_file_lock(skua_file *file, skua_file_lock_kind kind)
+{
+    return skua_file_lock_until(file, kind, SKUA_FOREVER);
+}
+
+int skua_file_unlock(skua_file *file)
+{
+    struct ctl ctl = {.file = file, .fn = ctl_lock, .number = SKUA__LOCK_NONE};
+
+    return ctl_call(&ctl);
+}
+
+_Static_assert(SKUA_ALLOCATE_KEEP_SIZE == SKUA__ALLOCATE_KEEP_SIZE &&
+                   SKUA_ALLOCATE_PUNCH_HOLE == SKUA__ALLOCATE_PUNCH,
+               "flags are handed through");
+
+#undef CTL_LOCK_FIRST
+#undef CTL_LOCK_MOST
