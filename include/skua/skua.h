@@ -35,6 +35,7 @@
  *   address.h        addresses of sockets as values
  *   file.h           open files: read, write, sync, lock
  *   fs.h             names of files, directories, whole files
+ *   process.h        child processes
  *   net.h            TCP
  *   udp.h            UDP, also batches, GSO, multicast
  *   unix.h           Unix sockets of every kind; passing descriptors
@@ -70,6 +71,7 @@
 #include <skua/oneshot.h>
 #include <skua/pipe.h>
 #include <skua/pool.h>
+#include <skua/process.h>
 #include <skua/retry.h>
 #include <skua/runtime.h>
 #include <skua/scheduler.h>

@@ -19,6 +19,7 @@ struct msghdr;
 struct mmsghdr;
 struct statx;
 struct epoll_event;
+struct pollfd;
 
 /* ---- faults (os_fault.c) --------------------------------------------------------------------- */
 
@@ -283,6 +284,62 @@ int skua__os_mkdir(const char *path, uint32_t mode);
 /* *ret is for skua__os_free. */
 int skua__os_realpath(const char *path, char **ret);
 
+/* ---- processes (os_process.c) ---------------------------------------------------------------- */
+
+#define SKUA__SPAWN_UID 1u
+#define SKUA__SPAWN_GID 2u
+#define SKUA__SPAWN_GROUPS 4u
+#define SKUA__SPAWN_GROUP 8u    /* a process group of its own */
+#define SKUA__SPAWN_SESSION 16u /* a session of its own */
+#define SKUA__SPAWN_IGNORED 32u /* signals that are ignored stay ignored */
+/* The most descriptors that a child gets. */
+#define SKUA__SPAWN_FDS 256
+
+struct skua__spawn_fd {
+    int theirs;
+    int ours;
+};
+
+/* A child to be. Everything is the caller's, and read until skua__os_spawn returns. */
+struct skua__spawn {
+    const char *const *paths; /* programs, tried in turn, up to a NULL */
+    const char **argv;        /* up to a NULL; there is room for one more in front */
+    const char *const *envp;
+    const char *cwd;                  /* NULL: where the caller is */
+    const struct skua__spawn_fd *fds; /* what it gets, and nothing else; theirs ascend */
+    unsigned fd_count;
+    unsigned flags; /* SKUA__SPAWN_… */
+    uid_t uid;
+    gid_t gid;
+    const gid_t *groups;
+    size_t group_count;
+    int parent_death; /* signal when the calling thread ends, or 0 */
+    int nice;         /* added to the caller's */
+};
+
+/* Makes a child, and returns when it runs its program: 0; or the error of whatever failed, in the
+ * child, too, which is gone then. *pidfd is -1 when the kernel has none (fault: -ENOSYS). */
+int skua__os_spawn(const struct skua__spawn *spawn, int *pid, int *pidfd);
+
+/* A status: a value, of an exit or, when KILLED is set, of a signal. */
+#define SKUA__STATUS_VALUE 0xff
+#define SKUA__STATUS_KILLED 0x100
+#define SKUA__STATUS_CORE 0x200
+/* Whether a child has ended, and is still to be reaped: 1, 0, or -ECHILD: it is not there. */
+int skua__os_process_ended(int pid, int pidfd);
+/* Reaps it: 0, -EAGAIN (it runs, and `wait` is false), -ECHILD. */
+int skua__os_process_reap(int pid, int pidfd, bool wait, int *status);
+/* Signals it, or its group. `pid` is 0 when it was reaped: the number may be another's then. */
+int skua__os_process_signal(int pid, int pidfd, int signal);
+int skua__os_group_signal(int pid, int pidfd, int signal);
+/* Waits on a plain thread for several descriptors (those below 0 do not count), at most until
+ * `deadline`: 0, maybe for nothing, or -ETIMEDOUT. */
+int skua__os_poll_many(struct pollfd *fds, unsigned count, int64_t deadline);
+/* Whether the program may change groups and ids as it likes. */
+bool skua__os_is_root(void);
+/* The program's environment. */
+const char *const *skua__os_environ(void);
+
 /* ---- epoll (os_epoll.c) ---------------------------------------------------------------------- */
 
 int skua__os_epoll_open(void);
@@ -292,6 +349,10 @@ int skua__os_epoll_any(const int *fds, unsigned count);
 int skua__os_epoll_ctl(int epfd, int op, int fd, uint32_t events, void *data);
 /* Waits at most `timeout_ns` (0 = look only, INT64_MAX = no end). A count, or a negative errno. */
 int skua__os_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t timeout_ns);
+/* The same three for reading alone: of what is readable the data, of at most 32. */
+int skua__os_epoll_add(int epfd, int fd, void *data);
+void skua__os_epoll_remove(int epfd, int fd);
+int skua__os_epoll_data(int epfd, void **ret, int max, int64_t timeout_ns);
 
 /* ---- signals (os_signal.c) ------------------------------------------------------------------- */
 

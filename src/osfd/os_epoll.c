@@ -74,3 +74,23 @@ int skua__os_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t t
     skua__store_relaxed(&no_pwait2, true);
     return epoll_wait_ms(epfd, events, max, timeout_ns);
 }
+
+int skua__os_epoll_add(int epfd, int fd, void *data)
+{
+    return skua__os_epoll_ctl(epfd, EPOLL_CTL_ADD, fd, EPOLLIN, data);
+}
+
+void skua__os_epoll_remove(int epfd, int fd)
+{
+    (void)skua__os_epoll_ctl(epfd, EPOLL_CTL_DEL, fd, 0, NULL);
+}
+
+int skua__os_epoll_data(int epfd, void **ret, int max, int64_t timeout_ns)
+{
+    struct epoll_event events[32];
+    int count = skua__os_epoll_wait(epfd, events, max < 32 ? max : 32, timeout_ns);
+
+    for (int i = 0; i < count; i++)
+        ret[i] = events[i].data.ptr;
+    return count;
+}

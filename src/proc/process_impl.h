@@ -1,0 +1,73 @@
+/* process_impl.h - a child and who reaps it.
+ *
+ *   state      from          event                                to
+ *              RUNNING       the reaper finds that it has ended  REAPING   still a zombie
+ *              REAPING       nobody is signalling it: reaped      ENDED     who waits is told
+ *
+ * The number of a child is its own until it is reaped; with a pidfd it does not matter.
+ *
+ * The files: process.c (the handle, waiting), process_spawn.c (options and pipes),
+ * process_plan.c (strings for the child), process_reap.c (the thread), process_output.c.
+ */
+#ifndef SKUA_PROC_PROCESS_IMPL_H
+#define SKUA_PROC_PROCESS_IMPL_H
+
+#include <skua/process.h>
+
+#include "base/list.h"
+#include "sync/sync_wait.h"
+
+#define SKUA__PROCESS_RUNNING 0u
+#define SKUA__PROCESS_REAPING 1u
+#define SKUA__PROCESS_ENDED 2u
+
+/* Counted: the handle has a reference, the reaper has one until the end, each wait one. */
+struct skua_process {
+    _Atomic uint32_t refs;
+    _Atomic uint32_t state;      /* the reaper's; sequential with `signalling` */
+    _Atomic uint32_t signalling; /* who is between a look at the state and a system call */
+    uint8_t lock;                /* guards waiters and closed */
+    bool closed;                 /* lock */
+    skua_waiter_list waiters;    /* lock */
+    struct skua__node watched;   /* in one of the reaper's lists; lock: its */
+    int pid;                     /* constant */
+    int pidfd;                   /* constant until the last reference; -1: none */
+    int lost;                    /* 0 or -ECHILD; written before ENDED, as status */
+    skua_process_status status;
+    skua_fd *pipes[3]; /* ours, until they are taken; the handle's owner */
+    bool grouped;      /* constant, as the next */
+    int kill_on_close;
+};
+
+void skua__process_unref(struct skua_process *process);
+/* What spawning and closing do to pipes. */
+void skua__process_close_pipes(struct skua_process *process);
+/* The reaper: the child has ended. Reaps it and tells everybody; takes the reaper's reference. */
+void skua__process_end(struct skua_process *process);
+/* Wakes everybody who waits. Under no lock. */
+void skua__process_tell(struct skua_process *process, bool closed);
+
+/* ---- the reaper (process_reap.c) ----------------------------------------------------------- */
+
+/* Sees to it that there is a thread, and that it stays for one more child: 0, or an error. */
+int skua__reaper_reserve(void);
+/* That child is not to be. */
+void skua__reaper_cancel(void);
+/* That child is this one. The reference goes along. */
+void skua__reaper_add(struct skua_process *process);
+
+/* ---- the plan (process_plan.c) --------------------------------------------------------------- */
+
+/* What skua__os_spawn reads, in one piece of memory. */
+struct skua__plan {
+    struct skua__spawn spawn;
+    struct skua__spawn_fd fds[SKUA__SPAWN_FDS];
+};
+
+/* Everything but the descriptors: 0, -EINVAL, -ENOMEM. Freed with skua__os_free. */
+int skua__plan_make(const char *const *argv, const skua_process_options *options,
+                    struct skua__plan **ret);
+/* Adds a descriptor, in order of `theirs`. */
+void skua__plan_add(struct skua__plan *plan, int theirs, int ours);
+
+#endif
