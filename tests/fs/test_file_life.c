@@ -14,14 +14,16 @@
 
 #define BOTH SKUA_FILE_OPTIONS(.read = 1, .write = 1, .create = 1)
 
-/* A fifo's end that keeps whoever reads from it until the test writes. */
-static skua_file *open_fifo(struct test_area *area)
+/* A fifo's end that keeps whoever reads from it until the test writes into the other one. */
+static skua_file *open_fifo(struct test_area *area, int *writer)
 {
     const char *path = test_area_name(area, "fifo");
     skua_file *file;
 
     MUST(mkfifo(path, 0600) == 0);
     MUST(skua_file_open(&file, path, SKUA_FILE_OPTIONS(.read = 1, .write = 1)) == 0);
+    *writer = open(path, O_WRONLY | O_CLOEXEC);
+    MUST(*writer >= 0);
     return file;
 }
 
@@ -75,14 +77,16 @@ TEST_FIBER(running_read_is_waited_for)
     struct reader reader = {.result = 0};
     struct test_area area;
     skua_task *task;
+    int writer;
 
     test_area_open(&area);
-    reader.file = open_fifo(&area);
+    reader.file = open_fifo(&area, &writer);
     task = begin_read(&reader);
     CHECK_EQ(skua_task_cancel(task), 0);
     CHECK_EQ(skua_sleep(MS(2)), 0);
     CHECK_EQ(skua_task_done(task), 0);
-    MUST(write(skua_file_number(reader.file), "abc", 3) == 3);
+    MUST(write(writer, "abc", 3) == 3);
+    close(writer);
     CHECK_EQ(skua_task_join(task, NULL), 0);
     CHECK_EQ(reader.result, 3);
     CHECK(memcmp(reader.buf, "abc", 3) == 0);
@@ -202,11 +206,11 @@ static int line_is_left(TEST_UNUSED void *arg)
     struct test_area area;
     skua_file *file;
     skua_task *task;
-    int before;
+    int before, writer;
 
     test_area_open(&area);
     MUST(skua_file_open(&file, test_area_put(&area, "a", "text"), BOTH) == 0);
-    reader.file = open_fifo(&area);
+    reader.file = open_fifo(&area, &writer);
     task = begin_read(&reader);
     before = test_fd_count();
     for (int call = 0; call < CALLS; call++)
@@ -214,7 +218,8 @@ static int line_is_left(TEST_UNUSED void *arg)
             leave_the_line(&area, file, call, deadline != 0);
     CHECK_EQ(test_fd_count(), before);
     CHECK(test_area_has(&area, "a", "text"));
-    MUST(write(skua_file_number(reader.file), "a", 1) == 1);
+    MUST(write(writer, "a", 1) == 1);
+    close(writer);
     CHECK_EQ(skua_task_join(task, NULL), 0);
     CHECK_EQ(skua_file_close(reader.file), 0);
     CHECK_EQ(skua_file_close(file), 0);
@@ -239,16 +244,18 @@ TEST_FIBER(wait_for_the_cursor_is_cancelled)
     struct reader first = {.result = 0}, second = {.result = 0};
     struct test_area area;
     skua_task *holds, *waits;
+    int writer;
 
     test_area_open(&area);
-    first.file = second.file = open_fifo(&area);
+    first.file = second.file = open_fifo(&area, &writer);
     holds = begin_read(&first);
     MUST(skua_spawn(NULL, reads, &second, .task = &waits) == 0);
     CHECK_EQ(skua_sleep(MS(2)), 0);
     CHECK_EQ(skua_task_cancel(waits), 0);
     CHECK_EQ(skua_task_join(waits, NULL), 0);
     CHECK_EQ(second.result, -ECANCELED);
-    MUST(write(skua_file_number(first.file), "ab", 2) == 2);
+    MUST(write(writer, "ab", 2) == 2);
+    close(writer);
     CHECK_EQ(skua_task_join(holds, NULL), 0);
     CHECK_EQ(first.result, 2);
     CHECK_EQ(skua_file_close(first.file), 0);
@@ -369,11 +376,10 @@ TEST_FIBER(close_waits_for_what_runs_and_ends_what_waits)
     int before = test_fd_count(), result = 1;
     struct test_area area;
     skua_task *runs, *waits, *closer;
-    int number;
+    int writer;
 
     test_area_open(&area);
-    first.file = second.file = open_fifo(&area);
-    number = skua_file_number(first.file);
+    first.file = second.file = open_fifo(&area, &writer);
     runs = begin_read(&first);
     MUST(skua_spawn(NULL, reads, &second, .task = &waits) == 0);
     CHECK_EQ(skua_sleep(MS(1)), 0);
@@ -384,7 +390,8 @@ TEST_FIBER(close_waits_for_what_runs_and_ends_what_waits)
     CHECK_EQ(skua_task_done(closer), 0);
     CHECK_EQ(skua_file_number(first.file), SKUA_ECLOSED);
     CHECK_EQ(skua_file_close(first.file), -EBADF);
-    MUST(write(number, "abcdefg", 7) == 7); /* some is left, for which nobody asks any more */
+    MUST(write(writer, "abcdefg", 7) == 7); /* some is left, for which nobody asks any more */
+    close(writer);
     CHECK_EQ(skua_task_join(closer, &result), 0);
     CHECK_EQ(result, 0);
     CHECK_EQ(skua_task_join(runs, NULL), 0);
@@ -425,7 +432,7 @@ static skua_poll polls(void *state, TEST_UNUSED skua_waker *waker)
 TEST_FIBER(poll_tasks_only_close)
 {
     struct reader reader = {.result = 0};
-    int before = test_fd_count(), closed = 1, number;
+    int before = test_fd_count(), closed = 1, writer;
     struct poller state = {.closed = &closed};
     struct test_area area;
     skua_task *task;
@@ -434,12 +441,13 @@ TEST_FIBER(poll_tasks_only_close)
     MUST(skua_file_open(&state.file, test_area_put(&area, "a", "text"), NULL) == 0);
     CHECK_EQ(test_run_poll(polls, &state, sizeof state), 0);
     CHECK_EQ(closed, 0);
-    reader.file = state.file = open_fifo(&area); /* now somebody reads: the last one closes */
-    number = skua_file_number(reader.file);
+    /* Now somebody reads, and is the last one: it closes. */
+    reader.file = state.file = open_fifo(&area, &writer);
     task = begin_read(&reader);
     CHECK_EQ(test_run_poll(polls, &state, sizeof state), 0);
     CHECK_EQ(closed, 0);
-    MUST(write(number, "a", 1) == 1);
+    MUST(write(writer, "a", 1) == 1);
+    close(writer);
     CHECK_EQ(skua_task_join(task, NULL), 0);
     CHECK_EQ(reader.result, 1);
     CHECK_EQ(test_fd_settle(before), before);
