@@ -41,7 +41,8 @@ static void stop(skua_process *process, skua_process_status *status)
     (void)skua_process_signal_group(process, SIGTERM);
     if (skua_process_wait_until(process, status, skua_now() + GRACE) == -ETIMEDOUT) {
         (void)skua_process_signal_group(process, SIGKILL);
-        (void)skua_process_wait(process, status);
+        if (skua_process_wait(process, status) != 0)
+            fprintf(stderr, "a child does not end\n");
     }
     (void)skua_shield_end();
 }

@@ -90,7 +90,10 @@ static skua_poll blocking_poll(skua_future *future, skua_waker *waker)
             return self->fn(self->arg); /* a plain thread may block */
         if (self->drop == NULL && !blocking_may_wait(thread, waker))
             return SKUA_EUSAGE;
-        return blocking_begin(self, thread, waker);
+        answer = blocking_begin(self, thread, waker);
+        if (answer != SKUA_PENDING && self->drop != NULL)
+            self->drop(self->arg); /* it will never run */
+        return answer;
     }
     answer = skua__waiter_again(&self->waiter, job_lock(self->job), waker);
     if (answer == 0) {
@@ -123,8 +126,11 @@ static void blocking_drop(skua_future *future)
     bool withdrawn;
     bool ended;
 
-    if (job == NULL)
+    if (job == NULL) { /* never asked: cancelled before */
+        if (drop != NULL)
+            drop(self->arg);
         return;
+    }
     pool = job->pool;
     withdrawn = skua__pool_withdraw(pool, job);
     if (!withdrawn && drop == NULL) {

@@ -225,6 +225,27 @@ TEST_FIBER(running_job_is_abandoned)
     return 0;
 }
 
+static int calls_cancelled(void *arg)
+{
+    struct gate *gate = arg;
+
+    CHECK_EQ(skua_task_cancel_id(skua_runtime_current(), skua_task_current_id()), 0);
+    CHECK_EQ(skua_blocking(holds, gate, .drop = drops), -ECANCELED);
+    return 0;
+}
+
+/* What was cancelled before it began gives its argument back, too. */
+TEST_FIBER(job_of_a_cancelled_task_is_dropped)
+{
+    struct gate gate = {.open = 1};
+
+    CHECK_EQ(skua_spawn(NULL, calls_cancelled, &gate), 0);
+    test_yield_until(&gate.drops);
+    CHECK_EQ(atomic_load(&gate.inside), 0);
+    CHECK_EQ(atomic_load(&gate.drops), 1);
+    return 0;
+}
+
 TEST_FIBER(deadline_abandons_a_job)
 {
     struct gate gate = {.open = 0};
@@ -485,12 +506,14 @@ TEST(clock_of_a_test_waits_for_jobs)
 #ifdef SKUA_FAULTS
 static int without_memory(TEST_UNUSED void *arg)
 {
+    struct gate gate = {.open = 1};
     static const unsigned nth[] = {1, 2,
                                    2}; /* the pool; the job; with a pool, the thread's start */
 
     for (size_t i = 0; i < TEST_LEN(nth); i++) {
         skua__fault_arm(SKUA__FAULT_MALLOC, nth[i], 100, ENOMEM);
-        CHECK_EQ(skua_blocking(returns_seven, NULL), i < 2 ? -ENOMEM : -EAGAIN);
+        CHECK_EQ(skua_blocking(holds, &gate, .drop = drops), i < 2 ? -ENOMEM : -EAGAIN);
+        CHECK_EQ(atomic_load(&gate.drops), i + 1);
         skua__fault_arm(SKUA__FAULT_MALLOC, 0, 0, 0);
     }
     skua__fault_arm(SKUA__FAULT_THREAD, 1, 1, EAGAIN);
@@ -606,6 +629,7 @@ int main(void)
         cmocka_unit_test(context_goes_along),
         cmocka_unit_test(running_job_keeps_its_caller),
         cmocka_unit_test(running_job_is_abandoned),
+        cmocka_unit_test(job_of_a_cancelled_task_is_dropped),
         cmocka_unit_test(deadline_abandons_a_job),
         cmocka_unit_test(job_is_lost_in_a_select),
         cmocka_unit_test(select_waits_for_a_job_that_it_lost),
