@@ -182,11 +182,15 @@ SKUA_API int64_t skua_runtime_turn(skua_runtime *runtime);
 
 /* A program: makes a runtime, runs a fiber in it, stops and frees it.
  *
- * On a signal of options->stop_on the fiber and all tasks are cancelled; a second one ends the
- * process at once with 128 + its number.
+ * On the first signal of options->stop_on the fiber and all tasks are cancelled, and nothing new is
+ * taken: spawns into the runtime's scope and the fiber's say -ECANCELED. What runs may clean up and
+ * finish what it has begun, under shields, for options->stop_timeout from the signal on. What has
+ * not ended then is named (on_straggler), and left: skua_main returns 1 without having freed the
+ * runtime. A second signal ends the process at once with 128 + its number. Listeners (signal.h) for
+ * the same signals see them, too.
  *
  * Returns    an exit status for main: 0 when fn returned 0 or more, or -ECANCELED because of a
- *            signal; 1 after having told the error on standard error
+ *            signal; 1 after having told the error, or what did not end, on standard error
  * Threads    the main thread, outside any runtime
  * Since      0.1
  */

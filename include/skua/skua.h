@@ -39,6 +39,7 @@
  *   net.h            TCP
  *   udp.h            UDP, also batches, GSO, multicast
  *   unix.h           Unix sockets of every kind; passing descriptors
+ *   signal.h         the signals of the system
  *   test.h           tests: a clock that jumps, an order that a seed draws
  *
  * Every name starts with skua_ or SKUA_; skua__ and SKUA__ (two underscores) are private.
@@ -75,6 +76,7 @@
 #include <skua/retry.h>
 #include <skua/runtime.h>
 #include <skua/scheduler.h>
+#include <skua/signal.h>
 #include <skua/single_flight.h>
 #include <skua/standard.h>
 #include <skua/stream.h>

@@ -340,7 +340,9 @@ static int uring_turn(struct skua__driver *driver, int64_t timeout_ns)
 
     uring_arm_bell(uring);
     uring_arm_set(uring);
+    skua__os_let_signals_in();
     uring_enter(uring, timeout_ns);
+    skua__os_let_signals_in();
     return uring_reap(uring);
 }
 

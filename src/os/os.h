@@ -110,6 +110,8 @@ void skua__os_at_thread_end(void (*fn)(void *), void *arg);
 /* The kernel's id of the calling thread. */
 int skua__os_thread_id(void);
 int skua__os_process_id(void);
+/* Has these called around each fork: before it, and after it in the parent and in the child. */
+int skua__os_at_fork(void (*before)(void), void (*parent)(void), void (*child)(void));
 /* Gives the rest of the time slice away. */
 void skua__os_thread_yield(void);
 /* Makes timed waits of the calling thread as exact as the kernel can (timer slack 1 ns). */
@@ -370,12 +372,23 @@ void skua__os_stderr(const char *text);
 /* Ends the process with SIGABRT, whatever handlers there are. */
 _Noreturn void skua__os_abort(void);
 
-/* Signals as a file descriptor: blocks `count` signals for the process's later threads and the
- * calling one, and returns a signalfd that reports them. */
-int skua__os_signalfd(const int *signals, int count);
-/* Lets the calling thread take these signals again; which ones it blocked otherwise stays. */
-void skua__os_signals_unblock(const int *signals, int count);
-/* The number of the next signal that `fd` reports, or -EAGAIN. */
-int skua__os_signalfd_take(int fd);
+/* Whether a program may watch it: not what nobody may handle, and no faults. */
+bool skua__os_signal_watchable(int number);
+/* Has tell() called, on a thread of the library's own, when one of these signals (bit number - 1)
+ * has come, until as many unwatches: 0 or an error. Their handlers before come back with the last
+ * of them. `tell` is the same for all, holds no lock that is held here, and takes what has come. */
+int skua__os_signals_watch(uint64_t bits, void (*tell)(void));
+void skua__os_signals_unwatch(uint64_t bits);
+/* ThreadSanitizer runs a handler when the thread is in a call that it knows. To be called around
+ * waits in calls that it does not know; nothing in other builds. */
+#if SKUA__TSAN
+void skua__os_let_signals_in(void);
+#else
+SKUA__INLINE void skua__os_let_signals_in(void)
+{
+}
+#endif
+/* The signals that have come since the last take. */
+uint64_t skua__os_signals_take(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* os_signal.c - faults, the stack they are handled on, and signals as a descriptor.
+/* os_signal.c - faults, the stack they are handled on, and signals that are watched.
  *
  * Overflow   a fiber that runs off its stack touches a guard page; the kernel raises SIGSEGV (or
  *            SIGBUS) and needs a stack to run the handler on: the thread's alternate one. The
@@ -9,14 +9,20 @@
  *            is sized by what the kernel says a frame takes (with AVX-512 or AMX more than the
  *            classic 8 KiB) and has a guard page of its own.
  * Trap       everything that the handler calls must be async-signal-safe: no locks, no stdio.
+ * Watching   this is the one place that sets a handler for what programs send each other. Handler:
+ *            sets the number's bit, pokes a futex. A thread of our own sleeps on it and calls who
+ *            asked (src/signal). Workers block every signal, and a program may block it in each of
+ *            its threads; this one never does, so that there always is somebody who receives it.
+ * Fork       the child has no such thread: it begins with the handlers from before the watching.
+ *            Signals are held back around the fork, so that none is taken by the wrong process.
  */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -211,49 +217,248 @@ void skua__os_abort(void)
     _exit(128 + SIGABRT);
 }
 
-/* ---- signals as a descriptor ----------------------------------------------------------------- */
+/* Raised by the processor, for the thread that runs: never blocked. */
+static bool signal_is_fault(int number)
+{
+    return number == SIGSEGV || number == SIGBUS || number == SIGFPE || number == SIGILL ||
+           number == SIGTRAP || number == SIGABRT || number == SIGSYS;
+}
 
-int skua__os_signalfd(const int *signals, int count)
+/* ---- watching -------------------------------------------------------------------------------- */
+
+#define SIGNAL_BIT(number) (UINT64_C(1) << ((number)-1))
+
+/* A number that is watched. */
+struct signal_watch {
+    struct sigaction before;
+    unsigned users; /* 0: not watched */
+};
+
+static pthread_mutex_t signal_watch_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct signal_watch signal_watches[64]; /* lock: signal_watch_mutex, as the next four */
+static bool signal_watch_runs;                 /* the thread is there */
+static bool signal_watch_forks;                /* the fork handlers are registered */
+static skua__thread_handle signal_watch_handle;
+static sigset_t signal_watch_forker;         /* the forking thread's mask */
+static void (*signal_watch_tell)(void);      /* constant while the thread is there */
+static _Atomic uint64_t signal_watch_wanted; /* the bits of `signal_watches`; written there */
+static _Atomic uint64_t signal_watch_open;   /* what the thread has let in; the thread's */
+static _Atomic uint64_t signal_watch_seen;   /* what has come since the last take */
+static _Atomic uint32_t signal_watch_pokes;  /* the thread's futex */
+static _Atomic uint32_t signal_watch_quit;   /* 1: the thread is to end */
+
+bool skua__os_signal_watchable(int number)
+{
+    if (number < 1 || number > 64 || (number > 31 && number < SIGRTMIN)) /* libc has these two */
+        return false;
+    return number != SIGKILL && number != SIGSTOP && !signal_is_fault(number);
+}
+
+/* Async-signal-safe: two atomics and a system call. */
+static void signal_watch_poke(void)
+{
+    /* Release pairs with the acquire in signal_watch_thread: what was set before is seen. */
+    skua__add_acq_rel(&signal_watch_pokes, 1);
+    skua__os_futex_wake(&signal_watch_pokes, 1);
+}
+
+static void signal_watch_came(int number)
+{
+    int saved_errno = errno;
+
+    skua__or_acq_rel(&signal_watch_seen, SIGNAL_BIT(number));
+    signal_watch_poke();
+    errno = saved_errno;
+}
+
+uint64_t skua__os_signals_take(void)
+{
+    if (skua__load_acquire(&signal_watch_seen) == 0) /* acquire: as the exchange */
+        return 0;
+    return skua__xchg_acq_rel(&signal_watch_seen, 0);
+}
+
+static void signal_watch_mask(uint64_t bits)
 {
     sigset_t set;
-    int fd = skua__fault_hit(SKUA__FAULT_SYSCALL);
 
-    if (fd != 0)
-        return fd;
-    sigemptyset(&set);
-    for (int i = 0; i < count; i++)
-        if (sigaddset(&set, signals[i]) != 0)
-            return -EINVAL;
-    fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-    return fd;
+    sigfillset(&set);
+    for (int number = 1; number <= 64; number++)
+        if ((bits & SIGNAL_BIT(number)) != 0 || signal_is_fault(number))
+            sigdelset(&set, number);
+    pthread_sigmask(SIG_SETMASK, &set, NULL);
 }
 
-int skua__os_signalfd_take(int fd)
+static void *signal_watch_thread(void *arg)
 {
-    struct signalfd_siginfo info;
-    ssize_t len = skua__fault_hit(SKUA__FAULT_SYSCALL);
+    (void)arg;
+    while (skua__load_acquire(&signal_watch_quit) == 0) {
+        uint32_t pokes = skua__load_acquire(&signal_watch_pokes);
+        uint64_t wanted = skua__load_acquire(&signal_watch_wanted);
 
-    if (len != 0)
-        return (int)len;
-    do {
-        len = read(fd, &info, sizeof info);
-    } while (len < 0 && errno == EINTR);
-    if (len < 0)
-        return -errno;
-    return len == (ssize_t)sizeof info ? (int)info.ssi_signo : -EAGAIN;
+        if (wanted != skua__load_relaxed(&signal_watch_open)) { /* its own */
+            signal_watch_mask(wanted);
+            skua__store_release(&signal_watch_open, wanted);
+        }
+        if (skua__load_acquire(&signal_watch_seen) != 0)
+            signal_watch_tell();
+        if (skua__load_acquire(&signal_watch_quit) == 0)
+            (void)skua__os_futex_wait(&signal_watch_pokes, pokes, INT64_MAX);
+    }
+    signal_watch_mask(0);
+    return NULL;
 }
 
-void skua__os_signals_unblock(const int *signals, int count)
+/* Under the mutex, as the following. */
+static int signal_watch_begin(int number)
 {
-    sigset_t set;
+    struct signal_watch *watch = &signal_watches[number - 1];
+    struct sigaction action;
 
-    sigemptyset(&set);
-    for (int i = 0; i < count; i++)
-        sigaddset(&set, signals[i]);
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    if (watch->users == 0) {
+        memset(&action, 0, sizeof action);
+        action.sa_handler = signal_watch_came;
+        action.sa_flags = SA_RESTART | SA_ONSTACK;
+        sigfillset(&action.sa_mask);
+        if (sigaction(number, &action, &watch->before) != 0)
+            return -errno;
+    }
+    watch->users++;
+    return 0;
 }
 
+/* What was there before the watching comes back, unless somebody has put another there. */
+static void signal_watch_restore(int number)
+{
+    struct sigaction now;
+
+    if (sigaction(number, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) &&
+        now.sa_handler == signal_watch_came)
+        sigaction(number, &signal_watches[number - 1].before, NULL);
+}
+
+/* The numbers that nobody watches any more; they are restored only when the thread has closed
+ * itself to them, or else it would be who receives what the program has blocked. */
+static void signal_watch_end(uint64_t bits)
+{
+    uint64_t gone = 0;
+    uint64_t left;
+
+    for (int number = 1; number <= 64; number++)
+        if ((bits & SIGNAL_BIT(number)) != 0 && --signal_watches[number - 1].users == 0)
+            gone |= SIGNAL_BIT(number);
+    left = skua__load_relaxed(&signal_watch_wanted) & ~gone; /* under the mutex */
+    skua__store_release(&signal_watch_wanted, left);
+    if (signal_watch_runs && left == 0) {
+        skua__store_release(&signal_watch_quit, 1);
+        signal_watch_poke();
+        skua__os_thread_join(signal_watch_handle);
+        signal_watch_runs = false;
+        skua__store_relaxed(&signal_watch_open, 0);
+    } else if (signal_watch_runs) {
+        signal_watch_poke();
+        while ((skua__load_acquire(&signal_watch_open) & gone) != 0)
+            skua__os_thread_yield();
+    }
+    for (int number = 1; number <= 64; number++)
+        if (gone & SIGNAL_BIT(number))
+            signal_watch_restore(number);
+}
+
+static int signal_watch_start(void)
+{
+    static const struct skua__cpus anywhere;
+    int rc;
+
+    if (signal_watch_runs) {
+        signal_watch_poke();
+        return 0;
+    }
+    skua__store_relaxed(&signal_watch_quit, 0); /* the start of the thread publishes it */
+    rc = skua__os_thread_start(&signal_watch_handle, "skua-signals", &anywhere, signal_watch_thread,
+                               NULL);
+    signal_watch_runs = rc == 0;
+    return rc;
+}
+
+/* ---- watching: fork -------------------------------------------------------------------------- */
+
+static void signal_watch_fork_begin(void)
+{
+    sigset_t all;
+    sigset_t mask;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &mask);
+    pthread_mutex_lock(&signal_watch_mutex);
+    signal_watch_forker = mask;
+}
+
+static void signal_watch_fork_end(void)
+{
+    sigset_t mask = signal_watch_forker;
+
+    pthread_mutex_unlock(&signal_watch_mutex);
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
+}
+
+static void signal_watch_fork_child(void)
+{
+    for (int number = 1; number <= 64; number++) {
+        if (signal_watches[number - 1].users != 0)
+            signal_watch_restore(number);
+        signal_watches[number - 1].users = 0;
+    }
+    signal_watch_runs = false;
+    skua__store_relaxed(&signal_watch_wanted, 0); /* there is one thread, as for the next */
+    skua__store_relaxed(&signal_watch_open, 0);
+    skua__store_relaxed(&signal_watch_seen, 0);
+    signal_watch_fork_end();
+}
+
+int skua__os_signals_watch(uint64_t bits, void (*tell)(void))
+{
+    uint64_t begun = 0;
+    int rc = skua__fault_hit(SKUA__FAULT_SYSCALL);
+
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&signal_watch_mutex);
+    if (!signal_watch_runs)
+        signal_watch_tell = tell;
+    if (!signal_watch_forks)
+        rc = skua__os_at_fork(signal_watch_fork_begin, signal_watch_fork_end,
+                              signal_watch_fork_child);
+    signal_watch_forks = signal_watch_forks || rc == 0;
+    for (int number = 1; rc == 0 && number <= 64; number++) {
+        if (!(bits & SIGNAL_BIT(number)))
+            continue;
+        rc = signal_watch_begin(number);
+        begun |= rc == 0 ? SIGNAL_BIT(number) : 0;
+    }
+    skua__store_release(&signal_watch_wanted,
+                        skua__load_relaxed(&signal_watch_wanted) | begun); /* under the mutex */
+    if (rc == 0)
+        rc = signal_watch_start();
+    if (rc != 0)
+        signal_watch_end(begun);
+    pthread_mutex_unlock(&signal_watch_mutex);
+    return rc;
+}
+
+#if SKUA__TSAN
+void skua__os_let_signals_in(void)
+{
+    (void)poll(NULL, 0, 0);
+}
+#endif
+
+void skua__os_signals_unwatch(uint64_t bits)
+{
+    pthread_mutex_lock(&signal_watch_mutex);
+    signal_watch_end(bits);
+    pthread_mutex_unlock(&signal_watch_mutex);
+}
+
+#undef SIGNAL_BIT
 #undef SIGNAL_FAULTS

@@ -138,6 +138,11 @@ int skua__os_process_id(void)
     return getpid();
 }
 
+int skua__os_at_fork(void (*before)(void), void (*parent)(void), void (*child)(void))
+{
+    return -pthread_atfork(before, parent, child);
+}
+
 void skua__os_thread_yield(void)
 {
     sched_yield();

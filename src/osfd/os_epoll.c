@@ -66,7 +66,9 @@ int skua__os_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t t
 
     if (timeout_ns == 0 || timeout_ns == INT64_MAX || skua__load_relaxed(&no_pwait2))
         return epoll_wait_ms(epfd, events, max, timeout_ns);
+    skua__os_let_signals_in();
     rc = syscall(SYS_epoll_pwait2, epfd, events, max, &left, NULL, 0);
+    skua__os_let_signals_in();
     if (rc >= 0)
         return (int)rc;
     if (errno != ENOSYS && errno != EPERM)

@@ -1,91 +1,86 @@
 /* runtime_main.c - skua_main: a whole program in one call.
  *
- * Signals are blocked and read from a signalfd by a fiber of the runtime's own, like any other
- * input: the first one cancels the program's fiber, and with it everything that it answers for;
- * a second one ends the process at once, for a program that does not end by itself.
+ *   first signal      everything is cancelled, the program's fiber first: nothing new is taken,
+ *                     what runs cleans up under shields
+ *   all have ended    the runtime is stopped and freed
+ *   stop_timeout      since the signal: what has not ended is named and left, as the runtime
+ *   second signal     the process ends at once
+ *
+ * Who watches  the thread that called, which has nothing else to do. A current-thread runtime needs
+ *              it: there a fiber watches.
+ * Two scopes   the program's fiber and its children are in one. In the other, which a signal does
+ *              not cancel, is main_root: it has the first scope, waits for its end, and shuts the
+ *              listener. So the end of the program ends the watching.
+ * Memory       what the fibers use is on the heap: they may be among what is left behind.
  */
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "runtime/runtime_impl.h"
+#include "signal/signal_impl.h"
+
+/* What ends as soon as it is told to may do so, when the time is up. */
+#define MAIN_GRACE (100 * SKUA_MILLISECOND)
+
+/* Of main_program.phase. */
+#define MAIN_OPEN 1u
+#define MAIN_CANCEL 2u
 
 struct main_program {
     skua_fiber_fn fn;
     void *arg;
-    int result;                 /* fn's; the program's fiber, then main */
-    int signal_fd;              /* -1: no signals; constant */
-    _Atomic uint32_t signalled; /* 1: a signal has come */
-    skua_scope scope;           /* the program's fiber and its children */
-    struct skua__source source; /* of signal_fd */
+    skua_runtime *runtime;
+    skua_signals *signals;  /* NULL: none are asked for */
+    int64_t deadline;       /* of the stop, when signalled; the watcher's, then main's */
+    int result;             /* fn's; the program's fiber, then main */
+    int started;            /* 0, or why there is no such fiber; likewise */
+    bool signalled;         /* a signal has come; the watcher's, then main's */
+    bool overdue;           /* the deadline has passed; likewise */
+    _Atomic uint32_t phase; /* MAIN_OPEN, MAIN_CANCEL: who comes second cancels the scope */
+    skua_scope scope;       /* the program's fiber and its children */
+    skua_scope own;         /* the fibers of this file */
 };
 
-struct main_signal_future {
-    skua_future future;
-    struct main_program *program;
-    skua_waker *waker;
-};
+/* What went on when its skua_main returned: nobody's, but not lost. */
+static struct main_program *_Atomic main_left_behind;
 
-/* ---- waiting for a signal -------------------------------------------------------------------- */
+/* ---- watching -------------------------------------------------------------------------------- */
 
-static void main_signal_drop(skua_future *future)
+/* The scope is open, or is to be cancelled; when both, then it is cancelled. */
+static void main_enter(struct main_program *program, uint32_t phase)
 {
-    struct main_signal_future *self = skua__container(future, struct main_signal_future, future);
-
-    if (self->waker != NULL)
-        skua__source_forget(&self->program->source, SKUA__READ, self->waker);
-    self->waker = NULL;
+    /* Acquire pairs with the release of who came first: its scope, or its wish, is seen. */
+    if (skua__or_acq_rel(&program->phase, phase) != 0)
+        (void)skua_scope_cancel(&program->scope);
 }
 
-static skua_poll main_signal_poll(skua_future *future, skua_waker *waker)
+/* Until the program has ended, or its time is up. */
+static void main_watch(struct main_program *program)
 {
-    struct main_signal_future *self = skua__container(future, struct main_signal_future, future);
-    struct skua__source *source = &self->program->source;
+    int64_t timeout = program->runtime->options.stop_timeout;
+    int number = skua_signals_next(program->signals);
+    int64_t now = skua_now();
 
-    for (;;) {
-        uint32_t seen = skua__source_look(source);
-        int rc = skua__os_signalfd_take(source->fd);
-
-        if (rc != -EAGAIN) {
-            main_signal_drop(future); /* something else may have woken the fiber */
-            return rc;
-        }
-        skua__source_drained(source, SKUA__READABLE | SKUA__HANGUP, seen);
-        self->waker = waker;
-        rc = skua__source_poll(source, SKUA__READ, waker);
-        if (rc == 0)
-            return SKUA_PENDING;
-        if (rc < 0)
-            return rc;
-    }
+    if (number < 0)
+        return; /* the program has ended */
+    program->signalled = true;
+    program->deadline = timeout < SKUA_FOREVER - now ? now + timeout : SKUA_FOREVER;
+    main_enter(program, MAIN_CANCEL);
+    (void)skua_scope_cancel(skua_runtime_scope(program->runtime));
+    number = skua_signals_next_until(program->signals, program->deadline);
+    if (number > 0)
+        _exit(128 + number);
+    program->overdue = number == -ETIMEDOUT;
 }
 
-static const skua_future_ops main_signal_ops = {
-    .name = "signal", .poll = main_signal_poll, .drop = main_signal_drop};
-
-static int64_t main_signal_wait(struct main_program *program)
+static int main_watcher(void *arg)
 {
-    struct main_signal_future wait = {.future.ops = &main_signal_ops, .program = program};
-
-    return skua_await(&wait.future);
+    main_watch(arg);
+    return 0;
 }
 
 /* ---- the fibers ------------------------------------------------------------------------------ */
-
-static int main_watch_signals(void *arg)
-{
-    struct main_program *program = arg;
-    int64_t signo = main_signal_wait(program);
-
-    if (signo < 0)
-        return 0; /* cancelled: the program has ended */
-    skua__store_release(&program->signalled, 1);
-    (void)skua_scope_cancel(&program->scope);
-    signo = main_signal_wait(program);
-    if (signo > 0)
-        _exit(128 + (int)signo);
-    return 0;
-}
 
 /* The program's fiber; its children are in program->scope, as it is itself. */
 static int main_fiber(void *arg)
@@ -98,32 +93,89 @@ static int main_fiber(void *arg)
     return 0;
 }
 
+/* Also called when main_root could not start. */
+static void main_shut(void *arg)
+{
+    struct main_program *program = arg;
+
+    skua__signals_shut(program->signals);
+}
+
 static int main_root(void *arg)
 {
     struct main_program *program = arg;
-    skua_task *watcher = NULL;
-    int rc = 0;
 
     (void)skua_scope_open(&program->scope, SKUA_COLLECT);
-    if (program->signal_fd >= 0)
-        rc = skua_spawn_on(skua_runtime_current(), main_watch_signals, program, .name = "signals",
-                           .task = &watcher);
-    if (rc == 0)
-        rc = skua_spawn(&program->scope, main_fiber, program, .name = "main");
+    main_enter(program, MAIN_OPEN);
+    program->started = skua_spawn(&program->scope, main_fiber, program, .name = "main");
     (void)skua_scope_join(&program->scope);
-    if (watcher != NULL) {
-        (void)skua_task_cancel(watcher);
-        (void)skua_task_join(watcher, NULL);
-    }
+    main_shut(program);
+    return 0;
+}
+
+/* ---- running --------------------------------------------------------------------------------- */
+
+/* Without signals; all is in the frame of the caller, who sees the end. */
+static int main_alone(void *arg)
+{
+    struct main_program *program = arg;
+    int rc;
+
+    (void)skua_scope_open(&program->scope, SKUA_COLLECT);
+    rc = skua_spawn(&program->scope, main_fiber, program, .name = "main");
+    (void)skua_scope_join(&program->scope);
     return rc;
 }
 
-/* ---- the call -------------------------------------------------------------------------------- */
-
-static void main_signal_released(struct skua__source *source)
+static bool main_over(void *arg)
 {
-    (void)source; /* it lives in skua_main's frame; the descriptor is closed */
+    struct main_program *program = arg;
+
+    return program->overdue || skua_scope_alive(&program->own) == 0;
 }
+
+static int main_watched(struct main_program *program)
+{
+    bool multi = program->runtime->sched.multi;
+    int rc = skua_scope_open_on(&program->own, program->runtime, SKUA_COLLECT);
+
+    if (rc == 0)
+        rc = skua_spawn(&program->own, main_root, program, .name = "main.root", .drop = main_shut);
+    if (rc == 0 && !multi)
+        rc = skua_spawn(&program->own, main_watcher, program, .name = "main.signals");
+    if (rc != 0)
+        return rc;
+    if (!multi) {
+        rc = skua__runtime_drive(program->runtime, main_over, program, SKUA_FOREVER);
+        return rc != 0 ? rc : program->started;
+    }
+    main_watch(program);
+    if (program->overdue)
+        return -ETIMEDOUT;
+    (void)skua_scope_join(&program->own);
+    return program->started;
+}
+
+static int main_run(struct main_program *program)
+{
+    int rc;
+
+    if (program->signals != NULL)
+        return main_watched(program);
+    rc = skua_block_on(program->runtime, main_alone, program, &program->started);
+    return rc != 0 ? rc : program->started;
+}
+
+/* Within what is left of the time. The stragglers are named: -ETIMEDOUT. */
+static int main_stop(struct main_program *program)
+{
+    int64_t deadline = program->overdue ? skua_now() + MAIN_GRACE : program->deadline;
+    int rc = program->signalled ? skua_runtime_stop(program->runtime, deadline) : 0;
+
+    return rc != 0 ? rc : skua_runtime_free(program->runtime);
+}
+
+/* ---- the call -------------------------------------------------------------------------------- */
 
 static int main_tell(const char *what, int code)
 {
@@ -131,62 +183,69 @@ static int main_tell(const char *what, int code)
     return 1;
 }
 
-static int main_block_signals(struct main_program *program, const skua_runtime_options *options)
+static int main_listen(struct main_program *program, const skua_runtime_options *options)
 {
-    int signals[2];
-    int count = 0;
+    int numbers[2];
+    size_t count = 0;
 
-    program->signal_fd = -1;
     if (options == NULL)
         return 0;
     if (options->stop_on & SKUA_SIGNALS_INT)
-        signals[count++] = SIGINT;
+        numbers[count++] = SIGINT;
     if (options->stop_on & SKUA_SIGNALS_TERM_ONLY)
-        signals[count++] = SIGTERM;
-    if (count == 0)
-        return 0;
-    program->signal_fd = skua__os_signalfd(signals, count);
-    if (program->signal_fd < 0)
-        return program->signal_fd;
-    skua__source_init(&program->source, program->signal_fd, main_signal_released);
-    return 0;
+        numbers[count++] = SIGTERM;
+    return count != 0 ? skua_signals_open(&program->signals, numbers, count) : 0;
 }
 
-/* From here on a signal ends the process again, as by default: stopping may take its time. */
-static void main_unblock_signals(void)
+/* An exit status; `program` is free afterwards, or left behind. */
+static int main_status(struct main_program *program)
 {
-    static const int signals[] = {SIGINT, SIGTERM};
+    int rc = main_run(program);
+    int result;
+    bool signalled;
 
-    skua__os_signals_unblock(signals, 2);
+    if (program->signals != NULL)
+        skua__signals_shut(program->signals); /* from here on a signal ends the process again */
+    if (main_stop(program) != 0) {
+        skua__store_release(&main_left_behind, program);
+        return 1; /* the stragglers have been named */
+    }
+    result = program->result;
+    signalled = program->signalled;
+    skua_signals_close(program->signals);
+    skua__os_free(program);
+    if (rc != 0 && !(rc == -ECANCELED && signalled))
+        return main_tell("cannot run the program", rc);
+    if (result >= 0 || (result == -ECANCELED && signalled))
+        return 0;
+    return main_tell("the program failed", result);
 }
 
 int skua_main(skua_fiber_fn fn, void *arg, const skua_runtime_options *options)
 {
-    struct main_program program = {.fn = fn, .arg = arg, .result = -ECANCELED};
-    skua_runtime *runtime;
-    int root = 0;
-    int rc = main_block_signals(&program, options);
+    struct main_program *program = skua__os_alloc(sizeof *program);
+    int rc;
 
-    if (rc < 0)
-        return main_tell("cannot watch signals", rc);
-    rc = skua_runtime_new(&runtime, options);
+    if (program == NULL)
+        return main_tell("cannot start", -ENOMEM);
+    program->fn = fn;
+    program->arg = arg;
+    program->result = -ECANCELED;
+    program->started = -ENOMEM; /* until its fiber has run */
+    rc = main_listen(program, options);
     if (rc != 0) {
-        if (program.signal_fd >= 0)
-            skua__source_unref(&program.source);
+        skua__os_free(program);
+        return main_tell("cannot watch signals", rc);
+    }
+    rc = skua_runtime_new(&program->runtime, options);
+    if (rc != 0) {
+        skua_signals_close(program->signals);
+        skua__os_free(program);
         return main_tell("cannot start the runtime", rc);
     }
-    rc = skua_block_on(runtime, main_root, &program, &root);
-    rc = rc != 0 ? rc : root;
-    if (program.signal_fd >= 0)
-        main_unblock_signals();
-    if (skua_runtime_free(runtime) != 0)
-        return 1; /* the stragglers have been named */
-    if (program.signal_fd >= 0)
-        skua__source_unref(&program.source);
-    if (rc != 0)
-        return main_tell("cannot run the program", rc);
-    if (program.result >= 0 ||
-        (program.result == -ECANCELED && skua__load_acquire(&program.signalled) != 0))
-        return 0;
-    return main_tell("the program failed", program.result);
+    return main_status(program);
 }
+
+#undef MAIN_GRACE
+#undef MAIN_OPEN
+#undef MAIN_CANCEL

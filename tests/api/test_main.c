@@ -2,8 +2,9 @@
 /* test_main.c - skua_main: exit statuses and signals, each in a process of its own.
  *
  * Specifies runtime.h: skua_main. 0 when the fiber succeeds, or was cancelled because of a signal
- * that was asked for; 1 with a word on standard error when it fails; the second signal ends the
- * process at once with 128 + its number; a signal that was not asked for does what it always does.
+ * that was asked for; 1 with a word on standard error when it fails; what has not ended when
+ * stop_timeout is over is named, and the status is 1; the second signal ends the process at once
+ * with 128 + its number; a signal that was not asked for does what it always does.
  */
 #include <signal.h>
 #include <sys/wait.h>
@@ -67,6 +68,48 @@ static int leaves_child_behind(void *arg)
     return arg ? -EIO : 0;
 }
 
+static int drains(void *arg)
+{
+    int rc = skua_sleep(SKUA_FOREVER);
+
+    (void)skua_shield_begin();
+    (void)skua_sleep(arg ? SKUA_FOREVER : MS(50));
+    (void)skua_shield_end();
+    say(rc == -ECANCELED ? "drained\n" : "not cancelled\n");
+    return 0;
+}
+
+/* Three that go on: a child, one of the runtime's, the program's fiber. */
+static int serves(void *arg)
+{
+    MUST(skua_spawn(NULL, drains, arg, .name = "request") == 0);
+    MUST(skua_spawn_on(skua_runtime_current(), drains, NULL, .name = "service") == 0);
+    (void)skua_sleep(MS(5));
+    say("ready\n");
+    (void)skua_sleep(SKUA_FOREVER);
+    CHECK_EQ(skua_spawn(NULL, test_fiber_return, NULL), -ECANCELED);
+    CHECK_EQ(skua_spawn_on(skua_runtime_current(), test_fiber_return, NULL), -ECANCELED);
+    say(test_failures() == 0 ? "cleaned up\n" : "wrong\n");
+    return 0;
+}
+
+static skua_signals *also;
+
+static int listens_too(void *arg)
+{
+    (void)arg;
+    MUST(skua_signals_open(&also, SKUA_SIGNALS(SIGTERM, SIGHUP)) == 0);
+    say("ready\n");
+    (void)skua_sleep(SKUA_FOREVER);
+    (void)skua_shield_begin();
+    if (skua_signals_next(also) == SIGTERM)
+        say("seen twice\n");
+    (void)skua_shield_end();
+    skua_signals_close(also);
+    say("cleaned up\n");
+    return 0;
+}
+
 static int is_cancelled_without_signal(void *arg)
 {
     (void)arg;
@@ -76,6 +119,11 @@ static int is_cancelled_without_signal(void *arg)
 static int child_main(const char *mode)
 {
     const skua_runtime_options *both = SKUA_RUNTIME_OPTIONS(.stop_on = SKUA_SIGNALS_TERM);
+    const skua_runtime_options *brief =
+        SKUA_RUNTIME_OPTIONS(.stop_on = SKUA_SIGNALS_TERM, .stop_timeout = MS(200));
+    const skua_runtime_options *brief_current =
+        SKUA_RUNTIME_OPTIONS(.stop_on = SKUA_SIGNALS_TERM, .stop_timeout = MS(200),
+                             .kind = SKUA_CURRENT_THREAD);
     const skua_runtime_options *current =
         SKUA_RUNTIME_OPTIONS(.stop_on = SKUA_SIGNALS_TERM, .kind = SKUA_CURRENT_THREAD);
 
@@ -97,6 +145,18 @@ static int child_main(const char *mode)
         return skua_main(waits_for_signal, NULL, SKUA_RUNTIME_OPTIONS(.stop_on = SKUA_SIGNALS_INT));
     if (strcmp(mode, "none") == 0)
         return skua_main(waits_for_signal, NULL, NULL);
+    if (strcmp(mode, "drains") == 0)
+        return skua_main(serves, NULL, both);
+    if (strcmp(mode, "drains current") == 0)
+        return skua_main(serves, NULL, current);
+    if (strcmp(mode, "overdue") == 0)
+        return skua_main(serves, "x", brief);
+    if (strcmp(mode, "overdue current") == 0)
+        return skua_main(serves, "x", brief_current);
+    if (strcmp(mode, "overdue main") == 0)
+        return skua_main(ignores_signals, NULL, brief);
+    if (strcmp(mode, "listens") == 0)
+        return skua_main(listens_too, NULL, both);
     if (strcmp(mode, "ignores") == 0)
         return skua_main(ignores_signals, NULL, both);
     if (strcmp(mode, "ignores current") == 0)
@@ -185,6 +245,39 @@ static void check_second_signal(const char *mode, int first, int second)
     CHECK_EQ(WEXITSTATUS(status), 128 + second);
 }
 
+static void check_stop(const char *mode, const char *ready, int wanted, const char *named)
+{
+    struct test_child child;
+    int64_t began = skua_now();
+    int status;
+
+    test_variant(mode);
+    test_child_start(&child, mode, NULL);
+    CHECK(test_child_until(&child, ready));
+    test_child_signal(&child, SIGTERM);
+    status = test_child_end(&child);
+    CHECK(WIFEXITED(status));
+    if (!CHECK_EQ(WEXITSTATUS(status), wanted) || strstr(child.text, "cleaned up") == NULL)
+        test_note("it wrote: %s", child.text);
+    CHECK(skua_now() - began < MS(200) + 2 * TEST_LATE);
+    CHECK((strstr(child.text, "did not end") != NULL) == (named != NULL));
+    if (named != NULL && !CHECK(strstr(child.text, named) != NULL))
+        test_note("it wrote: %s", child.text);
+    CHECK(strstr(child.text, "task 'service'") == NULL);
+    if (named == NULL)
+        CHECK(strstr(child.text, "cleaned up\n") != NULL);
+}
+
+TEST(main_drains_until_the_deadline)
+{
+    check_stop("drains", "ready\n", 0, NULL);
+    check_stop("drains current", "ready\n", 0, NULL);
+    check_stop("listens", "ready\n", 0, NULL);
+    check_stop("overdue", "ready\n", 1, "task 'request' (");
+    check_stop("overdue current", "ready\n", 1, "did not end, waiting for sleep");
+    check_stop("overdue main", "ready\n", 1, "task 'main' (");
+}
+
 TEST(main_second_signal_ends_at_once)
 {
     check_second_signal("ignores", SIGINT, SIGINT);
@@ -221,6 +314,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(main_exit_statuses),
         cmocka_unit_test(main_stops_on_signals),
+        cmocka_unit_test(main_drains_until_the_deadline),
         cmocka_unit_test(main_second_signal_ends_at_once),
         cmocka_unit_test(main_leaves_other_signals_alone),
     };

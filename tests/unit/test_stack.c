@@ -546,32 +546,6 @@ static void test_altstack(void **state)
     disarm();
 }
 
-static void test_signalfd(void **state)
-{
-    const int signals[] = {SIGUSR1, SIGUSR2};
-    const int wrong[] = {12345};
-    sigset_t before;
-    int fd;
-
-    (void)state;
-    pthread_sigmask(SIG_BLOCK, NULL, &before);
-    skua__fault_arm(SKUA__FAULT_SYSCALL, 1, 1, EMFILE);
-    assert_int_equal(skua__os_signalfd(signals, 2), -EMFILE);
-    disarm();
-    assert_int_equal(skua__os_signalfd(wrong, 1), -EINVAL);
-    fd = skua__os_signalfd(signals, 2);
-    assert_true(fd >= 0);
-    assert_int_equal(skua__os_signalfd_take(fd), -EAGAIN);
-    raise(SIGUSR2);
-    assert_int_equal(skua__os_signalfd_take(fd), SIGUSR2);
-    assert_int_equal(skua__os_signalfd_take(fd), -EAGAIN);
-    skua__fault_arm(SKUA__FAULT_SYSCALL, 1, 1, EBADF);
-    assert_int_equal(skua__os_signalfd_take(fd), -EBADF);
-    disarm();
-    close(fd);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
-
 static void refuse_to_abort(int number)
 {
     (void)number;
@@ -605,7 +579,7 @@ int main(void)
         cmocka_unit_test(test_canary),       cmocka_unit_test(test_many_by_mprotect),
         cmocka_unit_test(test_take_fails),   cmocka_unit_test(test_misuse),
         cmocka_unit_test(test_threads),      cmocka_unit_test(test_altstack),
-        cmocka_unit_test(test_signalfd),     cmocka_unit_test(test_abort),
+        cmocka_unit_test(test_abort),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
