@@ -111,6 +111,8 @@ struct skua__source {
 
 _Static_assert(offsetof(struct skua__source, watched) == SKUA__CACHE_LINE, "see above");
 
+/* Once a process, at least: what forks need. */
+void skua__source_fork(void);
 void skua__source_init(struct skua__source *source, int fd,
                        void (*release)(struct skua__source *source));
 /* Marks directions (SKUA__CLOSED_…) closed, wakes their waiters, and shuts a socket down that the

@@ -24,6 +24,11 @@ static struct skua__lock source_lock; /* every driver's list of sources, and sou
 static void source_read_poll_done(struct skua__op *op, int result, bool more);
 static void source_write_poll_done(struct skua__op *op, int result, bool more);
 
+void skua__source_fork(void)
+{
+    skua__os_lock_over_fork(&source_lock);
+}
+
 void skua__source_init(struct skua__source *source, int fd,
                        void (*release)(struct skua__source *source))
 {

@@ -43,6 +43,7 @@ int skua__driver_choose(skua_driver wanted, const struct skua__driver_ops **ret_
 {
     int rc;
 
+    skua__source_fork();
     *ret_ops = &skua__epoll_ops;
     if (wanted == SKUA_DRIVER_EPOLL)
         return 0;

@@ -40,6 +40,8 @@ int skua__fd_new(int number, int kind, unsigned access, skua_fd **ret)
         fd_free = fd->next_free;
     skua__lock_drop(&fd_slots_lock);
     if (fd == NULL)
+        skua__os_lock_over_fork(&fd_slots_lock);
+    if (fd == NULL)
         fd = skua__os_alloc_aligned(sizeof *fd, SKUA__CACHE_LINE);
     if (fd == NULL)
         return -ENOMEM;

@@ -49,6 +49,8 @@ static struct skua__stream *tcp_stream_new(int fd)
         tcp_free_streams = stream->next_free;
     skua__lock_drop(&tcp_slots_lock);
     if (stream == NULL)
+        skua__os_lock_over_fork(&tcp_slots_lock);
+    if (stream == NULL)
         stream = skua__os_alloc_aligned(sizeof *stream, SKUA__CACHE_LINE);
     if (stream == NULL)
         return NULL;

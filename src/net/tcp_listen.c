@@ -49,6 +49,8 @@ static skua_listener *listen_slot(int fd)
         listen_free = listener->next_free;
     skua__lock_drop(&listen_slots_lock);
     if (listener == NULL)
+        skua__os_lock_over_fork(&listen_slots_lock);
+    if (listener == NULL)
         listener = skua__os_alloc(sizeof *listener);
     if (listener == NULL)
         return NULL;

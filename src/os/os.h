@@ -112,6 +112,10 @@ int skua__os_thread_id(void);
 int skua__os_process_id(void);
 /* Has these called around each fork: before it, and after it in the parent and in the child. */
 int skua__os_at_fork(void (*before)(void), void (*parent)(void), void (*child)(void));
+/* Has a lock of the whole process held over each fork, so that the child finds it free, and what it
+ * guards whole. A lock that is held while another is taken comes first. Again: nothing happens. */
+struct skua__lock;
+void skua__os_lock_over_fork(struct skua__lock *lock);
 /* Gives the rest of the time slice away. */
 void skua__os_thread_yield(void);
 /* Makes timed waits of the calling thread as exact as the kernel can (timer slack 1 ns). */

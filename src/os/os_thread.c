@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/lock.h"
 #include "os/os.h"
 
@@ -138,6 +139,47 @@ int skua__os_process_id(void)
     return getpid();
 }
 
+#define THREAD_FORK_LOCKS 16
+
+static pthread_mutex_t thread_fork_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct skua__lock *_Atomic thread_fork_locks[THREAD_FORK_LOCKS]; /* lock, to change it */
+static bool thread_fork_ready;                                          /* lock */
+
+static void thread_fork_before(void)
+{
+    pthread_mutex_lock(&thread_fork_mutex);
+    for (unsigned i = 0; i < THREAD_FORK_LOCKS && thread_fork_locks[i] != NULL; i++)
+        skua__lock_take(thread_fork_locks[i]);
+}
+
+/* In the parent and in the child: the thread that goes on is the same. */
+static void thread_fork_after(void)
+{
+    for (unsigned i = 0; i < THREAD_FORK_LOCKS && thread_fork_locks[i] != NULL; i++)
+        skua__lock_drop(thread_fork_locks[i]);
+    pthread_mutex_unlock(&thread_fork_mutex);
+}
+
+void skua__os_lock_over_fork(struct skua__lock *lock)
+{
+    unsigned at = 0;
+
+    /* Acquire: mostly it is there. */
+    for (; at < THREAD_FORK_LOCKS && skua__load_acquire(&thread_fork_locks[at]) != NULL; at++)
+        if (skua__load_acquire(&thread_fork_locks[at]) == lock)
+            return;
+    pthread_mutex_lock(&thread_fork_mutex);
+    for (at = 0; at < THREAD_FORK_LOCKS && thread_fork_locks[at] != NULL; at++)
+        if (thread_fork_locks[at] == lock)
+            break;
+    skua__assert(at < THREAD_FORK_LOCKS);
+    if (!thread_fork_ready) /* without memory for this there is none for a fork either */
+        thread_fork_ready =
+            pthread_atfork(thread_fork_before, thread_fork_after, thread_fork_after) == 0;
+    skua__store_release(&thread_fork_locks[at], lock);
+    pthread_mutex_unlock(&thread_fork_mutex);
+}
+
 int skua__os_at_fork(void (*before)(void), void (*parent)(void), void (*child)(void))
 {
     return -pthread_atfork(before, parent, child);
@@ -182,3 +224,5 @@ void skua__lock_wait(struct skua__lock *lock)
         }
     } while (atomic_exchange_explicit(&lock->held, 1, memory_order_acquire) != 0);
 }
+
+#undef THREAD_FORK_LOCKS

@@ -213,6 +213,8 @@ void skua__probe_trace_begin(void)
     const char *path = skua__os_env("SKUA_TRACE");
     int rc = 0;
 
+    skua__os_lock_over_fork(&trace_users_lock); /* held while the other one is taken */
+    skua__os_lock_over_fork(&trace_lock);
     skua__lock_take(&trace_users_lock);
     if (trace_users++ == 0 && path != NULL && *path != '\0')
         rc = trace_open(path);

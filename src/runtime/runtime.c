@@ -122,6 +122,7 @@ static void runtime_wire(skua_runtime *runtime)
 
 static void runtime_release(skua_runtime *runtime)
 {
+    skua__runtime_unlist(runtime);
     for (unsigned i = 0; i < runtime->workers_made; i++) {
         struct skua__worker *worker = runtime->sched.workers[i];
 
@@ -200,7 +201,8 @@ int skua_runtime_new(skua_runtime **ret, const skua_runtime_options *given)
     sizes[SKUA_STACK_LARGE] = options.stack_size_large;
     skua__stack_depot_init(&runtime->core.stacks, sizes);
     runtime_wire(runtime);
-    rc = runtime_build(runtime);
+    rc = skua__runtime_list(runtime);
+    rc = rc != 0 ? rc : runtime_build(runtime);
     if (rc != 0) {
         runtime_join_threads(runtime);
         runtime_release(runtime);
@@ -234,6 +236,8 @@ int skua_runtime_free(skua_runtime *runtime)
 
     if (runtime == NULL)
         return 0;
+    if (skua__runtime_forked(runtime))
+        return SKUA_EUSAGE;
     timeout = runtime->options.stop_timeout;
     now = skua__core_now(&runtime->core);
     rc = skua_runtime_stop(runtime, timeout < SKUA_FOREVER - now ? now + timeout : SKUA_FOREVER);

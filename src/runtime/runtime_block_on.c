@@ -120,7 +120,7 @@ int skua_block_on(skua_runtime *runtime, skua_fiber_fn fn, void *arg, int *resul
 
     if (fn == NULL)
         return -EINVAL;
-    if (self->core != NULL)
+    if (self->core != NULL || skua__runtime_forked(runtime))
         return SKUA_EUSAGE;
     if (!runtime->sched.multi && !skua__runtime_may_drive(runtime))
         return SKUA_EUSAGE;

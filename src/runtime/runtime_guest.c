@@ -32,7 +32,7 @@ int skua_runtime_fd(skua_runtime *runtime)
     struct skua__worker *worker = runtime->sched.workers[0];
     int fd;
 
-    if (runtime->sched.multi)
+    if (runtime->sched.multi || skua__runtime_forked(runtime))
         return SKUA_EUSAGE;
     fd = runtime->driver_ops->descriptor(worker->thread.driver);
     if (fd >= 0) {
@@ -50,7 +50,7 @@ int64_t skua_runtime_turn(skua_runtime *runtime)
     int64_t next;
     int rc;
 
-    if (runtime->sched.multi || skua__thread_self()->core != NULL)
+    if (runtime->sched.multi || skua__thread_self()->core != NULL || skua__runtime_forked(runtime))
         return SKUA_EUSAGE;
     skua__store_seq(&worker->parked, SKUA__AWAKE);
     rc = skua__runtime_drive(runtime, guest_over, &turn, SKUA_FOREVER);

@@ -22,12 +22,20 @@ struct skua_runtime {
     _Atomic uint32_t driving;    /* current-thread: a thread is inside the loop */
     _Atomic int owner_thread;    /* current-thread: the thread whose it is since its first drive */
     struct skua__lock stop_lock; /* threads_started, while stopping */
+    struct skua_runtime *next;   /* of all runtimes; lock: runtime_fork.c's, as the next */
+    struct skua_runtime **link;
 };
 
 SKUA__INLINE struct skua__core *skua__core_of(skua_runtime *runtime)
 {
     return &runtime->core;
 }
+
+/* Lists the runtime, so that the child of a fork knows it for its parent's: 0, -ENOMEM. */
+int skua__runtime_list(skua_runtime *runtime);
+void skua__runtime_unlist(skua_runtime *runtime);
+/* Whether it is of the process that this one was forked from; that is told once. */
+bool skua__runtime_forked(const skua_runtime *runtime);
 
 /* Options with defaults and environment filled in: 0 or -EINVAL. */
 int skua__options_resolve(const skua_runtime_options *given, skua_runtime_options *ret);

@@ -37,6 +37,8 @@ int skua_runtime_snapshot(skua_runtime *runtime, skua_runtime_stats *stats,
 
     if (stats == NULL || stats->size != sizeof *stats)
         return -EINVAL;
+    if (skua__runtime_forked(runtime))
+        return SKUA_EUSAGE;
     memset(stats, 0, sizeof *stats);
     stats->size = sizeof *stats;
     stats->name = runtime->name;
@@ -83,6 +85,8 @@ int64_t skua_runtime_each_task(skua_runtime *runtime,
 {
     struct snapshot_walk walk = {.fn = fn, .arg = arg};
 
+    if (skua__runtime_forked(runtime))
+        return SKUA_EUSAGE;
     skua__cells_each(&runtime->core.cells, snapshot_visit, &walk);
     return walk.count;
 }

@@ -126,7 +126,7 @@ int skua_runtime_stop(skua_runtime *runtime, int64_t deadline)
     struct skua__thread *self = skua__thread_self();
     int rc;
 
-    if (self->core == &runtime->core)
+    if (skua__runtime_forked(runtime) || self->core == &runtime->core)
         return SKUA_EUSAGE;
     if (!runtime->sched.multi && !skua__runtime_may_drive(runtime) &&
         skua__runtime_alive(runtime) != 0)

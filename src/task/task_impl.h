@@ -150,6 +150,9 @@ struct skua__park_ops {
 };
 
 /* A runtime as this floor sees it; the first member of struct skua_runtime. */
+/* skua__core.stopping, in the child of a fork: the runtime is its parent's, without workers. */
+#define SKUA__FORKED 2u
+
 struct skua__core {
     struct skua__cells cells;
     struct skua__sched *sched; /* constant */
@@ -161,7 +164,7 @@ struct skua__core {
     _Atomic uint32_t next_worker;    /* for tasks from outside that must have one; relaxed */
     size_t tasks_max;                /* constant; 0 = no bound */
     _Atomic uint64_t tasks_alive;    /* counted only when tasks_max is set */
-    _Atomic uint32_t stopping;       /* 1: spawn says SKUA_ESTOPPED */
+    _Atomic uint32_t stopping;       /* 1: spawn says SKUA_ESTOPPED; SKUA__FORKED */
     _Atomic uint64_t remote_spawned; /* tasks made outside the workers */
     void (*on_task_spawn)(const skua_task_info *task, void *arg); /* constant, as are the next */
     void (*on_task_done)(const skua_task_info *task, void *arg);

@@ -126,6 +126,8 @@ int skua_task_join(skua_task *task, int *result)
 
     if (task == NULL)
         return -EINVAL;
+    if (skua__unlikely(skua__load_relaxed(&skua__task_core(task)->stopping) == SKUA__FORKED))
+        return SKUA_EUSAGE; /* nobody runs it here; relaxed: there was one thread */
     return (int)skua_await(skua_join_init(&join, task, result));
 }
 

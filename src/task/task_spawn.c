@@ -28,8 +28,10 @@ SKUA__INLINE struct skua_task *task_cell_take(struct skua__core *core, struct sk
 
 SKUA__INLINE int task_admit(struct skua__core *core)
 {
-    if (skua__unlikely(skua__load_relaxed(&core->stopping) != 0))
-        return SKUA_ESTOPPED;
+    uint32_t stopping = skua__load_relaxed(&core->stopping);
+
+    if (skua__unlikely(stopping != 0))
+        return stopping == SKUA__FORKED ? SKUA_EUSAGE : SKUA_ESTOPPED;
     if (skua__likely(core->tasks_max == 0))
         return 0;
     if (skua__add_relaxed(&core->tasks_alive, 1) < core->tasks_max)

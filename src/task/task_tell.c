@@ -57,6 +57,7 @@ const skua_site *skua__site_named(const skua_site *site, const char *name)
     named = skua__os_alloc(sizeof *named);
     if (named == NULL)
         return site;
+    skua__os_lock_over_fork(&tell_lock);
     named->site = *site;
     named->site.name = name;
     named->origin = site;

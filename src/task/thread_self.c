@@ -43,6 +43,7 @@ static struct skua__thread *thread_make(void)
     struct skua__thread *thread = skua__os_alloc_aligned(sizeof *thread, SKUA__CACHE_LINE);
     struct skua__wheel *wheel = skua__os_alloc(sizeof *wheel);
 
+    skua__os_lock_over_fork(&thread_pool_lock);
     if (thread == NULL || wheel == NULL)
         skua__panic(__FILE__, __LINE__, __func__, "out of memory for a thread's own state");
     skua__wheel_init(wheel, skua__os_now());

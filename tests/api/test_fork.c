@@ -1,0 +1,266 @@
+/* drivers: both */
+/* test_fork.c - fork without exec.
+ *
+ * Specifies runtime.h, fork: in the child a runtime of the parent answers SKUA_EUSAGE, told once,
+ * and never hangs; runtimes of the child's own work, with I/O, blocking jobs and signals; it does
+ * not matter what the parent was doing; and the parent goes on.
+ */
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../lib/child.h"
+#include "../lib/event.h"
+#include "../lib/usage.h"
+
+#define MUST_BE(actual, wanted) MUST((actual) == (wanted))
+
+/* ---- a runtime at work ----------------------------------------------------------------------- */
+
+static int echoes(void *arg)
+{
+    skua_tcp *tcp;
+    char byte;
+    int rc = skua_tcp_accept(arg, &tcp);
+
+    if (rc != 0)
+        return rc;
+    while ((rc = (int)skua_tcp_read(tcp, &byte, 1)) == 1)
+        (void)skua_tcp_write_all(tcp, &byte, 1);
+    (void)skua_tcp_close(tcp);
+    return rc;
+}
+
+static int blocks(void *arg)
+{
+    test_thread_sleep(MS(1));
+    return (int)(intptr_t)arg + 1;
+}
+
+/* Tasks, time, sockets, a blocking job, a signal. */
+static int works(void *arg)
+{
+    char address[SKUA_ADDRESS_MAX], byte = 'x';
+    skua_listener *listener;
+    skua_signals *signals;
+    skua_tcp *tcp;
+    skua_task *task;
+
+    MUST_BE(skua_tcp_listen(&listener, "127.0.0.1:0", NULL), 0);
+    MUST_BE(skua_listener_address(listener, address, sizeof address), 0);
+    MUST_BE(skua_spawn(NULL, echoes, listener, .task = &task), 0);
+    MUST_BE(skua_tcp_connect(&tcp, address, NULL), 0);
+    for (int i = 0; i < 5; i++) {
+        MUST_BE(skua_tcp_write_all(tcp, &byte, 1), 1);
+        MUST_BE(skua_tcp_read(tcp, &byte, 1), 1);
+    }
+    MUST_BE(skua_tcp_close(tcp), 0);
+    MUST_BE(skua_task_join(task, NULL), 0);
+    MUST_BE(skua_listener_close(listener), 0);
+    MUST_BE(skua_blocking(blocks, (void *)5), 6);
+    MUST_BE(skua_sleep(MS(1)), 0);
+    MUST_BE(skua_signals_open(&signals, SKUA_SIGNALS(SIGUSR1)), 0);
+    if (arg == NULL) { /* alone in its process */
+        kill(getpid(), SIGUSR1);
+        MUST_BE(skua_signals_next(signals), SIGUSR1);
+    }
+    skua_signals_close(signals);
+    return 0;
+}
+
+static atomic_int enough;
+
+static int works_on(void *arg)
+{
+    /* AddressSanitizer's own malloc does not care for forks: nobody may be in it then. */
+    while (atomic_load(&enough) == 0 && (TEST_ASAN || works(arg) == 0))
+        (void)skua_sleep(TEST_ASAN ? MS(1) : 0);
+    return 0;
+}
+
+static void use_runtime(const struct test_kind *kind)
+{
+    skua_runtime *runtime;
+    int result = -1;
+
+    MUST_BE(skua_runtime_new(&runtime,
+                             SKUA_RUNTIME_OPTIONS(.kind = kind->kind, .workers = kind->workers)),
+            0);
+    MUST_BE(skua_block_on(runtime, works, NULL, &result), 0);
+    MUST_BE(result, 0);
+    MUST_BE(skua_runtime_free(runtime), 0);
+}
+
+/* ---- in the child ---------------------------------------------------------------------------- */
+
+struct parents {
+    skua_runtime *runtime;
+    skua_signals *signals;
+    skua_task *task;
+};
+
+static void refuses(struct parents *parents)
+{
+    skua_runtime_stats stats = {.size = sizeof stats};
+    int result = 77;
+
+    MUST_BE(skua_block_on(parents->runtime, works, NULL, &result), SKUA_EUSAGE);
+    MUST_BE(result, 77);
+    MUST_BE(skua_spawn_on(parents->runtime, works, NULL), SKUA_EUSAGE);
+    MUST_BE(skua_task_join(parents->task, &result), SKUA_EUSAGE);
+    MUST_BE(skua_runtime_stop(parents->runtime, SKUA_FOREVER), SKUA_EUSAGE);
+    MUST_BE(skua_runtime_free(parents->runtime), SKUA_EUSAGE);
+    MUST_BE(skua_runtime_turn(parents->runtime), SKUA_EUSAGE);
+    MUST_BE(skua_runtime_fd(parents->runtime), SKUA_EUSAGE);
+    MUST_BE(skua_runtime_snapshot(parents->runtime, &stats, NULL, 0), SKUA_EUSAGE);
+    MUST_BE(skua_runtime_each_task(parents->runtime, NULL, NULL), SKUA_EUSAGE);
+    MUST_BE(skua_signals_next(parents->signals), SKUA_ECLOSED);
+    MUST_BE(skua_signals_try_next(parents->signals), SKUA_ECLOSED);
+    MUST(skua_runtime_current() == NULL);
+}
+
+_Noreturn static void lives(struct parents *parents, int round)
+{
+    struct sigaction now;
+
+    alarm(20);
+    sigaction(SIGUSR1, NULL, &now);
+    MUST(now.sa_handler == SIG_DFL);
+    if (round % 2 == 0)
+        refuses(parents);
+    use_runtime(&test_kinds[round % TEST_KINDS == 5 ? 0 : round % TEST_KINDS]);
+    refuses(parents);
+    skua_signals_close(parents->signals);
+    _exit(0);
+}
+
+/* ---- the parent, a process of its own -------------------------------------------------------- */
+
+static void check_ended(int pid)
+{
+    int status;
+
+    MUST(waitpid(pid, &status, 0) == pid);
+    MUST(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static int forks(const struct test_kind *kind, int rounds)
+{
+    struct parents parents;
+    skua_task *tasks[8];
+
+    MUST_BE(skua_runtime_new(&parents.runtime,
+                             SKUA_RUNTIME_OPTIONS(.kind = kind->kind, .workers = kind->workers)),
+            0);
+    MUST_BE(skua_signals_open(&parents.signals, SKUA_SIGNALS(SIGUSR1)), 0);
+    for (int i = 0; i < 8; i++)
+        MUST_BE(skua_spawn_on(parents.runtime, works_on, "parent", .task = &tasks[i]), 0);
+    parents.task = tasks[0];
+    for (int i = 0; i < rounds; i++) {
+        int pid;
+
+        test_thread_sleep(MS(1));
+        pid = fork();
+        MUST(pid >= 0);
+        if (pid == 0)
+            lives(&parents, i);
+        check_ended(pid);
+    }
+    raise(SIGUSR1);
+    MUST_BE(skua_signals_next(parents.signals), SIGUSR1);
+    atomic_store(&enough, 1);
+    for (int i = 0; i < 8; i++)
+        MUST_BE(skua_task_join(tasks[i], NULL), 0);
+    MUST_BE(skua_runtime_free(parents.runtime), 0);
+    skua_signals_close(parents.signals);
+    use_runtime(kind);
+    printf("went on\n");
+    return 0;
+}
+
+/* A fiber that forks: the child goes on in its frame, as a plain thread. */
+static int forks_here(void *arg)
+{
+    struct parents *parents = arg;
+    int pid;
+
+    MUST_BE(skua_spawn(NULL, test_fiber_forever, NULL, .task = &parents->task), 0);
+    pid = fork();
+    MUST(pid >= 0);
+    if (pid == 0)
+        lives(parents, 0);
+    check_ended(pid);
+    (void)skua_task_cancel(parents->task);
+    return skua_task_join(parents->task, NULL);
+}
+
+static int fork_in_fiber(const struct test_kind *kind)
+{
+    struct parents parents;
+    int result = -1;
+
+    MUST_BE(skua_runtime_new(&parents.runtime,
+                             SKUA_RUNTIME_OPTIONS(.kind = kind->kind, .workers = kind->workers)),
+            0);
+    MUST_BE(skua_signals_open(&parents.signals, SKUA_SIGNALS(SIGUSR1)), 0);
+    MUST_BE(skua_block_on(parents.runtime, forks_here, &parents, &result), 0);
+    MUST_BE(result, 0);
+    skua_signals_close(parents.signals);
+    MUST_BE(skua_runtime_free(parents.runtime), 0);
+    printf("went on\n");
+    return 0;
+}
+
+static int child_main(const char *mode)
+{
+    int kind = mode[1] - '0';
+
+    return mode[0] == 't' ? forks(&test_kinds[kind], 30) : fork_in_fiber(&test_kinds[kind]);
+}
+
+static void check_child(const char *mode)
+{
+    struct test_child child;
+    const char *told;
+
+    test_variant(mode);
+    if (!CHECK_EQ(test_child_run(&child, mode, NULL), 0) ||
+        !CHECK(strstr(child.text, "went on") != NULL))
+        test_note("it wrote: %s", child.text);
+    told = strstr(child.text, "of the process that it was forked from");
+    CHECK(told != NULL);
+    if (mode[0] == 'f') /* one child: it tells once */
+        CHECK(told == NULL || strstr(told + 1, "of the process that it was") == NULL);
+}
+
+TEST(fork_while_workers_work)
+{
+    test_limit(60);
+    check_child("t1");
+    check_child("t2");
+    check_child("t4");
+}
+
+TEST(fork_in_a_fiber)
+{
+    test_limit(60);
+    check_child("f0");
+    check_child("f1");
+    check_child("f2");
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fork_while_workers_work),
+        cmocka_unit_test(fork_in_a_fiber),
+    };
+
+    if (argc == 3)
+        return child_main(argv[2]);
+    if (TEST_TSAN) {
+        fprintf(stderr, "skipped: ThreadSanitizer does not follow a fork of several threads\n");
+        return 77;
+    }
+    return TEST_MAIN(tests);
+}
