@@ -55,6 +55,19 @@ SKUA_API void skua_listen_options_init(skua_listen_options *options);
 SKUA_API SKUA_NODISCARD int skua_tcp_listen(skua_listener **ret, const char *address,
                                             const skua_listen_options *options);
 
+/* Makes a listener of a socket that listens already: one that a service manager handed over
+ * (service.h), or a parent process.
+ *
+ * ret        receives the listener, to be ended by skua_listener_close; untouched on failure
+ * fd         the listener's from now on, and closed with it; the caller's still on failure
+ * options    NULL = defaults; only no_nodelay counts
+ * Returns    0; -EINVAL: it does not listen; -EBADF, -ENOTSOCK, -ENOMEM
+ * Threads    any
+ * Since      0.3
+ */
+SKUA_API SKUA_NODISCARD int skua_tcp_listen_adopt(skua_listener **ret, int fd,
+                                                  const skua_listen_options *options);
+
 /* Takes the next connection.
  *
  * When the process has no descriptors or memory left (EMFILE, ENFILE, ENOBUFS, ENOMEM) this does

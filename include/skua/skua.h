@@ -40,6 +40,7 @@
  *   udp.h            UDP, also batches, GSO, multicast
  *   unix.h           Unix sockets of every kind; passing descriptors
  *   signal.h         the signals of the system
+ *   service.h        readiness, watchdog and sockets of a service manager
  *   test.h           tests: a clock that jumps, an order that a seed draws
  *
  * Every name starts with skua_ or SKUA_; skua__ and SKUA__ (two underscores) are private.
@@ -76,6 +77,7 @@
 #include <skua/retry.h>
 #include <skua/runtime.h>
 #include <skua/scheduler.h>
+#include <skua/service.h>
 #include <skua/signal.h>
 #include <skua/single_flight.h>
 #include <skua/standard.h>

@@ -139,6 +139,30 @@ int skua_tcp_listen(skua_listener **ret, const char *text, const skua_listen_opt
     return skua__listener_adopt(fd, SKUA__LISTENS_TCP, !options.no_nodelay, ret);
 }
 
+int skua_tcp_listen_adopt(skua_listener **ret, int fd, const skua_listen_options *options)
+{
+    skua_listener *listener;
+    unsigned len = sizeof(int);
+    int listens = 0;
+    int rc = options != NULL ? listen_check(options) : 0;
+
+    if (rc == 0)
+        rc = skua__os_getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len);
+    if (rc == 0 && !listens)
+        rc = -EINVAL;
+    if (rc == 0)
+        rc = skua__os_set_nonblocking(fd, true);
+    if (rc != 0)
+        return rc;
+    listener = listen_slot(fd);
+    if (listener == NULL)
+        return -ENOMEM;
+    listener->nodelay = options == NULL || !options->no_nodelay;
+    skua__slot_open(&listener->life);
+    *ret = listener;
+    return 0;
+}
+
 int skua_listener_close(skua_listener *listener)
 {
     if (listener == NULL)

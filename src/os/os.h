@@ -130,6 +130,7 @@ unsigned skua__os_cpu_count(void);
 uint64_t skua__os_random(void);
 /* The value of an environment variable, or NULL; NULL in set-user-id programs. */
 const char *skua__os_env(const char *name);
+void skua__os_env_clear(const char *name);
 
 /* ---- clock (os_clock.c) ---------------------------------------------------------------------- */
 

@@ -209,6 +209,11 @@ const char *skua__os_env(const char *name)
     return secure_getenv(name);
 }
 
+void skua__os_env_clear(const char *name)
+{
+    unsetenv(name);
+}
+
 /* The slow half of the spin lock (base/lock.h): spins a little, then lets the holder run. */
 void skua__lock_wait(struct skua__lock *lock)
 {
