@@ -159,7 +159,7 @@ static int forks(const struct test_kind *kind, int rounds)
     for (int i = 0; i < rounds; i++) {
         int pid;
 
-        test_thread_sleep(MS(1));
+        test_thread_sleep(TEST_ASAN && i == 0 ? MS(200) : MS(1)); /* its threads begin, too */
         pid = fork();
         MUST(pid >= 0);
         if (pid == 0)
