@@ -228,19 +228,26 @@ void skua__reaper_cancel(void)
     reap_ring();
 }
 
+/* The set is not closed while this is under way, even if the child has ended by then. */
 void skua__reaper_add(struct skua_process *process)
 {
+    bool added;
+
     skua__lock_take(&reap_lock);
     skua__list_push(&reap_asleep, &process->watched);
-    skua__lock_drop(&reap_lock);
-    if (process->pidfd >= 0 && skua__os_epoll_add(reap_set, process->pidfd, process) == 0)
-        return;
-    skua__lock_take(&reap_lock);
-    skua__node_unlink(&process->watched);
-    skua__list_push(&reap_polled, &process->watched);
     reap_ringing++;
     skua__lock_drop(&reap_lock);
-    reap_ring();
+    added = process->pidfd >= 0 && skua__os_epoll_add(reap_set, process->pidfd, process) == 0;
+    skua__lock_take(&reap_lock);
+    if (added) {
+        reap_ringing--;
+    } else {
+        skua__node_unlink(&process->watched);
+        skua__list_push(&reap_polled, &process->watched);
+    }
+    skua__lock_drop(&reap_lock);
+    if (!added)
+        reap_ring();
 }
 
 #undef REAP_OFF

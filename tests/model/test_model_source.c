@@ -122,6 +122,12 @@ static int receive(void)
     return 1;
 }
 
+void skua__os_lock_over_fork(struct skua__lock *lock)
+{
+    (void)lock;
+    model_fail(__func__);
+}
+
 int skua__os_shutdown(int fd, int how)
 {
     (void)fd;

@@ -174,6 +174,8 @@ TEST_WAITING(environment)
     CHECK(strcmp(text, "2--none-none\n") == 0);
     CHECK_EQ(shell_text(text, sizeof text, script), 0);
     CHECK(strcmp(text, "-none-gone-kept\n") == 0);
+    CHECK_EQ(shell_text(text, sizeof text, "grep -zc ^FIRST= /proc/$$/environ", .env = env), 0);
+    CHECK(strcmp(text, "1\n") == 0); /* once, not twice */
 }
 
 TEST_WAITING(nice_and_session)
