@@ -23,7 +23,10 @@ struct skua_file *skua__file_slot(void)
     if (file != NULL)
         file_free_slots = file->next_free;
     skua__lock_drop(&file_slots_lock);
-    return file != NULL ? file : skua__os_alloc_aligned(sizeof *file, SKUA__CACHE_LINE);
+    if (file != NULL)
+        return file;
+    skua__os_lock_over_fork(&file_slots_lock);
+    return skua__os_alloc_aligned(sizeof *file, SKUA__CACHE_LINE);
 }
 
 void skua__file_unslot(struct skua_file *file)

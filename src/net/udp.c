@@ -37,6 +37,8 @@ int skua__udp_adopt(int fd, int family, skua_udp **ret)
         udp_free_slots = udp->next_free;
     skua__lock_drop(&udp_slots_lock);
     if (udp == NULL)
+        skua__os_lock_over_fork(&udp_slots_lock);
+    if (udp == NULL)
         udp = skua__os_alloc_aligned(sizeof *udp, SKUA__CACHE_LINE);
     if (udp == NULL) {
         if (fd >= 0)

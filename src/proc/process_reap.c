@@ -175,6 +175,32 @@ static int reap_open(void)
     return rc;
 }
 
+/* In the child of a fork: its parent's children are not its own, and its parent's thread is not
+ * there. A fork waits for reap_lock, so nobody is in the middle of anything but CHANGING: then the
+ * numbers of the set and the bell are not known, and stay open. */
+static void reap_forked(void)
+{
+    if (reap_state == REAP_ON) {
+        skua__os_close(reap_set);
+        skua__os_close(reap_bell);
+    }
+    reap_state = REAP_OFF;
+    reap_children = 0;
+    reap_ringing = 0;
+    skua__list_init(&reap_asleep);
+    skua__list_init(&reap_polled);
+}
+
+static void reap_mind_forks(void)
+{
+    static _Atomic uint32_t minded; /* once; relaxed: whoever is late has nothing to see */
+    uint32_t no = 0;
+
+    skua__os_lock_over_fork(&reap_lock);
+    if (skua__cas_strong_acq_rel(&minded, &no, 1))
+        (void)skua__os_at_fork(NULL, NULL, reap_forked); /* no memory: none for a fork either */
+}
+
 /* ON when there was a thread; OFF: the caller is to make one, and is CHANGING. */
 static int reap_enter(void)
 {
@@ -200,6 +226,7 @@ int skua__reaper_reserve(void)
 
     if (reap_enter() == REAP_ON)
         return 0;
+    reap_mind_forks();
     rc = reap_open();
     skua__lock_take(&reap_lock);
     reap_state = rc == 0 ? REAP_ON : REAP_OFF;

@@ -6,6 +6,7 @@
  */
 #include <pthread.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "part.h"
@@ -449,6 +450,41 @@ TEST(nothing_is_left)
     (void)shell_quiet_fds();
 }
 
+/* ---- forks ----------------------------------------------------------------------------------- */
+
+static int spawns_and_waits(void)
+{
+    skua_process *process;
+    skua_process_status status;
+
+    if (skua_process_spawn(&process, SKUA_ARGV("sh", "-c", "exit 7")) != 0 ||
+        skua_process_wait_until(process, &status, skua_now() + 5 * SKUA_SECOND) != 0)
+        return 1;
+    skua_process_close(process);
+    return status.code == 7 ? 0 : 2;
+}
+
+/* The thread that reaps is not in the child of a fork: it gets one of its own. */
+TEST(forked_child_has_children_of_its_own)
+{
+    skua_process *process = shell_start("sleep 60");
+    int status = -1;
+    pid_t child;
+
+    if (TEST_SANITIZED)
+        return; /* their own locks do not survive a fork among threads */
+    child = fork();
+    MUST(child >= 0);
+    if (child == 0)
+        _exit(spawns_and_waits());
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    CHECK_EQ(spawns_and_waits(), 0);
+    CHECK_EQ(skua_process_signal(process, SIGKILL), 0);
+    CHECK_EQ(skua_process_wait(process, NULL), 0);
+    skua_process_close(process);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -473,6 +509,7 @@ int main(void)
         cmocka_unit_test(each_resource_fails),
 #endif
         cmocka_unit_test(nothing_is_left),
+        cmocka_unit_test(forked_child_has_children_of_its_own),
     };
 
     return TEST_MAIN(tests);
