@@ -1,22 +1,26 @@
 /* exec_runtime.c - executors on runtimes: each piece of work is run by a fiber.
  *
- * Ends       the fibers are children of a scope of the executor's own, so that closing waits for
- *            all that was launched. "thread-pool" is a runtime of one worker, whose fibers hand
+ * Ends       the fibers are children of the runtime, and counted by a wait group, so that closing
+ *            waits for all that was launched. One that is cancelled before it began, by the
+ *            runtime's stop, drops a piece of work instead. "thread-pool" is a runtime of one worker, whose fibers hand
  *            their work to the pool of threads that may block, and wait for it.
  */
 #include <string.h>
 
 #include <skua/blocking.h>
 #include <skua/executor.h>
+#include <skua/notify.h>
 
+#include "exec/exec_impl.h"
 #include "runtime/runtime_impl.h"
 
 struct exec_on {
-    skua_executor executor; /* first */
-    skua_runtime *runtime;  /* constant, as all below but `scope` */
-    bool owns;              /* the runtime is its own */
-    bool blocks;            /* work runs on threads of the pool */
-    skua_scope scope;       /* its own lock */
+    skua_executor executor;  /* first */
+    skua_runtime *runtime;   /* constant, as the next two */
+    bool owns;               /* the runtime is its own */
+    bool blocks;             /* work runs on threads of the pool */
+    _Atomic uint32_t fibers; /* launched, not over: when to stop driving a current-thread runtime */
+    skua_wait_group over;    /* the same, for close */
 };
 
 static struct exec_on *exec_on_of(skua_executor *executor)
@@ -30,37 +34,65 @@ static int exec_run_one(void *arg)
     return 0;
 }
 
+/* The executor may be gone behind it. Release, and acquire in exec_idle: one thread, in truth. */
+static void exec_over(struct exec_on *self)
+{
+    skua__sub_acq_rel(&self->fibers, 1);
+    skua_wait_group_done(&self->over);
+}
+
 static int exec_fiber(void *arg)
 {
     struct exec_on *self = arg;
 
-    /* Cancelled or not: what was submitted is run once. */
-    return self->blocks ? skua_block_in_place(exec_run_one, &self->executor)
-                        : exec_run_one(&self->executor);
+    if (self->blocks)
+        (void)skua_block_in_place(exec_run_one, &self->executor);
+    else
+        (void)exec_run_one(&self->executor);
+    exec_over(self);
+    return 0;
 }
 
-/* A fiber that is cancelled before it began: its work is run where that is found out. */
+static void exec_never_ran(void *arg)
+{
+    struct exec_on *self = arg;
+
+    skua__executor_drop_one(&self->executor);
+    exec_over(self);
+}
+
 static int exec_launch(skua_executor *executor)
 {
     static const skua_site site = {"executor", __FILE__, "exec_launch", __LINE__};
     struct exec_on *self = exec_on_of(executor);
+    skua_spawn_options options = {.size = sizeof options, .drop = exec_never_ran};
+    int rc;
 
-    return skua_spawn_at(&site, &self->scope, exec_fiber, self, NULL);
+    rc = skua_wait_group_add(&self->over, 1);
+    if (rc != 0)
+        return rc;
+    skua__add_relaxed(&self->fibers, 1); /* the spawn publishes it */
+    rc = skua_spawn_at(&site, skua_runtime_scope(self->runtime), exec_fiber, self, &options);
+    if (rc != 0)
+        exec_over(self);
+    return rc;
 }
 
 static bool exec_idle(void *arg)
 {
-    return skua_scope_alive(arg) == 0;
+    return skua__load_acquire(&((struct exec_on *)arg)->fibers) == 0;
 }
 
 static void exec_close(skua_executor *executor)
 {
     struct exec_on *self = exec_on_of(executor);
+    bool shielded = skua_shield_begin() == 0; /* on a fiber */
 
     (void)skua_executor_run(executor);
-    (void)skua_scope_join(&self->scope);
-    while (skua_executor_run_one(executor))
-        continue; /* launched, but its fiber had no stack */
+    if (skua_wait_group_wait(&self->over) != 0)
+        skua__assert(false); /* in a poll task: executor.h */
+    if (shielded)
+        skua_shield_end();
     if (self->owns)
         (void)skua_runtime_free(self->runtime);
     skua__os_free(self);
@@ -89,7 +121,7 @@ static int exec_make(skua_executor **ret, unsigned which, skua_runtime *runtime)
     self->runtime = runtime;
     self->owns = which != EXEC_NAMED;
     self->blocks = which == EXEC_POOL;
-    skua__scope_init(&self->scope, runtime, SKUA_COLLECT);
+    self->over = (skua_wait_group)SKUA_WAIT_GROUP_INIT;
     *ret = &self->executor;
     return 0;
 }
@@ -135,7 +167,7 @@ int skua_executor_run(skua_executor *executor)
         return 0; /* it runs by itself, or the caller runs in it */
     if (!skua__runtime_may_drive(self->runtime))
         return SKUA_EUSAGE;
-    return skua__runtime_drive(self->runtime, exec_idle, &self->scope, SKUA_FOREVER);
+    return skua__runtime_drive(self->runtime, exec_idle, self, SKUA_FOREVER);
 }
 
 skua_runtime *skua_executor_runtime(skua_executor *executor)

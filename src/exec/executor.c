@@ -7,8 +7,7 @@
  */
 #include <string.h>
 
-#include <skua/executor.h>
-
+#include "exec/exec_impl.h"
 #include "sync/sync_wait.h"
 
 struct skua__work_item {
@@ -141,6 +140,15 @@ int skua_executor_run_one(skua_executor *executor)
     }
     skua__os_free(item);
     return 1;
+}
+
+void skua__executor_drop_one(skua_executor *executor)
+{
+    struct skua__work_item *item = exec_pop(executor);
+
+    if (item != NULL && item->work.drop != NULL)
+        item->work.drop(item->work.arg);
+    skua__os_free(item);
 }
 
 /* ---- for users ------------------------------------------------------------------------------- */
