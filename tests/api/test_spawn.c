@@ -124,19 +124,19 @@ static int id_order(const void *a, const void *b)
 
 TEST_FIBER(spawn_ids_are_never_reused)
 {
-    enum { COUNT = 5000 };
-    skua_task_id *ids = calloc(COUNT, sizeof *ids);
+    const int count = TEST_COUNT(5000);
+    skua_task_id *ids = calloc((size_t)count, sizeof *ids);
 
-    for (int i = 0; i < COUNT; i++) {
+    for (int i = 0; i < count; i++) {
         skua_scope scope;
 
         skua_scope_open(&scope, SKUA_COLLECT);
         CHECK_EQ(skua_spawn(&scope, test_fiber_return, NULL, .id = &ids[i]), 0);
         CHECK_EQ(skua_scope_join(&scope), 0);
     }
-    qsort(ids, COUNT, sizeof *ids, id_order);
+    qsort(ids, (size_t)count, sizeof *ids, id_order);
     CHECK(ids[0] != 0);
-    for (int i = 1; i < COUNT; i++)
+    for (int i = 1; i < count; i++)
         CHECK(ids[i] != ids[i - 1]);
     free(ids);
     return 0;

@@ -348,6 +348,8 @@ static void *submits(void *arg)
     struct crowd *crowd = arg;
 
     for (int i = 0; !atomic_load(&crowd->stop); i++) {
+        while (skua_executor_waiting(crowd->executors[i % 2]) > 200)
+            test_thread_sleep(20 * SKUA_MICROSECOND);
         if (skua_executor_submit(crowd->executors[i % 2], counts, &crowd->tally) == 0)
             atomic_fetch_add(&crowd->submitted, 1);
         if (i % 64 == 0)
