@@ -2,8 +2,9 @@
  *
  * Ends       the fibers are children of the runtime, and counted by a wait group, so that closing
  *            waits for all that was launched. One that is cancelled before it began, by the
- *            runtime's stop, drops a piece of work instead. "thread-pool" is a runtime of one worker, whose fibers hand
- *            their work to the pool of threads that may block, and wait for it.
+ *            runtime's stop, drops a piece of work instead.
+ * Threads    "thread-pool" is a runtime of one worker, whose fibers hand their work to the pool of
+ *            threads that may block, and wait for it.
  */
 #include <string.h>
 
