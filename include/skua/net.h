@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 
 #include <skua/address.h>
+#include <skua/io.h>
 #include <skua/stream.h>
 
 SKUA_C_BEGIN
@@ -292,6 +293,15 @@ SKUA_API int skua_tcp_close(skua_tcp *tcp);
  * Since      0.1
  */
 SKUA_API int skua_tcp_split(skua_tcp *tcp, skua_tcp **reader, skua_tcp **writer);
+
+/* A socket as a stream of bytes (io.h).
+ *
+ * tcp        the caller's; a half, too, for what it may do
+ * Returns    a value that is good until the socket is closed
+ * Threads    any
+ * Since      0.2
+ */
+SKUA_API skua_io skua_tcp_io(skua_tcp *tcp);
 
 /* ---- futures, for poll tasks, select and timeouts -------------------------------------------- */
 

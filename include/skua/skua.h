@@ -36,6 +36,8 @@
  *   file.h           open files: read, write, sync, lock
  *   fs.h             names of files, directories, whole files
  *   process.h        child processes
+ *   io.h             any stream of bytes; a connection in memory; copying
+ *   buffered.h       a buffer in front of one: lines, pieces, printf
  *   net.h            TCP
  *   udp.h            UDP, also batches, GSO, multicast
  *   unix.h           Unix sockets of every kind; passing descriptors
@@ -53,6 +55,7 @@
 #include <skua/blocking.h>
 #include <skua/breaker.h>
 #include <skua/broadcast.h>
+#include <skua/buffered.h>
 #include <skua/delay_queue.h>
 #include <skua/executor.h>
 #include <skua/fd.h>
@@ -62,6 +65,7 @@
 #include <skua/fs_watch.h>
 #include <skua/future.h>
 #include <skua/interval.h>
+#include <skua/io.h>
 #include <skua/join_set.h>
 #include <skua/limit.h>
 #include <skua/local.h>
