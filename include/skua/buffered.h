@@ -30,9 +30,9 @@ SKUA_C_BEGIN
 
 /* ---- reader ---------------------------------------------------------------------------------- */
 
-/* What an allocated reader grows to at most, and what a frame has at most (framing.h), unless the
- * options say otherwise: 8 MiB. */
-#define SKUA_BUFFER_MAX ((size_t)8 << 20)
+/* What an allocated reader grows to at most, unless the options say otherwise: 8 MiB, and a little
+ * for the head of a frame of that size (framing.h). */
+#define SKUA_BUFFER_MAX (((size_t)8 << 20) + 4096)
 
 /* A reader; its members are private. */
 typedef struct skua_reader {

@@ -38,6 +38,7 @@
  *   process.h        child processes
  *   io.h             any stream of bytes; a connection in memory; copying
  *   buffered.h       a buffer in front of one: lines, pieces, printf
+ *   framing.h        messages in one: by length, lines, delimiters
  *   net.h            TCP
  *   udp.h            UDP, also batches, GSO, multicast
  *   unix.h           Unix sockets of every kind; passing descriptors
@@ -62,6 +63,7 @@
 #include <skua/file.h>
 #include <skua/flow.h>
 #include <skua/fs.h>
+#include <skua/framing.h>
 #include <skua/fs_watch.h>
 #include <skua/future.h>
 #include <skua/interval.h>

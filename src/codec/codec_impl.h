@@ -18,8 +18,9 @@
 ssize_t skua__io_read(skua_io io, void *buf, size_t len, int64_t deadline);
 /* One write of at least a byte: a count from 1 to `len`, or a negative code. */
 ssize_t skua__io_write(skua_io io, const void *buf, size_t len, int64_t deadline);
-/* The same of two buffers, at least one byte together. */
-ssize_t skua__io_write_two(skua_io io, const struct iovec iov[2], int64_t deadline);
+/* The same of up to SKUA__IO_PARTS buffers, at least one byte together. */
+#define SKUA__IO_PARTS 3
+ssize_t skua__io_writev(skua_io io, const struct iovec *iov, int count, int64_t deadline);
 
 /* Whether a failed call may be made again: nothing has happened to the stream. */
 SKUA__INLINE bool skua__io_passes(int64_t code)

@@ -34,17 +34,24 @@ ssize_t skua__io_write(skua_io io, const void *buf, size_t len, int64_t deadline
     return n == 0 ? -EIO : io_believe(n, len);
 }
 
-ssize_t skua__io_write_two(skua_io io, const struct iovec iov[2], int64_t deadline)
+ssize_t skua__io_writev(skua_io io, const struct iovec *iov, int count, int64_t deadline)
 {
-    unsigned first = iov[0].iov_len == 0;
+    struct iovec some[SKUA__IO_PARTS];
+    size_t len = 0;
+    int parts = 0;
     ssize_t n;
 
-    if (io.ops->writev == NULL || first == 1 || iov[1].iov_len == 0)
-        return skua__io_write(io, iov[first].iov_base, iov[first].iov_len, deadline);
+    for (int i = 0; i < count; i++) {
+        if (iov[i].iov_len != 0)
+            some[parts++] = iov[i];
+        len += iov[i].iov_len;
+    }
+    if (io.ops->writev == NULL || parts == 1)
+        return skua__io_write(io, some[0].iov_base, some[0].iov_len, deadline);
     do {
-        n = io.ops->writev(io.object, iov, 2, deadline);
+        n = io.ops->writev(io.object, some, parts, deadline);
     } while (n == -EINTR);
-    return n == 0 ? -EIO : io_believe(n, iov[0].iov_len + iov[1].iov_len);
+    return n == 0 ? -EIO : io_believe(n, len);
 }
 
 /* ---- for users ------------------------------------------------------------------------------- */

@@ -9,9 +9,7 @@
  */
 #include <stdio.h>
 
-#include "codec/codec_impl.h"
-
-#include <skua/buffered.h>
+#include "codec/framing_impl.h"
 
 #define WRITER_BUFFER ((size_t)8192)
 
@@ -91,8 +89,8 @@ static int writer_drain(skua_writer *writer)
     return 0;
 }
 
-/* Behind what is there, when there is room; the buffer's front counts, too. */
-static bool writer_copy(skua_writer *writer, const void *buf, size_t len)
+/* Room for `len` bytes behind what is there, the buffer's front counted, too; or false. */
+static bool writer_make_room(skua_writer *writer, size_t len)
 {
     size_t count = writer_count(writer);
 
@@ -103,44 +101,84 @@ static bool writer_copy(skua_writer *writer, const void *buf, size_t len)
         writer->from = 0;
         writer->to = count;
     }
-    memcpy(writer->buf + writer->to, buf, len);
-    writer->to += len;
     return true;
 }
 
-/* More than the buffer has: the buffer and it, as one as long as there is something of both. */
-static ssize_t writer_pass(skua_writer *writer, const char *buf, size_t len)
+static void writer_copy(skua_writer *writer, const void *buf, size_t len)
 {
-    size_t done = 0;
+    if (len != 0) /* then buf may be NULL */
+        memcpy(writer->buf + writer->to, buf, len);
+    writer->to += len;
+}
 
-    while (done < len) {
-        struct iovec iov[2] = {
+/* Takes `n` bytes off the front of what is to be written. */
+static size_t writer_advance(struct iovec *part, size_t n)
+{
+    n = skua__min_size(n, part->iov_len);
+    part->iov_base = n != 0 ? (char *)part->iov_base + n : part->iov_base;
+    part->iov_len -= n;
+    return n;
+}
+
+/* More than the buffer has: the buffer and the parts, together if the stream can. */
+static int writer_pass(skua_writer *writer, struct iovec part[2])
+{
+    bool cut = false;
+
+    while (part[0].iov_len + part[1].iov_len != 0) {
+        const struct iovec iov[3] = {
             {.iov_base = writer->buf + writer->from, .iov_len = writer_count(writer)},
-            {.iov_base = (void *)(uintptr_t)(buf + done), .iov_len = len - done}};
-        ssize_t n = skua__io_write_two(writer->io, iov, writer->deadline);
+            part[0],
+            part[1]};
+        ssize_t n = skua__io_writev(writer->io, iov, 3, writer->deadline);
+        size_t rest;
 
         if (n < 0)
-            return writer_fail(writer, n, done != 0);
-        done += writer_wrote(writer, (size_t)n);
+            return writer_fail(writer, n, cut);
+        rest = writer_wrote(writer, (size_t)n);
+        cut = cut || rest != 0;
+        rest -= writer_advance(&part[0], rest);
+        (void)writer_advance(&part[1], rest);
     }
-    return (ssize_t)len;
+    return 0;
+}
+
+static SKUA__NOINLINE int writer_write_slow(skua_writer *writer, struct iovec part[2])
+{
+    size_t len = part[0].iov_len + part[1].iov_len;
+    int rc;
+
+    if (writer->error != 0)
+        return writer->error;
+    if (len > writer->size)
+        return writer_pass(writer, part);
+    rc = writer_make_room(writer, len) ? 0 : writer_drain(writer);
+    if (rc != 0)
+        return rc;
+    writer_copy(writer, part[0].iov_base, part[0].iov_len);
+    writer_copy(writer, part[1].iov_base, part[1].iov_len);
+    return 0;
+}
+
+int skua__writer_write_both(skua_writer *writer, const void *first, size_t first_len,
+                            const void *second, size_t second_len)
+{
+    struct iovec part[2] = {{.iov_base = (void *)(uintptr_t)first, .iov_len = first_len},
+                            {.iov_base = (void *)(uintptr_t)second, .iov_len = second_len}};
+
+    return writer_write_slow(writer, part);
 }
 
 ssize_t skua_writer_write(skua_writer *writer, const void *buf, size_t len)
 {
     int rc;
 
-    if (skua__unlikely(writer->error != 0))
-        return writer->error;
-    if (len == 0 || skua__likely(writer_copy(writer, buf, len)))
+    if (skua__likely(writer->error == 0 && len <= writer->size - writer->to)) {
+        writer_copy(writer, buf, len);
         return (ssize_t)len;
-    if (len > writer->size)
-        return writer_pass(writer, buf, len);
-    rc = writer_drain(writer);
-    if (rc != 0)
-        return rc;
-    (void)writer_copy(writer, buf, len);
-    return (ssize_t)len;
+    }
+    rc = skua__writer_write_both(writer, buf, len, NULL, 0);
+    return rc != 0 ? rc : (ssize_t)len;
 }
 
 ssize_t skua_writer_put(skua_writer *writer, char byte)
