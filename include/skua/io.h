@@ -264,6 +264,66 @@ SKUA_API skua_future *skua_duplex_write_init(skua_duplex_future *write, skua_dup
     skua_duplex_write_init(&(skua_duplex_future){.future = {0}}, (end), (buf), (len))
 #endif
 
+/* ---- copies ---------------------------------------------------------------------------------- */
+
+/* No limit. */
+#define SKUA_COPY_ALL INT64_MAX
+
+typedef struct skua_copy_options {
+    size_t size;        /* stamped by the macro */
+    size_t buffer;      /* bytes that are on their way at a time, 1 to 2^30 (default 16 KiB; 64 KiB
+                           where the kernel moves them). It is allocated */
+    int64_t deadline;   /* monotonic ns (default 0: none but the task's own) */
+    unsigned no_splice; /* 1: bytes go through the buffer, even if both streams have to_pipe and
+                           from_pipe (default 0) */
+} skua_copy_options;
+
+#ifndef __cplusplus
+#define SKUA_COPY_OPTIONS(...)                                                                     \
+    (&(const skua_copy_options){.size = sizeof(skua_copy_options), __VA_ARGS__})
+#endif
+
+/* Fills in the defaults, for C++ and other languages.
+ *
+ * Threads    any
+ * Since      0.2
+ */
+SKUA_API void skua_copy_options_init(skua_copy_options *options);
+
+/* Copies one stream to another, to its end or a limit. Nothing is shut down. Between sockets the
+ * bytes stay in the kernel: they go through a pipe(2), two descriptors as long as it lasts; without
+ * one to be had, through a buffer.
+ *
+ * limit      bytes at most, 0 and more; SKUA_COPY_ALL
+ * options    NULL = defaults
+ * Returns    how many bytes were copied; -EINVAL, -ENOMEM; what either stream says, -ECANCELED,
+ *            -ETIMEDOUT
+ * Threads    where both streams are used
+ * Cancel     what was read and not written yet is lost
+ * Source     Tokio's copy; splice(2)
+ * Since      0.2
+ */
+SKUA_API int64_t skua_copy(skua_io from, skua_io to, int64_t limit,
+                           const skua_copy_options *options);
+
+/* Copies two streams to each other, in two tasks, until both have ended. The end of one is told to
+ * the other (skua_io_shutdown), which may go on for as long as it likes; an error of either ends
+ * both directions.
+ *
+ * a, b       streams that are read and written in two tasks at a time
+ * a_to_b     receives how many bytes were copied, also when it fails; NULL = not wanted
+ * b_to_a     the same
+ * options    NULL = defaults; both directions have a buffer, or a pipe
+ * Returns    0; the first error, as of skua_copy; of skua_io_shutdown; of skua_spawn; SKUA_EUSAGE
+ *            outside a fiber
+ * Threads    fibers
+ * Cancel     both directions are over when it returns; what was read and not written yet is lost
+ * Source     Tokio's copy_bidirectional
+ * Since      0.2
+ */
+SKUA_API int skua_copy_bidirectional(skua_io a, skua_io b, int64_t *a_to_b, int64_t *b_to_a,
+                                     const skua_copy_options *options);
+
 SKUA_C_END
 
 #endif

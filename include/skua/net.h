@@ -303,6 +303,25 @@ SKUA_API int skua_tcp_split(skua_tcp *tcp, skua_tcp **reader, skua_tcp **writer)
  */
 SKUA_API skua_io skua_tcp_io(skua_tcp *tcp);
 
+/* Sends a part of a file, inside the kernel.
+ *
+ * Reading a file may wait for a disk, and the worker with it: what is not in the page cache is sent
+ * by skua_blocking (blocking.h), where that is not wanted. From the first call on reads of the
+ * socket wait for readiness on io_uring, too.
+ *
+ * file       a descriptor of a regular file, the caller's; its own position does not move
+ * offset     where to begin, bytes from the file's front; moved on by what was sent, also when it
+ *            fails: so the call may be made again
+ * count      bytes at most
+ * Returns    how many were sent: `count`, or fewer at the file's end; -EINVAL: no such file, or out
+ *            of range; -EIO …; else as skua_tcp_write
+ * Threads    fibers, plain threads; one writer at a time
+ * Cancel     safe: *offset says how far it came
+ * Source     sendfile(2)
+ * Since      0.2
+ */
+SKUA_API int64_t skua_tcp_sendfile(skua_tcp *tcp, int file, int64_t *offset, int64_t count);
+
 /* ---- futures, for poll tasks, select and timeouts -------------------------------------------- */
 
 /* Waits for reading or writing. Its members are private. */

@@ -62,8 +62,8 @@
 #include <skua/fd.h>
 #include <skua/file.h>
 #include <skua/flow.h>
-#include <skua/fs.h>
 #include <skua/framing.h>
+#include <skua/fs.h>
 #include <skua/fs_watch.h>
 #include <skua/future.h>
 #include <skua/interval.h>

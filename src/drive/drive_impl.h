@@ -83,7 +83,8 @@ int skua__driver_choose(skua_driver wanted, const struct skua__driver_ops **ret_
 #define SKUA__CLOSED_WRITE 0x10u
 #define SKUA__CLOSED (SKUA__CLOSED_READ | SKUA__CLOSED_WRITE)
 #define SKUA__STASHED 0x20u /* the owner's: bytes are there that were received already */
-#define SKUA__CHANGE 0x40u
+#define SKUA__UNLENT 0x40u /* it does not block: a ring does not wait for it, so none is asked to */
+#define SKUA__CHANGE 0x80u
 
 /* skua__source.waiter: somebody is waking who was here. Not a task: wakers with bit 0 are not. */
 #define SKUA__WAKING ((skua_waker *)(uintptr_t)1)

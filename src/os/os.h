@@ -206,6 +206,10 @@ extern _Atomic bool skua__os_no_nosignal;
 int skua__os_poll_bell(int fd, short events, int bell, int64_t deadline);
 int skua__os_pipe(int ret[2]);                 /* non-blocking, close on exec */
 int skua__os_pipe_capacity(int fd, int bytes); /* the bytes that it has now, at least as many */
+/* Move bytes inside the kernel, between a socket and a pipe, or from `*offset` of a file, which
+ * is moved on, to a socket. They do not wait for a socket that does not block; never a SIGPIPE. */
+ssize_t skua__os_splice(int from, int to, size_t len);
+ssize_t skua__os_sendfile(int from, int to, int64_t *offset, size_t len);
 /* Opens for SKUA__FILE_READ or WRITE or both: non-blocking, close on exec, no controlling terminal.
  * Of a FIFO: -ENXIO when nobody reads. */
 int skua__os_open(const char *path, unsigned access);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -140,25 +141,38 @@ ssize_t skua__os_plain_writev(int fd, const struct iovec *iov, int count)
     return n;
 }
 
-/* With SIGPIPE kept off by hand. */
-static ssize_t file_write_masked(int fd, const struct iovec *iov, int count)
-{
-    static const struct timespec now = {0, 0};
+/* SIGPIPE kept off by hand: what the thread had before. */
+struct file_quiet {
     sigset_t pipe;
     sigset_t before;
     sigset_t pending;
-    ssize_t n;
+};
 
-    sigemptyset(&pipe);
-    sigaddset(&pipe, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &pipe, &before);
-    sigpending(&pending);
-    n = skua__os_plain_writev(fd, iov, count);
-    if (n == -EPIPE && !sigismember(&pending, SIGPIPE))
-        while (sigtimedwait(&pipe, NULL, &now) == -1 && errno == EINTR)
+static void file_quiet_begin(struct file_quiet *quiet)
+{
+    sigemptyset(&quiet->pipe);
+    sigaddset(&quiet->pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &quiet->pipe, &quiet->before);
+    sigpending(&quiet->pending);
+}
+
+static ssize_t file_quiet_end(const struct file_quiet *quiet, ssize_t n)
+{
+    static const struct timespec now = {0, 0};
+
+    if (n == -EPIPE && !sigismember(&quiet->pending, SIGPIPE))
+        while (sigtimedwait(&quiet->pipe, NULL, &now) == -1 && errno == EINTR)
             continue;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_sigmask(SIG_SETMASK, &quiet->before, NULL);
     return n;
+}
+
+static ssize_t file_write_masked(int fd, const struct iovec *iov, int count)
+{
+    struct file_quiet quiet;
+
+    file_quiet_begin(&quiet);
+    return file_quiet_end(&quiet, skua__os_plain_writev(fd, iov, count));
 }
 
 ssize_t skua__os_pipe_writev(int fd, const struct iovec *iov, int count)
@@ -174,6 +188,28 @@ ssize_t skua__os_pipe_writev(int fd, const struct iovec *iov, int count)
         return n;
     skua__store_relaxed(&skua__os_no_nosignal, true);
     return file_write_masked(fd, iov, count);
+}
+
+ssize_t skua__os_splice(int from, int to, size_t len)
+{
+    struct file_quiet quiet;
+    ssize_t n;
+
+    file_quiet_begin(&quiet);
+    FILE_CALL(n, splice(from, NULL, to, NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+    return file_quiet_end(&quiet, n);
+}
+
+ssize_t skua__os_sendfile(int from, int to, int64_t *offset, size_t len)
+{
+    struct file_quiet quiet;
+    off_t at = *offset;
+    ssize_t n;
+
+    file_quiet_begin(&quiet);
+    FILE_CALL(n, sendfile(to, from, &at, len));
+    *offset = at;
+    return file_quiet_end(&quiet, n);
 }
 
 int skua__os_poll_bell(int fd, short events, int bell, int64_t deadline)

@@ -92,6 +92,8 @@ static void check_idle(const char *prefix, int threads)
     test_usage_of(prefix, &after);
     CHECK_EQ(before.threads, threads);
     CHECK_EQ(after.threads, threads);
+    if (TEST_TSAN)
+        return; /* there sleeps are cut into slices, so that signal handlers run (os_futex.c) */
     CHECK_EQ(after.switches - before.switches, 0);
     CHECK_RANGE(after.cpu_ns - before.cpu_ns, 0, MS(1));
 }

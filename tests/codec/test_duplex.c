@@ -124,7 +124,7 @@ static int calls(void *arg)
                               : skua_duplex_read(self->end, self->buf, 8));
 }
 
-TEST_FIBER(duplex_wait_ends)
+TEST_FIBER_CLOCK(duplex_wait_ends)
 {
     for (int way = 0; way < 10; way++) {
         skua_duplex *a, *b;
@@ -178,7 +178,7 @@ TEST_FIBER(duplex_wait_ends)
     return 0;
 }
 
-TEST_FIBER(duplex_shutdown_ends_a_write)
+TEST_FIBER_CLOCK(duplex_shutdown_ends_a_write)
 {
     struct call call = {.writes = true};
     skua_duplex *a, *b;

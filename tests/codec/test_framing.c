@@ -108,7 +108,7 @@ TEST_WAITING(framing_length_and_the_room)
     CHECK_EQ(skua_frame_read(&framing, &reader, &frame, &len), -EBADMSG);
 }
 
-/* Frames of the default limit go through with default options, both ways; one byte more does not. */
+/* Frames of the default limit go through with default options, both ways; one byte more not. */
 TEST(framing_default_limit)
 {
     size_t size = SKUA_FRAME_MAX;
