@@ -78,7 +78,7 @@ static int copy_empty_pipe(struct copy_way *way, int pipe, size_t len)
 
     while (rc == 0 && len != 0) {
         struct iovec iov = {.iov_base = buf, .iov_len = skua__min_size(len, sizeof buf)};
-        ssize_t n = skua__os_file_readv(pipe, &iov, 1);
+        ssize_t n = skua__os_plain_readv(pipe, &iov, 1);
 
         if (n <= 0)
             return n == 0 ? -EIO : (int)n;
