@@ -306,8 +306,7 @@ SKUA_API skua_io skua_tcp_io(skua_tcp *tcp);
 /* Sends a part of a file, inside the kernel.
  *
  * Reading a file may wait for a disk, and the worker with it: what is not in the page cache is sent
- * by skua_blocking (blocking.h), where that is not wanted. From the first call on reads of the
- * socket wait for readiness on io_uring, too.
+ * by skua_blocking (blocking.h), where that is not wanted.
  *
  * file       a descriptor of a regular file, the caller's; its own position does not move
  * offset     where to begin, bytes from the file's front; moved on by what was sent, also when it

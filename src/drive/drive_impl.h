@@ -82,8 +82,8 @@ int skua__driver_choose(skua_driver wanted, const struct skua__driver_ops **ret_
 #define SKUA__CLOSED_READ 0x8u /* skua__source_close was called for this direction */
 #define SKUA__CLOSED_WRITE 0x10u
 #define SKUA__CLOSED (SKUA__CLOSED_READ | SKUA__CLOSED_WRITE)
-#define SKUA__STASHED 0x20u /* the owner's: bytes are there that were received already */
-#define SKUA__UNLENT 0x40u /* it does not block: a ring does not wait for it, so none is asked to */
+#define SKUA__STASHED 0x20u   /* the owner's: bytes are there that were received already */
+#define SKUA__UNBLOCKED 0x40u /* the owner's: the descriptor has become non-blocking */
 #define SKUA__CHANGE 0x80u
 
 /* skua__source.waiter: somebody is waking who was here. Not a task: wakers with bit 0 are not. */

@@ -144,16 +144,14 @@ static void tcp_landed(struct skua__op *op, int result, bool more)
     skua_waker_wake(self->waker);
 }
 
-/* Whether this waiter may lend: a fiber that stays on this worker, whose driver takes it; and the
- * ring can wait for the socket. */
-static bool tcp_may_lend(struct skua__thread *self, skua_waker *waker, skua_tcp_future *future)
+/* Whether this waiter may lend: a fiber that stays on this worker, whose driver takes it. */
+static bool tcp_may_lend(struct skua__thread *self, skua_waker *waker, uint32_t kind)
 {
     struct skua_task *task = self->current;
 
-    return future->kind == SKUA__READ && task != NULL && skua__task_waker(task) == waker &&
+    return kind == SKUA__READ && task != NULL && skua__task_waker(task) == waker &&
            (task->flags & (SKUA__FIBER | SKUA__MIGRATES)) == SKUA__FIBER &&
-           self->driver->ops->recv != NULL &&
-           !(skua__source_look(tcp_source(future)) & SKUA__UNLENT);
+           self->driver->ops->recv != NULL;
 }
 
 /* Lends the buffer. 0: it flies; -EAGAIN: not now; 1: look again. */
@@ -253,7 +251,7 @@ static int64_t tcp_wait(skua_tcp_future *self, struct skua__thread *thread, skua
 
     if (thread->driver == NULL)
         return SKUA_EUSAGE; /* a plain thread's wait is skua__tcp_await's */
-    if (tcp_may_lend(thread, waker, self))
+    if (tcp_may_lend(thread, waker, self->kind))
         rc = tcp_lend(self, thread->driver, waker);
     if (rc == 0)
         return SKUA_PENDING;

@@ -1,8 +1,8 @@
 /* tcp_io.c - a socket as a stream: of bytes (io.h), and of the lines that its read future gives.
  *
  * Kernel     splice and sendfile wait for a socket that blocks, whatever they are told. So the
- *            first of them makes the socket one that does not, for good. A ring cannot wait for
- *            such a one: no buffer is lent any more (SKUA__UNLENT), readiness is waited for.
+ *            first of them makes the socket one that does not, for good (SKUA__UNBLOCKED). To a
+ *            ring that is the same for a receive; where a kernel says -EAGAIN, it is asked again.
  * Stash      what was received for a dropped read is not in the socket: it is read, not spliced.
  */
 #include <skua/io.h>
@@ -53,11 +53,11 @@ static int tcp_unblock(struct skua__source *source, uint32_t seen)
 {
     int rc = 0;
 
-    if (seen & SKUA__UNLENT)
+    if (seen & SKUA__UNBLOCKED)
         return 0;
     rc = skua__os_set_nonblocking(source->fd, true);
     if (rc == 0)
-        skua__or_acq_rel(&source->ready, SKUA__UNLENT);
+        skua__or_acq_rel(&source->ready, SKUA__UNBLOCKED);
     return rc;
 }
 

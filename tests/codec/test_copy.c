@@ -328,6 +328,22 @@ TEST_FIBER(copy_both_ways_ends_with_an_error)
     return 0;
 }
 
+/* One direction fails while the other waits for what never comes. */
+TEST_FIBER(copy_both_ways_fails_fast)
+{
+    struct fake fails = {.fail_call = 1, .fail = -EIO};
+    int64_t sent = -1, received = -1;
+    skua_duplex *idle, *quiet;
+
+    MUST(skua_duplex_new(&idle, &quiet, 8) == 0);
+    CHECK_EQ(skua_copy_bidirectional(skua_duplex_io(idle), fake_io(&fails), &sent, &received, NULL),
+             -EIO);
+    CHECK(sent == 0 && received == 0);
+    skua_duplex_close(idle);
+    skua_duplex_close(quiet);
+    return 0;
+}
+
 TEST_FIBER_CLOCK(copy_both_ways_cancelled)
 {
     for (int full = 0; full < 2; full++) { /* waiting to read, waiting to write */
@@ -430,6 +446,7 @@ int main(void)
 #endif
         cmocka_unit_test(copy_both_ways),
         cmocka_unit_test(copy_both_ways_ends_with_an_error),
+        cmocka_unit_test(copy_both_ways_fails_fast),
         cmocka_unit_test(copy_both_ways_cancelled),
         cmocka_unit_test(copy_explored),
     };

@@ -358,7 +358,7 @@ TEST_FIBER(sendfile_goes_on_where_it_was)
     return 0;
 }
 
-/* A reader that waits on such a socket sleeps: it does not ask again and again. */
+/* A reader that waits on a socket that has become non-blocking sleeps, on a ring, too. */
 TEST_FIBER_CURRENT(sendfile_leaves_readers_asleep)
 {
     struct sending sending = {.file = make_file(100)};
