@@ -26,7 +26,7 @@ TEST_WAITING(end_by_a_signal_is_told)
     skua_process_status status = {0};
     skua_process *process;
 
-    process = shell_start("sleep 60", .group = SKUA_PROCESS_GROUP);
+    process = shell_start("exec sleep 60", .group = SKUA_PROCESS_GROUP);
     CHECK_EQ(skua_process_try_wait(process, &status), -EAGAIN);
     CHECK_EQ(status.code, 0);
     CHECK_EQ(skua_process_signal(process, 0), 0);
@@ -58,7 +58,7 @@ TEST_WAITING(end_stays_told)
 
 TEST_WAITING(deadline_ends_the_wait)
 {
-    skua_process *process = shell_start("sleep 60", .kill_on_close = SIGKILL);
+    skua_process *process = shell_start("exec sleep 60", .kill_on_close = SIGKILL);
     int64_t begin = skua_now();
 
     CHECK_EQ(skua_process_wait_until(process, NULL, begin + MS(5)), -ETIMEDOUT);
