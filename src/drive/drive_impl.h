@@ -44,11 +44,11 @@ struct skua__driver_ops {
     /* Has source->ready told about changes from now on, or once (io_uring, writing). Owner thread.
      * 0 or a negative error. */
     int (*watch)(struct skua__driver *driver, struct skua__source *source, unsigned direction);
+    /* Ends that; the descriptor is about to be closed. Any thread. NULL: nothing to do. */
+    void (*unwatch)(struct skua__source *source);
     /* A descriptor that is readable when a turn has something to tell, or the doorbell was rung; or
      * an error. Owner thread. */
     int (*descriptor)(struct skua__driver *driver);
-    /* Ends that; the descriptor is about to be closed. Any thread. NULL: nothing to do. */
-    void (*unwatch)(struct skua__source *source);
     /* Completion. NULL: this driver has none. Owner thread. recv: 0, or -EAGAIN: not now. */
     int (*recv)(struct skua__driver *driver, struct skua__op *op, int fd, void *buf, size_t len);
     void (*cancel)(struct skua__driver *driver, struct skua__op *op);

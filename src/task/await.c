@@ -7,8 +7,9 @@
  *   plain thread   poll with a waker that is a futex word; sleep on it, or until its next timer.
  *   poll task      skua_future_poll: the same looks, then SKUA_PENDING goes up to the worker.
  *
- * An answer wins over a cancellation that came at the same time: what was received is not lost,
- * the next wait tells.
+ * On fibers and threads an answer wins over a cancellation that came at the same time: what was
+ * received is not lost, the next wait tells. A poll task is told first, before the future is asked:
+ * the answer goes where a dropped wait's answer goes, to the next in line.
  */
 #include <skua/scheduler.h>
 

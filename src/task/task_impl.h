@@ -149,10 +149,10 @@ struct skua__park_ops {
     void (*unpark)(struct skua__driver *driver);
 };
 
-/* A runtime as this floor sees it; the first member of struct skua_runtime. */
 /* skua__core.stopping, in the child of a fork: the runtime is its parent's, without workers. */
 #define SKUA__FORKED 2u
 
+/* A runtime as this floor sees it; the first member of struct skua_runtime. */
 struct skua__core {
     struct skua__cells cells;
     struct skua__sched *sched; /* constant */
