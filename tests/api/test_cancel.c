@@ -44,8 +44,8 @@ static int waits_on_and_on(void *arg)
     skua_task *child;
 
     child = start(test_fiber_forever, NULL);
-    test_event_set(&self->ready);
     CHECK_EQ(skua_cancelled(), 0);
+    test_event_set(&self->ready);
     CHECK_EQ(test_event_wait(&self->never), -ECANCELED);
     for (int i = 0; i < 3; i++) {
         CHECK_EQ(skua_cancelled(), -ECANCELED);
