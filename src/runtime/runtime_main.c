@@ -1,7 +1,7 @@
 /* runtime_main.c - skua_main: a whole program in one call.
  *
- *   first signal      everything is cancelled, the program's fiber first: nothing new is taken,
- *                     what runs cleans up under shields
+ *   first signal      everything is cancelled, the program's fiber last: when it is told, nothing new
+ *                     is taken anywhere. What runs cleans up under shields
  *   all have ended    the runtime is stopped and freed
  *   stop_timeout      since the signal: what has not ended is named and left, as the runtime
  *   second signal     the process ends at once
@@ -66,8 +66,8 @@ static void main_watch(struct main_program *program)
         return; /* the program has ended */
     program->signalled = true;
     program->deadline = timeout < SKUA_FOREVER - now ? now + timeout : SKUA_FOREVER;
-    main_enter(program, MAIN_CANCEL);
     (void)skua_scope_cancel(skua_runtime_scope(program->runtime));
+    main_enter(program, MAIN_CANCEL);
     number = skua_signals_next_until(program->signals, program->deadline);
     if (number > 0)
         _exit(128 + number);
