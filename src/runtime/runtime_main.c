@@ -1,7 +1,7 @@
 /* runtime_main.c - skua_main: a whole program in one call.
  *
- *   first signal      everything is cancelled, the program's fiber last: when it is told, nothing new
- *                     is taken anywhere. What runs cleans up under shields
+ *   first signal      everything is cancelled, the program's fiber last: when it is told, nothing
+ *                     new is taken anywhere. What runs cleans up under shields
  *   all have ended    the runtime is stopped and freed
  *   stop_timeout      since the signal: what has not ended is named and left, as the runtime
  *   second signal     the process ends at once
