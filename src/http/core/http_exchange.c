@@ -1,0 +1,415 @@
+/* http_exchange.c - an exchange: what a handler asks, what it answers, and what is done behind it.
+ *
+ *   fresh     status and headers are set; the body may be read
+ *   begun     the head is with the carrier; the body is written
+ *   ended     whole
+ *
+ * The response's length is known (Content-Length, or a reply with its whole body), or the carrier
+ * marks the end. A handler that writes less than it promised has failed: the client must see that.
+ * An answer to HEAD is made as that to GET, and its body swallowed here; so is that of 204 and 304.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "http/core/http_impl.h"
+
+/* Of skua_http_replyf, before it needs memory. */
+#define EXCHANGE_FORMAT 512
+
+void skua__http_exchange_reset(skua_http_exchange *exchange)
+{
+    skua__http_arena_reset(&exchange->arena);
+    exchange->method = exchange->path = "";
+    exchange->query = exchange->authority = "";
+    exchange->request = (struct skua__http_fields){NULL, 0, 0};
+    exchange->response = (struct skua__http_fields){NULL, 0, 0};
+    exchange->body_length = 0;
+    exchange->body_read = 0;
+    exchange->body_ended = true;
+    exchange->body_error = 0;
+    exchange->params_count = 0;
+    exchange->route = NULL;
+    exchange->status = 200;
+    exchange->response_left = SKUA__HTTP_STREAMED;
+    exchange->begun = exchange->ended = exchange->bodiless = false;
+    exchange->error = 0;
+}
+
+/* ---- the request ----------------------------------------------------------------------------- */
+
+const char *skua_http_method(const skua_http_exchange *exchange)
+{
+    return exchange->method;
+}
+
+const char *skua_http_path(const skua_http_exchange *exchange)
+{
+    return exchange->path;
+}
+
+const char *skua_http_query(const skua_http_exchange *exchange)
+{
+    return exchange->query;
+}
+
+const char *skua_http_authority(const skua_http_exchange *exchange)
+{
+    return exchange->authority;
+}
+
+int skua_http_version(const skua_http_exchange *exchange)
+{
+    return exchange->version;
+}
+
+const char *skua_http_peer(const skua_http_exchange *exchange)
+{
+    return exchange->peer;
+}
+
+const char *skua_http_header(const skua_http_exchange *exchange, const char *name)
+{
+    const struct skua__http_field *field =
+        skua__http_fields_find(&exchange->request, name, strlen(name), 0);
+
+    return field != NULL ? field->value : NULL;
+}
+
+int skua_http_header_at(const skua_http_exchange *exchange, size_t index, const char **name,
+                        const char **value)
+{
+    if (index >= exchange->request.count)
+        return 0;
+    *name = exchange->request.at[index].name;
+    *value = exchange->request.at[index].value;
+    return 1;
+}
+
+const char *skua_http_param(const skua_http_exchange *exchange, const char *name)
+{
+    for (unsigned i = 0; i < exchange->params_count; i++)
+        if (strcmp(exchange->params[i].name, name) == 0)
+            return exchange->params[i].value;
+    return NULL;
+}
+
+const char *skua_http_query_value(skua_http_exchange *exchange, const char *name)
+{
+    const char *at = exchange->query;
+    size_t wanted = strlen(name);
+
+    while (*at != '\0') {
+        size_t len = strcspn(at, "&");
+        size_t key = strcspn(at, "&=");
+        char *text = skua__http_arena_copy(&exchange->arena, at, len);
+        ssize_t n;
+
+        if (text == NULL)
+            return NULL;
+        n = skua__http_decode(text, text, key, true);
+        if (n == (ssize_t)wanted && memcmp(text, name, wanted) == 0) {
+            if (key == len)
+                return "";
+            n = skua__http_decode(text, at + key + 1, len - key - 1, true);
+            if (n < 0)
+                return NULL;
+            text[n] = '\0';
+            return text;
+        }
+        at += len;
+        at += *at == '&';
+    }
+    return NULL;
+}
+
+/* ---- the request's body ---------------------------------------------------------------------- */
+
+int64_t skua_http_body_length(const skua_http_exchange *exchange)
+{
+    return exchange->body_length;
+}
+
+ssize_t skua_http_read(skua_http_exchange *exchange, void *buf, size_t len)
+{
+    ssize_t n;
+
+    if (exchange->body_error != 0)
+        return exchange->body_error;
+    if (len == 0 || exchange->body_ended)
+        return 0;
+    if (exchange->body_max >= 0 && exchange->body_length > exchange->body_max) {
+        exchange->body_error = SKUA_ELIMIT;
+        return SKUA_ELIMIT;
+    }
+    n = exchange->carrier->read(exchange, buf, len);
+    if (n == 0)
+        exchange->body_ended = true;
+    if (n < 0 && n != -ECANCELED && n != -ETIMEDOUT)
+        exchange->body_error = (int)n;
+    if (n > 0)
+        exchange->body_read += n;
+    if (exchange->body_max >= 0 && exchange->body_read > exchange->body_max) {
+        exchange->body_error = SKUA_ELIMIT;
+        return SKUA_ELIMIT;
+    }
+    return n;
+}
+
+int skua_http_read_all(skua_http_exchange *exchange, char **ret, size_t *len, size_t limit)
+{
+    size_t room = 4096;
+    size_t used = 0;
+    char *text;
+    ssize_t n;
+
+    if (exchange->body_length >= 0) {
+        if ((uint64_t)exchange->body_length > limit)
+            return SKUA_ELIMIT;
+        room = (size_t)exchange->body_length + 1;
+    }
+    text = skua__http_arena_alloc(&exchange->arena, room);
+    while (text != NULL) {
+        n = skua_http_read(exchange, text + used, room - used);
+        if (n < 0)
+            return (int)n;
+        used += (size_t)n;
+        if (used > limit)
+            return SKUA_ELIMIT;
+        if (n == 0 && used < room)
+            break;
+        if (used == room) {
+            char *more = skua__http_arena_alloc(&exchange->arena, 2 * room);
+
+            if (more != NULL)
+                memcpy(more, text, used);
+            text = more;
+            room *= 2;
+        }
+    }
+    if (text == NULL)
+        return -ENOMEM;
+    text[used] = '\0';
+    *ret = text;
+    if (len != NULL)
+        *len = used;
+    return 0;
+}
+
+/* ---- the response: its head ------------------------------------------------------------------ */
+
+static bool exchange_is(const char *name, size_t len, const char *other)
+{
+    return len == strlen(other) && skua__http_same(name, other, len);
+}
+
+/* 0, or -EINVAL: the server's own, or none at all. */
+static int exchange_header_check(const char *name, size_t len, const char *value)
+{
+    if (!skua__http_is_token(name, len) || len > UINT16_MAX)
+        return -EINVAL;
+    if (exchange_is(name, len, "connection") || exchange_is(name, len, "transfer-encoding") ||
+        exchange_is(name, len, "date"))
+        return -EINVAL;
+    if (value == NULL)
+        return 0;
+    if (!skua__http_is_value(value, strlen(value)) || strlen(value) > UINT32_MAX / 2)
+        return -EINVAL;
+    if (exchange_is(name, len, "content-length"))
+        return skua__http_number(value, strlen(value)) >= 0 ? 0 : -EINVAL;
+    return 0;
+}
+
+static int exchange_header_put(skua_http_exchange *exchange, const char *name, const char *value,
+                               bool instead)
+{
+    size_t len = strlen(name);
+    struct skua__http_field field = {.name_len = (uint32_t)len};
+    struct skua__http_field *at;
+    int rc = exchange->begun ? -EALREADY : exchange_header_check(name, len, value);
+
+    if (rc != 0)
+        return rc;
+    if (value != NULL) {
+        field.value_len = (uint32_t)strlen(value);
+        field.name = skua__http_arena_copy(&exchange->arena, name, len);
+        field.value = skua__http_arena_copy(&exchange->arena, value, field.value_len);
+        if (field.name == NULL || field.value == NULL)
+            return -ENOMEM;
+    }
+    if (instead || exchange_is(name, len, "content-length"))
+        skua__http_fields_remove(&exchange->response, name, len);
+    if (value == NULL)
+        return 0;
+    at = skua__http_fields_add(&exchange->response, &exchange->arena);
+    if (at == NULL)
+        return -ENOMEM;
+    *at = field;
+    return 0;
+}
+
+int skua_http_set_header(skua_http_exchange *exchange, const char *name, const char *value)
+{
+    return exchange_header_put(exchange, name, value, true);
+}
+
+int skua_http_add_header(skua_http_exchange *exchange, const char *name, const char *value)
+{
+    return value != NULL ? exchange_header_put(exchange, name, value, false) : -EINVAL;
+}
+
+int skua_http_set_status(skua_http_exchange *exchange, int status)
+{
+    if (exchange->begun)
+        return -EALREADY;
+    if (status < 200 || status > 599)
+        return -EINVAL;
+    exchange->status = status;
+    return 0;
+}
+
+int skua_http_begun(const skua_http_exchange *exchange)
+{
+    return exchange->begun;
+}
+
+void *skua_http_alloc(skua_http_exchange *exchange, size_t size)
+{
+    return skua__http_arena_alloc(&exchange->arena, size);
+}
+
+/* ---- the response: its body ------------------------------------------------------------------ */
+
+/* Hands the head over. `length`: of the body, or SKUA__HTTP_STREAMED: what the headers say. */
+static int exchange_begin(skua_http_exchange *exchange, int64_t length)
+{
+    struct skua__http_field *said =
+        skua__http_fields_find(&exchange->response, "content-length", 14, 0);
+
+    if (length == SKUA__HTTP_STREAMED && said != NULL)
+        length = skua__http_number(said->value, said->value_len);
+    if (said != NULL)
+        skua__http_fields_remove(&exchange->response, "content-length", 14);
+    exchange->response_left = length;
+    exchange->bodiless =
+        exchange->status == 204 || exchange->status == 304 || strcmp(exchange->method, "HEAD") == 0;
+    exchange->begun = true;
+    exchange->error = exchange->carrier->begin(exchange);
+    return exchange->error;
+}
+
+/* Of a body that was begun. */
+static int exchange_put(skua_http_exchange *exchange, const void *buf, size_t len)
+{
+    if (exchange->error != 0)
+        return exchange->error;
+    if (exchange->response_left >= 0) {
+        if ((uint64_t)exchange->response_left < len)
+            return -EMSGSIZE;
+        exchange->response_left -= (int64_t)len;
+    }
+    if (exchange->bodiless || len == 0)
+        return 0;
+    exchange->error = exchange->carrier->write(exchange, buf, len);
+    return exchange->error;
+}
+
+static int exchange_end(skua_http_exchange *exchange)
+{
+    if (exchange->error != 0)
+        return exchange->error;
+    if (exchange->response_left > 0 && !exchange->bodiless) {
+        exchange->error = -EMSGSIZE;
+        return exchange->error;
+    }
+    exchange->ended = true;
+    exchange->error = exchange->carrier->end(exchange);
+    return exchange->error;
+}
+
+int skua_http_reply(skua_http_exchange *exchange, int status, const char *type, const void *body,
+                    size_t len)
+{
+    int rc = skua_http_set_status(exchange, status);
+
+    if (rc == 0 && type != NULL)
+        rc = skua_http_set_header(exchange, "Content-Type", type);
+    if (rc == 0)
+        rc = exchange_begin(exchange, (int64_t)len);
+    if (rc == 0)
+        rc = exchange_put(exchange, body, len);
+    return rc == 0 ? exchange_end(exchange) : rc;
+}
+
+int skua_http_replyf(skua_http_exchange *exchange, int status, const char *type, const char *format,
+                     ...)
+{
+    char text[EXCHANGE_FORMAT];
+    char *all = text;
+    va_list args;
+    int len;
+
+    va_start(args, format);
+    len = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (len < 0)
+        return -EINVAL;
+    if ((size_t)len >= sizeof text) {
+        all = skua__http_arena_alloc(&exchange->arena, (size_t)len + 1);
+        if (all == NULL)
+            return -ENOMEM;
+        va_start(args, format);
+        (void)vsnprintf(all, (size_t)len + 1, format, args);
+        va_end(args);
+    }
+    return skua_http_reply(exchange, status, type, all, (size_t)len);
+}
+
+ssize_t skua_http_write(skua_http_exchange *exchange, const void *buf, size_t len)
+{
+    int rc = 0;
+
+    if (exchange->ended)
+        return -EALREADY;
+    if (!exchange->begun)
+        rc = exchange_begin(exchange, SKUA__HTTP_STREAMED);
+    if (rc == 0)
+        rc = exchange_put(exchange, buf, len);
+    return rc == 0 ? (ssize_t)len : rc;
+}
+
+int skua_http_flush(skua_http_exchange *exchange)
+{
+    int rc = exchange->error;
+
+    if (rc == 0 && !exchange->begun)
+        rc = exchange_begin(exchange, SKUA__HTTP_STREAMED);
+    if (rc == 0)
+        rc = exchange->error = exchange->carrier->flush(exchange);
+    return rc;
+}
+
+/* ---- behind the handler ---------------------------------------------------------------------- */
+
+int skua__http_exchange_refuse(skua_http_exchange *exchange, int status)
+{
+    exchange->response = (struct skua__http_fields){NULL, 0, 0}; /* of what was not to be */
+    return skua_http_replyf(exchange, status, "text/plain; charset=utf-8", "%d %s\n", status,
+                            skua_http_reason(status));
+}
+
+int skua__http_exchange_finish(skua_http_exchange *exchange, int rc)
+{
+    if (exchange->ended)
+        return exchange->error;
+    if (!exchange->begun && rc < 0)
+        return skua__http_exchange_refuse(exchange, skua_http_status_of(rc));
+    if (!exchange->begun && exchange->status == 200)
+        exchange->status = 204;
+    if (!exchange->begun) {
+        rc = exchange_begin(exchange, 0);
+        return rc == 0 ? exchange_end(exchange) : rc;
+    }
+    return rc < 0 ? rc : exchange_end(exchange);
+}
+
+#undef EXCHANGE_FORMAT

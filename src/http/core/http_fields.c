@@ -1,0 +1,99 @@
+/* http_fields.c - headers: a list in the order in which they came, searched from its front.
+ *
+ * There are few of them, and lengths differ: a comparison of lengths ends most of the search.
+ * Source: RFC 9110, 5.
+ */
+#include "http/core/http_impl.h"
+
+/* Characters of a token, RFC 9110, 5.6.2: one bit each. */
+static bool fields_tchar(unsigned char c)
+{
+    static const uint32_t set[4] = {0, 0x03ff6cfa, 0xc7fffffe, 0x57ffffff};
+
+    return c < 128 && (set[c / 32] >> (c % 32) & 1) != 0;
+}
+
+static unsigned char fields_lower(unsigned char c)
+{
+    return c >= 'A' && c <= 'Z' ? (unsigned char)(c | 0x20) : c;
+}
+
+bool skua__http_is_token(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (!fields_tchar((unsigned char)text[i]))
+            return false;
+    return len != 0;
+}
+
+bool skua__http_is_value(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+bool skua__http_same(const char *a, const char *b, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (a[i] != b[i] && fields_lower((unsigned char)a[i]) != fields_lower((unsigned char)b[i]))
+            return false;
+    return true;
+}
+
+bool skua__http_has_token(const char *list, const char *token)
+{
+    size_t len = strlen(token);
+
+    while (*list != '\0') {
+        size_t n;
+
+        list += strspn(list, ", \t");
+        n = strcspn(list, ", \t;");
+        if (n == len && skua__http_same(list, token, len))
+            return true;
+        list += n;
+        list += strcspn(list, ","); /* past the parameters */
+    }
+    return false;
+}
+
+struct skua__http_field *skua__http_fields_find(const struct skua__http_fields *fields,
+                                                const char *name, size_t len, size_t from)
+{
+    for (size_t i = from; i < fields->count; i++)
+        if (fields->at[i].name_len == len && skua__http_same(fields->at[i].name, name, len))
+            return &fields->at[i];
+    return NULL;
+}
+
+struct skua__http_field *skua__http_fields_add(struct skua__http_fields *fields,
+                                               struct skua__http_arena *arena)
+{
+    if (fields->count == fields->room) {
+        size_t room = fields->room != 0 ? 2 * fields->room : 16;
+        struct skua__http_field *at = skua__http_arena_alloc(arena, room * sizeof *at);
+
+        if (at == NULL)
+            return NULL;
+        if (fields->count != 0)
+            memcpy(at, fields->at, fields->count * sizeof *at);
+        fields->at = at;
+        fields->room = room;
+    }
+    return &fields->at[fields->count++];
+}
+
+void skua__http_fields_remove(struct skua__http_fields *fields, const char *name, size_t len)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < fields->count; i++)
+        if (fields->at[i].name_len != len || !skua__http_same(fields->at[i].name, name, len))
+            fields->at[kept++] = fields->at[i];
+    fields->count = kept;
+}

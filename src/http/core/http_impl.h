@@ -1,0 +1,141 @@
+/* http_impl.h - an exchange as libskua-http's own parts see it.
+ *
+ *   core    the exchange, its headers, its memory; knows no protocol
+ *   h1      HTTP/1.1 over a stream of bytes: parses with llhttp, and carries an exchange
+ *   server  listeners, connections, limits, stopping
+ *   route   which handler answers which request
+ *
+ * A carrier is what brings the request in and takes the response out: five functions, which
+ * exchange.c calls in this order and nobody else: read*, begin, write*, flush*, end.
+ *
+ * The library stands on libskua's public headers alone, so it works with the shared one, too.
+ */
+#ifndef SKUA_HTTP_CORE_IMPL_H
+#define SKUA_HTTP_CORE_IMPL_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include <skua/http/exchange.h>
+
+/* ---- memory (http_mem.c) --------------------------------------------------------------------- */
+
+void *skua__http_malloc(size_t size);
+void *skua__http_realloc(void *old, size_t size);
+void skua__http_free(void *memory);
+
+/* What lives as long as an exchange: pieces are cut off a block; a block that is used up is kept in
+ * a list until the reset. */
+struct skua__http_arena {
+    struct skua__http_block *blocks; /* the newest first; the last one is kept by a reset */
+    char *next;                      /* free room of the newest */
+    size_t left;
+};
+
+void *skua__http_arena_alloc(struct skua__http_arena *arena, size_t size);
+/* A copy with a NUL behind it; NULL: no memory. */
+char *skua__http_arena_copy(struct skua__http_arena *arena, const char *text, size_t len);
+void skua__http_arena_reset(struct skua__http_arena *arena);
+void skua__http_arena_free(struct skua__http_arena *arena);
+
+/* ---- headers (http_fields.c) ----------------------------------------------------------------- */
+
+struct skua__http_field {
+    const char *name, *value; /* each with a NUL behind it */
+    uint32_t name_len, value_len;
+};
+
+/* In their order. The array is the arena's, as the strings. */
+struct skua__http_fields {
+    struct skua__http_field *at;
+    size_t count, room;
+};
+
+/* The first one with the name at or behind `from`; NULL: there is none. */
+struct skua__http_field *skua__http_fields_find(const struct skua__http_fields *fields,
+                                                const char *name, size_t len, size_t from);
+/* Room for one more: NULL: no memory. It is counted. */
+struct skua__http_field *skua__http_fields_add(struct skua__http_fields *fields,
+                                               struct skua__http_arena *arena);
+void skua__http_fields_remove(struct skua__http_fields *fields, const char *name, size_t len);
+/* Whether a list of tokens ("keep-alive, Upgrade") has this one; without case. */
+bool skua__http_has_token(const char *list, const char *token);
+bool skua__http_is_token(const char *text, size_t len);
+/* No control characters but the tab. */
+bool skua__http_is_value(const char *text, size_t len);
+bool skua__http_same(const char *a, const char *b, size_t len);
+
+/* ---- text (http_text.c) ---------------------------------------------------------------------- */
+
+/* Bytes of "Sun, 06 Nov 1994 08:49:37 GMT" and a NUL. */
+#define SKUA__HTTP_DATE 30
+
+void skua__http_date(char out[SKUA__HTTP_DATE], int64_t seconds);
+/* Percent-decodes; form: '+' is a blank. The length, or -1: malformed or a NUL. out may be text. */
+ssize_t skua__http_decode(char *out, const char *text, size_t len, bool form);
+/* Decimal digits only: the number, or -1. */
+int64_t skua__http_number(const char *text, size_t len);
+
+/* ---- the exchange (http_exchange.c) ---------------------------------------------------------- */
+
+struct skua__http_carrier {
+    /* As skua_http_read, without its limits. */
+    ssize_t (*read)(skua_http_exchange *exchange, void *buf, size_t len);
+    /* Takes the head: the status and the headers are final, response_left says what follows. 0 or
+     * an error. */
+    int (*begin)(skua_http_exchange *exchange);
+    /* Takes all bytes; or an error. */
+    int (*write)(skua_http_exchange *exchange, const void *buf, size_t len);
+    /* Has everything so far sent. */
+    int (*flush)(skua_http_exchange *exchange);
+    /* The response is whole. */
+    int (*end)(skua_http_exchange *exchange);
+};
+
+struct skua__http_param {
+    const char *name, *value;
+};
+
+#define SKUA__HTTP_PARAMS 16
+/* skua_http_exchange.response_left: the body's end is told by the carrier. */
+#define SKUA__HTTP_STREAMED (-1)
+
+/* All fields are the handler's fiber's. */
+struct skua_http_exchange {
+    const struct skua__http_carrier *carrier; /* constant */
+    struct skua__http_arena arena;
+
+    /* the request; set by the carrier before the handler is called */
+    const char *method, *path, *query, *authority, *peer;
+    struct skua__http_fields request;
+    int version;
+    int64_t body_length; /* -1: not said */
+    int64_t body_max;    /* -1: any */
+    int64_t body_read;   /* bytes so far */
+    bool body_ended;     /* there is no more */
+    int body_error;      /* it has failed, and does so again; 0: no */
+
+    /* of the route */
+    const char *route; /* its pattern; NULL: none yet */
+    struct skua__http_param params[SKUA__HTTP_PARAMS];
+    unsigned params_count;
+
+    /* the response */
+    struct skua__http_fields response;
+    int status;
+    int64_t response_left; /* bytes to come, by Content-Length; or SKUA__HTTP_STREAMED */
+    bool begun, ended;
+    bool bodiless; /* an answer to HEAD, or 204, 304: what is written is not sent */
+    int error;     /* the carrier has failed, and does so again; 0: no */
+};
+
+/* As new, with the memory it has. The carrier, peer and limits stay. */
+void skua__http_exchange_reset(skua_http_exchange *exchange);
+/* Behind the handler, which returned `rc`: replies with an error page, or ends what was begun.
+ * 0: the response is whole, or an error: it is not, and the connection ends. */
+int skua__http_exchange_finish(skua_http_exchange *exchange, int rc);
+/* Replies with the page of an error. */
+int skua__http_exchange_refuse(skua_http_exchange *exchange, int status);
+
+#endif

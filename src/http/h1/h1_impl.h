@@ -1,0 +1,115 @@
+/* h1_impl.h - a connection that speaks HTTP/1.1.
+ *
+ *   h1_head.c    a request's head: read, parsed by llhttp, checked, turned into an exchange
+ *   h1_body.c    its body
+ *   h1_write.c   the response
+ *   h1_serve.c   the loop: idle, head, handler, behind it, again
+ */
+#ifndef SKUA_HTTP_H1_IMPL_H
+#define SKUA_HTTP_H1_IMPL_H
+
+#include <llhttp.h>
+
+#include <skua/http/server.h>
+#include <skua/time.h>
+
+#include "http/core/http_impl.h"
+
+/* Since now; SKUA_FOREVER stays. */
+static inline int64_t skua__h1_deadline(int64_t timeout)
+{
+    return timeout == SKUA_FOREVER ? SKUA_FOREVER : skua_now() + timeout;
+}
+
+/* Of a connection's buffers to begin with; the one for reading grows up to the limit of a head. */
+#define SKUA__H1_IN ((size_t)4096)
+#define SKUA__H1_OUT ((size_t)16384)
+
+/* What the server is told, and tells. */
+struct skua__h1_watch {
+    /* The connection begins to wait for a request, or one has come. False: it is to end; somebody
+     * has closed its stream, or it is not idle any more. */
+    bool (*idle)(void *arg, bool idle);
+    /* Whether this response is the last one of its connection. */
+    bool (*last)(void *arg);
+    /* A request was answered without a handler. */
+    void (*refused)(void *arg);
+};
+
+/* Offsets into the buffer, which may move while a head is read. */
+struct skua__h1_span {
+    uint32_t at, len;
+};
+
+struct skua__h1_head_field {
+    struct skua__h1_span name, value;
+};
+
+/* All fields are the connection's fiber's. */
+struct skua__h1 {
+    skua_http_exchange exchange;
+    skua_io io;
+    const skua_http_server_options *options;
+    const struct skua__h1_watch *watch;
+    void *watcher;
+    llhttp_t parser;
+
+    /* reading: buf[pos .. len) is not parsed yet */
+    char *in;       /* of heads; it grows */
+    size_t in_room; /* of in */
+    char *buf;      /* in, or for a body what lies behind its head, or the arena's */
+    size_t pos, len, room;
+
+    /* the head that is being parsed */
+    struct skua__h1_span target;
+    struct skua__h1_head_field *fields; /* the connection's, kept */
+    size_t fields_count, fields_room;
+    bool field_open; /* the last one has no value yet */
+    bool head_done;
+
+    /* the body */
+    const char *span; /* parsed, and not taken yet */
+    size_t span_len;
+    int64_t body_left; /* not parsed yet; below 0: in chunks */
+    bool body_done;
+    bool continue_wanted; /* the client waits for "100 Continue" */
+
+    /* writing */
+    char *out;
+    size_t out_len;
+    size_t chunk; /* where the open chunk's length is to stand in out; SIZE_MAX: none is open */
+    bool chunked;
+    bool keep_alive;
+    int64_t date_second; /* of date */
+    char date[SKUA__HTTP_DATE];
+};
+
+/* h1_head.c: a request's head. 1: there is one; 0: the connection has ended between two requests,
+ * or was stopped; an error. A request that is refused has been answered: -EBADMSG. */
+int skua__h1_head(struct skua__h1 *h1);
+
+/* h1_body.c. Reads more into buf, behind what is there: the count, 0 at the end, or an error. What
+ * was written goes out before. */
+ssize_t skua__h1_fill(struct skua__h1 *h1, int64_t deadline);
+ssize_t skua__h1_body_read(skua_http_exchange *exchange, void *buf, size_t len);
+/* Behind the response: reads on to the next request. False: it is too much, or malformed. */
+bool skua__h1_body_skip(struct skua__h1 *h1);
+/* What is left of the body is not going to be read, or whether it comes is not known. */
+bool skua__h1_body_too_much(const struct skua__h1 *h1);
+/* The parser's callbacks for a body. */
+int skua__h1_on_body(llhttp_t *parser, const char *at, size_t len);
+int skua__h1_on_done(llhttp_t *parser);
+
+/* h1_write.c */
+extern const struct skua__http_carrier skua__h1_carrier;
+int skua__h1_flush(struct skua__h1 *h1);
+int skua__h1_continue(struct skua__h1 *h1);
+
+/* h1_serve.c: until the connection ends. */
+int skua__h1_serve(struct skua__h1 *h1, skua_http_handler handler, void *state);
+int skua__h1_init(struct skua__h1 *h1, skua_io io, const skua_http_server_options *options);
+void skua__h1_free(struct skua__h1 *h1);
+/* Before it is served. */
+void skua__h1_watch_by(struct skua__h1 *h1, const struct skua__h1_watch *watch, void *watcher);
+
+#endif

@@ -1,0 +1,107 @@
+/* h1_serve.c - a connection's life: idle, a head, the handler, what is left behind it, again.
+ *
+ * The end    of a connection whose client may still be sending: closing it then would make our
+ *            system answer with a reset, which throws away the response that is on its way. So we
+ *            say that we are done, and read what comes, for a while (RFC 9112, 9.6).
+ */
+#include <skua/task.h>
+
+#include "http/h1/h1_impl.h"
+
+#define SERVE_LINGER (2 * SKUA_SECOND)
+#define SERVE_LINGER_MAX ((size_t)1 << 20)
+
+int skua__h1_init(struct skua__h1 *h1, skua_io io, const skua_http_server_options *options)
+{
+    memset(h1, 0, sizeof *h1);
+    h1->in = skua__http_malloc(SKUA__H1_IN);
+    h1->out = skua__http_malloc(SKUA__H1_OUT);
+    if (h1->in == NULL || h1->out == NULL) {
+        skua__h1_free(h1);
+        return -ENOMEM;
+    }
+    h1->io = io;
+    h1->options = options;
+    h1->buf = h1->in;
+    h1->in_room = h1->room = SKUA__H1_IN < options->head_max ? SKUA__H1_IN : options->head_max;
+    h1->chunk = SIZE_MAX;
+    h1->date_second = INT64_MIN;
+    h1->exchange.carrier = &skua__h1_carrier;
+    h1->exchange.body_max = options->body_max;
+    h1->exchange.peer = "";
+    return 0;
+}
+
+void skua__h1_watch_by(struct skua__h1 *h1, const struct skua__h1_watch *watch, void *watcher)
+{
+    h1->watch = watch;
+    h1->watcher = watcher;
+}
+
+void skua__h1_free(struct skua__h1 *h1)
+{
+    skua__http_arena_free(&h1->exchange.arena);
+    skua__http_free(h1->fields);
+    skua__http_free(h1->in);
+    skua__http_free(h1->out);
+    memset(h1, 0, sizeof *h1);
+}
+
+static void serve_linger(struct skua__h1 *h1)
+{
+    int64_t deadline = skua_now() + SERVE_LINGER;
+    char waste[4096];
+    size_t sum = 0;
+    ssize_t n;
+
+    if (skua_io_shutdown(h1->io) != 0)
+        return;
+    while ((n = skua_io_read_until(h1->io, waste, sizeof waste, deadline)) > 0)
+        if ((sum += (size_t)n) > SERVE_LINGER_MAX)
+            return;
+}
+
+/* One request. 1: the connection may be used again; 0: it has ended in order; an error. */
+static int serve_one(struct skua__h1 *h1, skua_http_handler handler, void *state)
+{
+    skua_http_exchange *exchange = &h1->exchange;
+    int64_t timeout = h1->options->handler_timeout;
+    skua_deadline frame;
+    int rc;
+
+    if (timeout != SKUA_FOREVER)
+        (void)skua_deadline_begin(&frame, skua_now() + timeout);
+    rc = handler(exchange, state);
+    if (timeout != SKUA_FOREVER)
+        (void)skua_deadline_end(&frame);
+    rc = skua__http_exchange_finish(exchange, rc);
+    if (rc != 0)
+        return rc;
+    if (!skua__h1_body_skip(h1)) {
+        rc = skua__h1_flush(h1);
+        if (rc == 0)
+            serve_linger(h1);
+        return rc;
+    }
+    return h1->keep_alive;
+}
+
+int skua__h1_serve(struct skua__h1 *h1, skua_http_handler handler, void *state)
+{
+    int rc;
+
+    while ((rc = skua__h1_head(h1)) > 0) {
+        rc = serve_one(h1, handler, state);
+        if (rc <= 0)
+            break;
+    }
+    if (rc == 0)
+        return skua__h1_flush(h1);
+    (void)skua__h1_flush(h1); /* the answers before, and what there is of one that is cut short */
+    if (rc == -EBADMSG)
+        serve_linger(h1);
+    return rc;
+}
+
+#undef SERVE_LINGER
+#undef SERVE_LINGER_MAX

@@ -1,0 +1,418 @@
+/* server.c - a server: options, what it accepts, its connections, and how it stops.
+ *
+ * Connections  each is a fiber in the scope of the fiber that accepts. That scope is not cancelled
+ *              with its opener, but only when the drain is over: what is under way may end.
+ * Idle         a connection says when it begins to wait for a request, and when one has come. Who
+ *              stops the server first says so, then closes the sockets of those that are idle; a
+ *              request that came first is served, and its answer says that it is the last.
+ *
+ *                  stopper                       connection
+ *                  stopping = true               state = IDLE
+ *                  state: IDLE -> STOPPED        stopping?
+ *
+ *              Both sides are sequentially consistent: at least one of them sees the other. Who
+ *              takes the state out of IDLE decides who closes the socket.
+ * Counts       each connection's own, relaxed: a question adds them up under the lock.
+ * Lock         the server's mutex guards the list. It is held for a few instructions, but for a
+ *              stop and a question.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include <skua/notify.h>
+#include <skua/runtime.h>
+#include <skua/sync.h>
+#include <skua/task.h>
+
+#include "http/h1/h1_impl.h"
+
+/* After an accept that failed for want of memory. */
+#define SERVER_PAUSE (10 * SKUA_MILLISECOND)
+
+enum { SERVER_BUSY, SERVER_IDLE, SERVER_STOPPED };
+
+/* One fiber that accepts. */
+struct server_run {
+    skua_http_server *server; /* constant */
+    atomic_bool stopping;     /* seq_cst, see above */
+    atomic_size_t open;       /* connections; the last one wakes; acquire, release */
+    skua_notify ended;        /* a connection has ended */
+    skua_scope scope;         /* of the connections */
+};
+
+struct server_connection {
+    struct server_connection *next, **link; /* guard: the server's mutex */
+    struct server_run *run;                 /* constant */
+    skua_tcp *tcp;                          /* whoever took the state out of IDLE closes it */
+    atomic_int state;                       /* seq_cst, see above */
+    _Atomic uint64_t begun, done, refused;  /* requests; its fiber's; a question reads, relaxed */
+};
+
+struct skua_http_server {
+    skua_http_server_options options; /* constant */
+    skua_http_handler handler;        /* constant */
+    void *state;                      /* constant */
+    skua_semaphore room;              /* of connections */
+    pthread_mutex_t mutex;
+    struct server_connection *list; /* guard: mutex */
+    skua_http_server_stats past;    /* of connections that have ended; guard: mutex */
+};
+
+/* ---- options --------------------------------------------------------------------------------- */
+
+void skua_http_server_options_init(skua_http_server_options *options)
+{
+    memset(options, 0, sizeof *options);
+    options->size = sizeof *options;
+}
+
+static void server_default(int64_t *option, int64_t value)
+{
+    if (*option == 0)
+        *option = value;
+}
+
+static int server_options(skua_http_server_options *ret, const skua_http_server_options *given)
+{
+    skua_http_server_options_init(ret);
+    if (given != NULL && given->size != sizeof *given)
+        return -EINVAL;
+    if (given != NULL)
+        *ret = *given;
+    if (ret->head_max == 0)
+        ret->head_max = (size_t)16 * 1024;
+    if (ret->headers_max == 0)
+        ret->headers_max = 100;
+    if (ret->connections_max == 0)
+        ret->connections_max = 10000;
+    server_default(&ret->body_max, (int64_t)1 << 20);
+    server_default(&ret->head_timeout, 10 * SKUA_SECOND);
+    server_default(&ret->body_timeout, 30 * SKUA_SECOND);
+    server_default(&ret->write_timeout, 30 * SKUA_SECOND);
+    server_default(&ret->idle_timeout, 75 * SKUA_SECOND);
+    server_default(&ret->handler_timeout, SKUA_FOREVER);
+    server_default(&ret->drain_timeout, 10 * SKUA_SECOND);
+    if (ret->head_max < 256 || ret->head_max > UINT32_MAX / 2 || ret->body_max < -1 ||
+        ret->connections_max > UINT32_MAX / 2 || ret->head_timeout < 0 || ret->body_timeout < 0 ||
+        ret->write_timeout < 0 || ret->idle_timeout < 0 || ret->handler_timeout < 0 ||
+        ret->drain_timeout < 0)
+        return -EINVAL;
+    return ret->server_name == NULL ||
+                   skua__http_is_value(ret->server_name, strlen(ret->server_name))
+               ? 0
+               : -EINVAL;
+}
+
+int skua_http_server_new(skua_http_server **ret, skua_http_handler handler, void *state,
+                         const skua_http_server_options *given)
+{
+    skua_http_server_options options;
+    skua_http_server *server;
+    int rc = handler != NULL ? server_options(&options, given) : -EINVAL;
+
+    if (rc != 0)
+        return rc;
+    server = skua__http_malloc(sizeof *server);
+    if (server == NULL)
+        return -ENOMEM;
+    server->options = options;
+    if (options.server_name != NULL) {
+        size_t len = strlen(options.server_name) + 1;
+        char *name = skua__http_malloc(len);
+
+        if (name == NULL) {
+            skua__http_free(server);
+            return -ENOMEM;
+        }
+        server->options.server_name = memcpy(name, options.server_name, len);
+    }
+    server->handler = handler;
+    server->state = state;
+    (void)skua_semaphore_init(&server->room, (uint32_t)options.connections_max);
+    (void)pthread_mutex_init(&server->mutex, NULL);
+    *ret = server;
+    return 0;
+}
+
+void skua_http_server_free(skua_http_server *server)
+{
+    if (server == NULL)
+        return;
+    (void)pthread_mutex_destroy(&server->mutex);
+    skua__http_free((char *)(uintptr_t)server->options.server_name);
+    skua__http_free(server);
+}
+
+static uint64_t server_count(_Atomic uint64_t *count)
+{
+    return atomic_load_explicit(count, memory_order_relaxed);
+}
+
+static void server_add(skua_http_server_stats *stats, struct server_connection *connection)
+{
+    uint64_t done = server_count(&connection->done); /* before begun: it is never more */
+    uint64_t begun = server_count(&connection->begun);
+
+    stats->requests += begun;
+    stats->requests_now += begun > done ? begun - done : 0;
+    stats->refused += server_count(&connection->refused);
+}
+
+void skua_http_server_stats_of(skua_http_server *server, skua_http_server_stats *ret)
+{
+    pthread_mutex_lock(&server->mutex);
+    *ret = server->past;
+    for (struct server_connection *at = server->list; at != NULL; at = at->next)
+        server_add(ret, at);
+    pthread_mutex_unlock(&server->mutex);
+}
+
+/* ---- a connection ---------------------------------------------------------------------------- */
+
+static void server_list(skua_http_server *server, struct server_connection *self)
+{
+    pthread_mutex_lock(&server->mutex);
+    self->next = server->list;
+    self->link = &server->list;
+    if (self->next != NULL)
+        self->next->link = &self->next;
+    server->list = self;
+    server->past.connections++;
+    server->past.connections_now++;
+    pthread_mutex_unlock(&server->mutex);
+}
+
+static void server_unlist(skua_http_server *server, struct server_connection *self)
+{
+    pthread_mutex_lock(&server->mutex);
+    *self->link = self->next;
+    if (self->next != NULL)
+        self->next->link = self->link;
+    server->past.connections_now--;
+    atomic_store_explicit(&self->done, server_count(&self->begun), memory_order_relaxed);
+    server_add(&server->past, self);
+    pthread_mutex_unlock(&server->mutex);
+}
+
+/* One more of the connection's own counts. */
+static void server_bump(_Atomic uint64_t *count)
+{
+    atomic_store_explicit(count, server_count(count) + 1, memory_order_relaxed);
+}
+
+static bool server_idle(void *arg, bool idle)
+{
+    struct server_connection *self = arg;
+    int was = SERVER_IDLE;
+
+    if (idle) {
+        atomic_store(&self->state, SERVER_IDLE);
+        if (!atomic_load(&self->run->stopping))
+            return true;
+        (void)atomic_compare_exchange_strong(&self->state, &was, SERVER_BUSY);
+        return false;
+    }
+    return atomic_compare_exchange_strong(&self->state, &was, SERVER_BUSY);
+}
+
+static bool server_last(void *arg)
+{
+    struct server_connection *self = arg;
+    size_t most = self->run->server->options.requests_max;
+
+    return atomic_load(&self->run->stopping) || (most != 0 && server_count(&self->begun) >= most);
+}
+
+static void server_refused(void *arg)
+{
+    struct server_connection *self = arg;
+
+    server_bump(&self->refused);
+}
+
+static const struct skua__h1_watch server_watch = {
+    .idle = server_idle, .last = server_last, .refused = server_refused};
+
+/* Around the user's: counts. */
+static int server_handle(skua_http_exchange *exchange, void *arg)
+{
+    struct server_connection *self = arg;
+    skua_http_server *server = self->run->server;
+    int rc;
+
+    server_bump(&self->begun);
+    rc = server->handler(exchange, server->state);
+    server_bump(&self->done);
+    return rc;
+}
+
+/* The connection has ended; or never began. */
+static void server_drop(void *arg)
+{
+    struct server_connection *self = arg;
+    struct server_run *run = self->run;
+    skua_http_server *server = run->server;
+
+    server_unlist(server, self); /* from here on nobody stops it */
+    if (atomic_load(&self->state) != SERVER_STOPPED)
+        (void)skua_tcp_close(self->tcp);
+    skua__http_free(self);
+    (void)skua_semaphore_release(&server->room, 1);
+    /* Release pairs with the acquire in server_drain. */
+    atomic_fetch_sub_explicit(&run->open, 1, memory_order_release);
+    skua_notify_one(&run->ended); /* the run waits for this fiber's end, too */
+}
+
+static int server_connection(void *arg)
+{
+    struct server_connection *self = arg;
+    char peer[SKUA_ADDRESS_MAX];
+    struct skua__h1 h1;
+
+    if (skua__h1_init(&h1, skua_tcp_io(self->tcp), &self->run->server->options) == 0) {
+        skua__h1_watch_by(&h1, &server_watch, self);
+        if (skua_tcp_peer_address(self->tcp, peer, sizeof peer) == 0)
+            h1.exchange.peer = peer;
+        (void)skua__h1_serve(&h1, server_handle, self);
+        skua__h1_free(&h1);
+    }
+    server_drop(self);
+    return 0;
+}
+
+/* The socket is the connection's from here on, whatever happens. */
+static int server_begin(struct server_run *run, skua_tcp *tcp)
+{
+    struct server_connection *self = skua__http_malloc(sizeof *self);
+    int rc;
+
+    if (self == NULL) {
+        (void)skua_tcp_close(tcp);
+        (void)skua_semaphore_release(&run->server->room, 1);
+        return -ENOMEM;
+    }
+    self->run = run;
+    self->tcp = tcp;
+    atomic_init(&self->state, SERVER_BUSY);
+    atomic_fetch_add_explicit(&run->open, 1, memory_order_relaxed); /* of the same fiber */
+    server_list(run->server, self);
+    rc = skua_spawn(&run->scope, server_connection, self, .name = "http.connection",
+                    .drop = server_drop);
+    if (rc != 0)
+        server_drop(self);
+    return rc;
+}
+
+/* ---- running --------------------------------------------------------------------------------- */
+
+/* No more requests: idle connections end. */
+static void server_quiesce(struct server_run *run)
+{
+    skua_http_server *server = run->server;
+
+    atomic_store(&run->stopping, true);
+    pthread_mutex_lock(&server->mutex);
+    for (struct server_connection *at = server->list; at != NULL; at = at->next) {
+        int was = SERVER_IDLE;
+
+        if (at->run == run && atomic_compare_exchange_strong(&at->state, &was, SERVER_STOPPED))
+            (void)skua_tcp_close(at->tcp);
+    }
+    pthread_mutex_unlock(&server->mutex);
+}
+
+/* Waits until the last connection has ended; cancels what is left at the deadline. */
+static void server_drain(struct server_run *run)
+{
+    int64_t deadline = skua__h1_deadline(run->server->options.drain_timeout);
+    int rc = 0;
+
+    (void)skua_shield_begin();
+    server_quiesce(run);
+    while (atomic_load_explicit(&run->open, memory_order_acquire) != 0 && rc == 0)
+        rc = skua_notified_until(&run->ended, deadline);
+    if (rc != 0)
+        (void)skua_scope_cancel(&run->scope);
+    (void)skua_scope_join(&run->scope);
+    (void)skua_shield_end();
+}
+
+/* One connection, within the limit. */
+static int server_accept(struct server_run *run, skua_listener *listener)
+{
+    skua_http_server *server = run->server;
+    skua_tcp *tcp;
+    int rc = skua_semaphore_acquire(&server->room, 1);
+
+    if (rc != 0)
+        return rc;
+    rc = skua_tcp_accept(listener, &tcp);
+    if (rc != 0) {
+        (void)skua_semaphore_release(&server->room, 1);
+        return rc;
+    }
+    rc = server_begin(run, tcp);
+    return rc == -ENOMEM || rc == SKUA_ELIMIT ? skua_sleep(SERVER_PAUSE) : rc;
+}
+
+int skua_http_server_run(skua_http_server *server, skua_listener *listener)
+{
+    struct server_run run = {.server = server, .ended = SKUA_NOTIFY_INIT};
+    int rc = skua_scope_open(&run.scope, SKUA_COLLECT);
+
+    if (rc != 0)
+        return rc;
+    while ((rc = server_accept(&run, listener)) == 0)
+        ;
+    server_drain(&run);
+    return rc;
+}
+
+static bool server_always(void *arg, bool idle)
+{
+    (void)arg;
+    (void)idle;
+    return true;
+}
+
+int skua_http_server_serve(skua_http_server *server, skua_io io, const char *peer)
+{
+    static const struct skua__h1_watch watch = {
+        .idle = server_always, .last = server_last, .refused = server_refused};
+    struct server_run run = {.server = server, .ended = SKUA_NOTIFY_INIT};
+    struct server_connection self = {.run = &run};
+    struct skua__h1 h1;
+    int rc = skua__h1_init(&h1, io, &server->options);
+
+    if (rc != 0)
+        return rc;
+    skua__h1_watch_by(&h1, &watch, &self);
+    if (peer != NULL)
+        h1.exchange.peer = peer;
+    server_list(server, &self);
+    rc = skua__h1_serve(&h1, server_handle, &self);
+    server_unlist(server, &self);
+    skua__h1_free(&h1);
+    return rc;
+}
+
+int skua_http_serve(const char *address, skua_http_handler handler, void *state,
+                    const skua_http_server_options *options)
+{
+    skua_http_server *server;
+    skua_listener *listener;
+    int rc = skua_http_server_new(&server, handler, state, options);
+
+    if (rc != 0)
+        return rc;
+    rc = skua_tcp_listen(&listener, address, NULL);
+    if (rc == 0) {
+        rc = skua_http_server_run(server, listener);
+        (void)skua_listener_close(listener);
+    }
+    skua_http_server_free(server);
+    return rc;
+}
+
+#undef SERVER_PAUSE
