@@ -22,7 +22,7 @@
  *              exec, nor are signals blocked. vfork and posix_spawn need no care. Where a process
  *              has other threads, its child may call only what is async-signal-safe, says POSIX;
  *              glibc keeps malloc whole, and this library itself.
- * Environment  SKUA_DRIVER=epoll|io_uring|auto is taken where .driver is SKUA_DRIVER_AUTO;
+ * Environment  SKUA_DRIVER=epoll|io_uring|kqueue|auto is taken where .driver is SKUA_DRIVER_AUTO;
  *              SKUA_WORKERS=n where .workers is 0; SKUA_TRACE=file.json writes a trace that
  *              Perfetto and chrome://tracing show, at the runtime's end.
  */
@@ -43,7 +43,8 @@ typedef enum skua_runtime_kind {
 typedef enum skua_driver {
     SKUA_DRIVER_AUTO = 0, /* io_uring if kernel and build have it, else epoll */
     SKUA_DRIVER_EPOLL,
-    SKUA_DRIVER_IO_URING
+    SKUA_DRIVER_IO_URING,
+    SKUA_DRIVER_KQUEUE /* a build with SKUA_WITH_KQUEUE only; else -EINVAL. Since 0.3 */
 } skua_driver;
 
 /* Values of skua_runtime_options.stop_on. */
@@ -260,7 +261,7 @@ typedef struct skua_worker_stats {
 typedef struct skua_runtime_stats {
     size_t size;        /* set by the caller: sizeof(skua_runtime_stats) */
     const char *name;   /* borrowed from the runtime */
-    const char *driver; /* "epoll" or "io_uring" */
+    const char *driver; /* "epoll", "io_uring" or "kqueue" */
     unsigned workers;
     uint64_t alive_tasks;
     uint64_t spawned_tasks;

@@ -12,7 +12,10 @@
  * is watched so keeps no file open and may be let go of by any thread at any moment, without a
  * shutdown, which only sockets have; and both drivers say the same of what cannot be waited for.
  *
- * The files: driver.c (which driver, open, close), drive_epoll.c, drive_uring.c, drive_source.c.
+ * A kqueue (drive_kqueue.c) does all of this as epoll does, raw descriptors in the same queue.
+ *
+ * The files: driver.c (which driver, open, close), drive_epoll.c, drive_kqueue.c, drive_uring.c,
+ * drive_source.c.
  */
 #ifndef SKUA_DRIVE_DRIVE_IMPL_H
 #define SKUA_DRIVE_DRIVE_IMPL_H
@@ -54,16 +57,19 @@ struct skua__driver_ops {
     void (*cancel)(struct skua__driver *driver, struct skua__op *op);
 };
 
-/* The common head of both drivers. */
+/* The common head of all drivers. */
 struct skua__driver {
     const struct skua__driver_ops *ops; /* constant */
-    int doorbell;                       /* eventfd; constant */
-    struct skua__node sources;          /* watched, epoll; lock: skua__source_lock */
+    int doorbell;                       /* eventfd, or -1 (kqueue); constant */
+    struct skua__node sources;          /* watched, epoll and kqueue; lock: skua__source_lock */
 };
 
 extern const struct skua__driver_ops skua__epoll_ops;
 #ifdef SKUA_WITH_URING
 extern const struct skua__driver_ops skua__uring_ops;
+#endif
+#ifdef SKUA_WITH_KQUEUE
+extern const struct skua__driver_ops skua__kqueue_ops;
 #endif
 
 /* Chooses for `wanted` by opening one on the calling thread and closing it again: *ret_ops, or
@@ -100,11 +106,13 @@ struct skua__source {
     _Atomic(skua_waker *) waiter[2]; /* by direction, with a reference; SKUA__WAKING: see there */
     _Atomic(const char *) reader_stack; /* where the last reader left its waker; relaxed, a hint */
     _Atomic(struct skua__driver *)
-        driver;                    /* epoll: watching it, or NULL; lock: skua__source_lock */
-    _Atomic uint32_t owner[4];     /* its owner's (net/net_impl.h) */
-    struct skua__node watched;     /* lock: skua__source_lock */
-    _Atomic uint32_t polling[2];   /* io_uring: the poll of that direction is in flight */
-    struct skua__poll_op polls[2]; /* … and this is it */
+        driver;                /* epoll, kqueue: it watches, or NULL; lock: skua__source_lock */
+    _Atomic uint32_t owner[4]; /* its owner's (net/net_impl.h) */
+    struct skua__node watched; /* lock: skua__source_lock */
+    /* io_uring: the poll of that direction is in flight. kqueue: the positive errno with which
+     * that direction of a raw source was refused. */
+    _Atomic uint32_t polling[2];
+    struct skua__poll_op polls[2];                /* … and this is it */
     void (*release)(struct skua__source *source); /* frees the owner; constant */
     void (*leave)(struct skua__source *source);   /* before the descriptor is closed, or NULL */
     bool raw; /* any descriptor, not a socket of ours: in an epoll set always; constant */

@@ -44,6 +44,12 @@ int skua__driver_choose(skua_driver wanted, const struct skua__driver_ops **ret_
     int rc;
 
     skua__source_fork();
+#ifdef SKUA_WITH_KQUEUE
+    if (wanted == SKUA_DRIVER_KQUEUE) {
+        *ret_ops = &skua__kqueue_ops;
+        return 0;
+    }
+#endif
     *ret_ops = &skua__epoll_ops;
     if (wanted == SKUA_DRIVER_EPOLL)
         return 0;

@@ -19,6 +19,7 @@ struct msghdr;
 struct mmsghdr;
 struct statx;
 struct epoll_event;
+struct kevent;
 struct pollfd;
 
 /* ---- faults (os_fault.c) --------------------------------------------------------------------- */
@@ -364,6 +365,23 @@ int skua__os_epoll_wait(int epfd, struct epoll_event *events, int max, int64_t t
 int skua__os_epoll_add(int epfd, int fd, void *data);
 void skua__os_epoll_remove(int epfd, int fd);
 int skua__os_epoll_data(int epfd, void **ret, int max, int64_t timeout_ns);
+
+/* ---- kqueue (os_kqueue.c) -------------------------------------------------------------------- */
+
+#ifdef SKUA_WITH_KQUEUE
+int skua__os_kqueue_open(void);
+/* Edges of reading (0) and writing (1); `data` comes back with each. errors[direction]: 0, or a
+ * negative errno: that one is not watched. */
+void skua__os_kqueue_add(int kq, int fd, void *data, int errors[2]);
+void skua__os_kqueue_remove(int kq, int fd);
+/* What any thread may end the next wait with; its event has no data. */
+int skua__os_kqueue_hang_bell(int kq);
+void skua__os_kqueue_ring(int kq);
+/* As skua__os_epoll_wait; an end may come early. */
+int skua__os_kqueue_wait(int kq, struct kevent *events, int max, int64_t timeout_ns);
+/* What a foreign loop may wait for, or -ENOSYS. */
+int skua__os_kqueue_descriptor(int kq);
+#endif
 
 /* ---- signals (os_signal.c) ------------------------------------------------------------------- */
 

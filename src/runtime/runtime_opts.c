@@ -10,6 +10,12 @@
 
 #include "runtime/runtime_impl.h"
 
+#ifdef SKUA_WITH_KQUEUE
+#define OPTS_LAST_DRIVER SKUA_DRIVER_KQUEUE
+#else
+#define OPTS_LAST_DRIVER SKUA_DRIVER_IO_URING
+#endif
+
 static int opts_copy(const skua_runtime_options *given, skua_runtime_options *ret)
 {
     const char *bytes = (const char *)given;
@@ -70,7 +76,7 @@ static int opts_driver(skua_runtime_options *options)
 {
     const char *text = skua__os_env("SKUA_DRIVER");
 
-    if (options->driver > SKUA_DRIVER_IO_URING)
+    if (options->driver > OPTS_LAST_DRIVER)
         return -EINVAL;
     if (options->driver != SKUA_DRIVER_AUTO || text == NULL || *text == '\0')
         return 0;
@@ -78,6 +84,10 @@ static int opts_driver(skua_runtime_options *options)
         options->driver = SKUA_DRIVER_EPOLL;
     else if (strcmp(text, "io_uring") == 0)
         options->driver = SKUA_DRIVER_IO_URING;
+#ifdef SKUA_WITH_KQUEUE
+    else if (strcmp(text, "kqueue") == 0)
+        options->driver = SKUA_DRIVER_KQUEUE;
+#endif
     else if (strcmp(text, "auto") != 0)
         return -EINVAL;
     return 0;
@@ -147,3 +157,5 @@ void skua_runtime_options_init(skua_runtime_options *options)
     memset(options, 0, sizeof *options);
     options->size = sizeof *options;
 }
+
+#undef OPTS_LAST_DRIVER

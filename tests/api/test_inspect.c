@@ -177,7 +177,8 @@ TEST(runtime_snapshot_takes_care_of_sizes)
     CHECK_EQ(skua_runtime_snapshot(runtime, &stats, workers, 2), 4);
     CHECK(workers[1].spawns != UINT64_MAX);
     CHECK(workers[2].spawns == UINT64_MAX);
-    CHECK(stats.driver && (!strcmp(stats.driver, "epoll") || !strcmp(stats.driver, "io_uring")));
+    CHECK(stats.driver && (!strcmp(stats.driver, "epoll") || !strcmp(stats.driver, "io_uring") ||
+                           !strcmp(stats.driver, "kqueue")));
     CHECK(strcmp(stats.name, "skua") == 0);
     test_runtime_free(runtime);
 }

@@ -8,11 +8,14 @@
 #endif
 #include "harness.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "emulated.h"
 
 #define MESSAGES_MAX 20
 
@@ -201,8 +204,13 @@ void test_variant(const char *label)
 
 void test_begin(const char *name)
 {
+    const char *why = test_not_emulated(name);
     bool start;
 
+    if (why != NULL) {
+        fprintf(stderr, "skipped: %s: %s\n", name, why);
+        skip();
+    }
     atomic_store(&failures, 0);
     pthread_mutex_lock(&guard.lock);
     start = !guard.started;
@@ -238,9 +246,14 @@ void test_setup(void)
 {
     const char *filter = getenv("TEST_FILTER");
     const char *driver = getenv("SKUA_DRIVER");
+    const char *why = test_not_emulated(program_invocation_short_name);
     skua_runtime *runtime;
     int rc;
 
+    if (why) {
+        fprintf(stderr, "skipped: %s\n", why);
+        exit(77);
+    }
     if (filter)
         cmocka_set_test_filter(filter);
     if (driver && strcmp(driver, "io_uring") == 0) {
@@ -340,6 +353,7 @@ void test_runtime_free(skua_runtime *runtime)
         guard.runtime = NULL;
     pthread_mutex_unlock(&guard.lock);
     CHECK_EQ(skua_runtime_free(runtime), 0);
+    test_kqueues_close();
 }
 
 void test_run(skua_runtime *runtime, skua_fiber_fn fn, void *arg)

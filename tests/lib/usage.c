@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "emulated.h"
 #include "harness.h"
 
 static int entry_count(const char *path)
@@ -23,6 +24,7 @@ static int entry_count(const char *path)
 
 int test_fd_count(void)
 {
+    test_kqueues_close();
     return entry_count("/proc/self/fd") - 1;
 }
 
