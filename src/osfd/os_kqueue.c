@@ -56,7 +56,7 @@ void skua__os_kqueue_add(int kq, int fd, void *data, int errors[2])
     int count = 0;
     int rc;
 
-    /* Writing first: libkqueue forgets that the reader wants hang-ups when a writer comes second. */
+    /* Writing first: libkqueue forgets that a reader wants hang-ups when a writer comes later. */
     for (int i = 1; i >= 0; i--) {
         errors[i] = skua__fault_hit(SKUA__FAULT_SYSCALL);
         if (errors[i] == 0)

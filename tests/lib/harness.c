@@ -254,6 +254,7 @@ void test_setup(void)
         fprintf(stderr, "skipped: %s\n", why);
         exit(77);
     }
+    test_kqueue_keep();
     if (filter)
         cmocka_set_test_filter(filter);
     if (driver && strcmp(driver, "io_uring") == 0) {
