@@ -30,6 +30,7 @@ static const struct {
     {"udp_refused_is_told_once", TAKES_ERROR},
     {"udp_refused_ends_a_wait", TAKES_ERROR},
     {"accept_storm", LOSES_EDGES},
+    {"stress_echo_storm", LOSES_EDGES},
     {"test_guest", NO_GUEST}, /* these two whole */
     {"test_fork", FORKS},
 };
