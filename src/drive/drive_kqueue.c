@@ -128,6 +128,18 @@ static bool kqueue_one_way(const struct skua__source *source, int error)
                            error == -EPERM || error == -ENOTSUP);
 }
 
+/* Of raw sources alone: a socket's `polling` may be in use by the ring of another runtime. */
+static void kqueue_keep(struct skua__source *source, const int errors[2])
+{
+    for (unsigned i = 0; source->raw && i < 2; i++)
+        skua__store_seq(&source->polling[i], (uint32_t)-errors[i]);
+}
+
+static int kqueue_refusal(struct skua__source *source, unsigned direction)
+{
+    return source->raw ? -(int)skua__load_seq(&source->polling[direction]) : 0;
+}
+
 static int kqueue_watch(struct skua__driver *driver, struct skua__source *source,
                         unsigned direction)
 {
@@ -136,11 +148,10 @@ static int kqueue_watch(struct skua__driver *driver, struct skua__source *source
 
     /* Who comes between the listing and the end of this is told below, if it is not watched. */
     if (!skua__source_enlist(source, driver))
-        return -(int)skua__load_seq(&source->polling[direction]);
+        return kqueue_refusal(source, direction);
     skua__os_kqueue_add(kqueue_of(driver)->fd, source->fd, source, errors);
     if (errors[direction] == 0 && (errors[other] == 0 || kqueue_one_way(source, errors[other]))) {
-        skua__store_seq(&source->polling[direction], 0);
-        skua__store_seq(&source->polling[other], (uint32_t)-errors[other]);
+        kqueue_keep(source, errors);
         if (errors[other] != 0)
             skua__source_tell(source, other == SKUA__READ ? SKUA__READABLE : SKUA__WRITABLE);
         return 0;

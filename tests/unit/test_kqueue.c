@@ -212,6 +212,19 @@ TEST(kqueue_remembers_what_a_one_way_descriptor_refuses)
     }
 }
 
+/* A socket may be waited for in several runtimes, and on several drivers. */
+TEST(kqueue_leaves_the_polls_of_rings_alone)
+{
+    struct pair *self = pair_new(false);
+
+    skua__store_seq(&self->source.polling[SKUA__READ], 1);
+    CHECK_EQ(watch(self, SKUA__READ), 0);
+    CHECK_EQ(watch(self, SKUA__READ), 0);
+    CHECK_EQ(skua__load_seq(&self->source.polling[SKUA__READ]), 1);
+    skua__store_seq(&self->source.polling[SKUA__READ], 0);
+    pair_free(self);
+}
+
 TEST(kqueue_tells_nothing_of_what_was_closed)
 {
     struct pair *self = pair_new(false);
@@ -267,6 +280,7 @@ int main(void)
         cmocka_unit_test(kqueue_doorbell_ends_a_wait_and_is_not_lost),
         cmocka_unit_test(kqueue_undoes_one_direction_when_the_other_is_refused),
         cmocka_unit_test(kqueue_remembers_what_a_one_way_descriptor_refuses),
+        cmocka_unit_test(kqueue_leaves_the_polls_of_rings_alone),
         cmocka_unit_test(kqueue_tells_nothing_of_what_was_closed),
         cmocka_unit_test(kqueue_refuses_what_is_no_descriptor),
     };
