@@ -1,7 +1,7 @@
 /* err.c - what the error codes are called, mean and belong to.
  *
  * One table for all three answers, so that they cannot drift apart. Every system code that Skua
- * itself returns is listed; any other errno has the C library's name and is of kind io.
+ * itself returns is listed; any other errno has its own name and is of kind io.
  */
 #include <errno.h>
 #include <string.h>
@@ -65,8 +65,15 @@ static const struct err_row *err_find(int64_t code)
 }
 
 /* The C library's words for what is not in the table. glibc's two functions are the only ones
- * that are static strings and signal-safe; elsewhere there are none. */
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 32)
+ * that give static strings by contract; elsewhere the names are ours, and so are the texts, because
+ * a strerror may translate, allocate or write into a buffer that all threads share. */
+#ifdef __GLIBC_PREREQ
+#if __GLIBC_PREREQ(2, 32)
+#define ERR_NAMED_BY_GLIBC 1
+#endif
+#endif
+
+#ifdef ERR_NAMED_BY_GLIBC
 static const char *err_system_name(int64_t code)
 {
     return code > -4096 ? strerrorname_np((int)-code) : NULL;
@@ -77,16 +84,44 @@ static const char *err_system_text(int64_t code)
     return code > -4096 ? strerrordesc_np((int)-code) : NULL;
 }
 #else
+/* clang-format off */
+#define ERR_SYSTEM(X)                                                                              \
+    X(EPERM) X(ENOENT) X(ESRCH) X(EINTR) X(EIO) X(ENXIO) X(E2BIG) X(ENOEXEC) X(EBADF) X(ECHILD)    \
+    X(EAGAIN) X(ENOMEM) X(EACCES) X(EFAULT) X(ENOTBLK) X(EBUSY) X(EEXIST) X(EXDEV) X(ENODEV)       \
+    X(ENOTDIR) X(EISDIR) X(EINVAL) X(ENFILE) X(EMFILE) X(ENOTTY) X(ETXTBSY) X(EFBIG) X(ENOSPC)     \
+    X(ESPIPE) X(EROFS) X(EMLINK) X(EPIPE) X(EDOM) X(ERANGE) X(EDEADLK) X(ENAMETOOLONG) X(ENOLCK)   \
+    X(ENOSYS) X(ENOTEMPTY) X(ELOOP) X(ENOMSG) X(EIDRM) X(ECHRNG) X(EL2NSYNC) X(EL3HLT) X(EL3RST)   \
+    X(ELNRNG) X(EUNATCH) X(ENOCSI) X(EL2HLT) X(EBADE) X(EBADR) X(EXFULL) X(ENOANO) X(EBADRQC)      \
+    X(EBADSLT) X(EBFONT) X(ENOSTR) X(ENODATA) X(ETIME) X(ENOSR) X(ENONET) X(ENOPKG) X(EREMOTE)     \
+    X(ENOLINK) X(EADV) X(ESRMNT) X(ECOMM) X(EPROTO) X(EMULTIHOP) X(EDOTDOT) X(EBADMSG)             \
+    X(EOVERFLOW) X(ENOTUNIQ) X(EBADFD) X(EREMCHG) X(ELIBACC) X(ELIBBAD) X(ELIBSCN) X(ELIBMAX)      \
+    X(ELIBEXEC) X(EILSEQ) X(ERESTART) X(ESTRPIPE) X(EUSERS) X(ENOTSOCK) X(EDESTADDRREQ)            \
+    X(EMSGSIZE) X(EPROTOTYPE) X(ENOPROTOOPT) X(EPROTONOSUPPORT) X(ESOCKTNOSUPPORT) X(EOPNOTSUPP)   \
+    X(EPFNOSUPPORT) X(EAFNOSUPPORT) X(EADDRINUSE) X(EADDRNOTAVAIL) X(ENETDOWN) X(ENETUNREACH)      \
+    X(ENETRESET) X(ECONNABORTED) X(ECONNRESET) X(ENOBUFS) X(EISCONN) X(ENOTCONN) X(ESHUTDOWN)      \
+    X(ETOOMANYREFS) X(ETIMEDOUT) X(ECONNREFUSED) X(EHOSTDOWN) X(EHOSTUNREACH) X(EALREADY)          \
+    X(EINPROGRESS) X(ESTALE) X(EUCLEAN) X(ENOTNAM) X(ENAVAIL) X(EISNAM) X(EREMOTEIO) X(EDQUOT)     \
+    X(ENOMEDIUM) X(EMEDIUMTYPE) X(ECANCELED) X(ENOKEY) X(EKEYEXPIRED) X(EKEYREVOKED)               \
+    X(EKEYREJECTED) X(EOWNERDEAD) X(ENOTRECOVERABLE) X(ERFKILL) X(EHWPOISON)
+/* clang-format on */
+#define ERR_SYSTEM_NAME(name) [name] = #name,
+static const char *const err_system_names[] = {ERR_SYSTEM(ERR_SYSTEM_NAME)};
+#undef ERR_SYSTEM_NAME
+#undef ERR_SYSTEM
+
 static const char *err_system_name(int64_t code)
 {
-    return code > -4096 ? "ESYSTEM" : NULL;
+    const size_t names = sizeof err_system_names / sizeof err_system_names[0];
+
+    return code > -(int64_t)names ? err_system_names[-code] : NULL;
 }
 
 static const char *err_system_text(int64_t code)
 {
-    return code > -4096 ? "system error" : NULL;
+    return err_system_name(code);
 }
 #endif
+#undef ERR_NAMED_BY_GLIBC
 
 const char *skua_strerror(int64_t code)
 {

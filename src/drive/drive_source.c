@@ -15,7 +15,7 @@
  *            descriptor is closed with the last reference, so that its number cannot be taken by a
  *            stranger while a task is about to use it.
  */
-#include <sys/poll.h>
+#include <poll.h>
 
 #include "drive/drive_impl.h"
 

@@ -4,9 +4,8 @@
  * Locks      flock would occupy a thread of the pool for as long as another process likes, and
  *            could not be cancelled; so it is tried, and the fiber sleeps in between.
  */
-#include <sys/stat.h>
-
 #include "fs/fs_impl.h"
+#include "os/os_statx.h"
 
 #define CTL_LOCK_FIRST SKUA_MILLISECOND
 #define CTL_LOCK_MOST (64 * SKUA_MILLISECOND)

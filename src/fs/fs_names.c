@@ -1,8 +1,8 @@
 /* fs_names.c - calls with names: each is one system call, or two, on a thread of the pool. */
 #include <string.h>
-#include <sys/stat.h>
 
 #include "fs/fs_impl.h"
+#include "os/os_statx.h"
 
 /* A call and its arguments; which of these it uses is its own. */
 struct names {

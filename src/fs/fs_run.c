@@ -3,9 +3,8 @@
  * A job without a .drop is waited for once it runs, and its result is handed on: so the job's
  * memory is the caller's stack, and what a call did is never lost.
  */
-#include <sys/stat.h>
-
 #include "fs/fs_impl.h"
+#include "os/os_statx.h"
 
 struct fs_work {
     int64_t (*fn)(void *arg);

@@ -14,9 +14,9 @@
  */
 #include <dirent.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "fs/fs_impl.h"
+#include "os/os_statx.h"
 
 #define TREE_ROOM ((size_t)8 << 10)
 

@@ -7,10 +7,10 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 
 #include "fs/fs_impl.h"
+#include "os/os_statx.h"
 
 #define WHOLE_FIRST ((size_t)4 << 10) /* bytes, where a file does not say its size */
 #define WHOLE_COPY ((size_t)128 << 10)

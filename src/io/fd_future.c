@@ -13,7 +13,7 @@
  * States     IDLE -> HELD -> IDLE. HELD has a reference on the source, which another task may close
  *            at any moment.
  */
-#include <sys/poll.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "io/io_impl.h"

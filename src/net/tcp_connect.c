@@ -6,7 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
-#include <sys/poll.h>
+#include <poll.h>
 
 #include "net/net_impl.h"
 

@@ -14,7 +14,7 @@
  *            readiness with its waker left in the source.
  */
 #include <string.h>
-#include <sys/poll.h>
+#include <poll.h>
 
 #include "net/net_impl.h"
 

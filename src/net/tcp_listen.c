@@ -11,7 +11,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/poll.h>
+#include <poll.h>
 
 #include "net/net_impl.h"
 

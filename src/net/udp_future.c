@@ -15,7 +15,7 @@
  * States     IDLE -> HELD -> IDLE. HELD has a reference on the source, which another task may
  *            close at any moment.
  */
-#include <sys/poll.h>
+#include <poll.h>
 
 #include "net/net_impl.h"
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,56 +27,71 @@ _Atomic unsigned skua__tsan_fence;
 struct thread_start {
     void *(*fn)(void *);
     void *arg;
+    const struct skua__cpus *cpus; /* NULL: anywhere; else the starter waits for `told` */
+    sem_t told;
+    int rc; /* of the placing, once told */
     char name[16];
 };
 
-static void *thread_main(void *arg)
-{
-    struct thread_start start = *(struct thread_start *)arg;
-
-    skua__os_free(arg);
-    pthread_setname_np(pthread_self(), start.name);
-    return start.fn(start.arg);
-}
-
-/* 0, or the error of one that is not to be had. */
-static int thread_place(pthread_attr_t *attr, const struct skua__cpus *cpus)
+/* Puts the calling thread on `cpus`: 0, or the error of those that are not to be had. */
+static int thread_place(const struct skua__cpus *cpus)
 {
     cpu_set_t set;
 
-    if (skua__cpus_count(cpus) == 0)
-        return 0;
     CPU_ZERO(&set);
     for (unsigned i = 0; i < SKUA__CPUS_MAX && i < CPU_SETSIZE; i++)
         if (skua__cpus_has(cpus, i))
             CPU_SET(i, &set);
-    return pthread_attr_setaffinity_np(attr, sizeof set, &set);
+    return sched_setaffinity(0, sizeof set, &set) == 0 ? 0 : -errno;
 }
 
-static int thread_create(pthread_t *thread, const struct skua__cpus *cpus,
-                         struct thread_start *start)
+static void *thread_main(void *arg)
+{
+    struct thread_start *start = arg;
+    void *(*fn)(void *) = start->fn;
+    void *fn_arg = start->arg;
+    int rc = 0;
+
+    pthread_setname_np(pthread_self(), start->name);
+    if (start->cpus == NULL) {
+        skua__os_free(start);
+    } else {
+        rc = start->rc = thread_place(start->cpus);
+        sem_post(&start->told); /* the starter frees it */
+    }
+    return rc == 0 ? fn(fn_arg) : NULL;
+}
+
+static int thread_create(pthread_t *thread, struct thread_start *start)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
-    pthread_attr_t attr;
     sigset_t all;
     sigset_t before;
-    int rc = pthread_attr_init(&attr);
+    int rc;
 
-    if (rc != 0)
-        return -rc;
-    rc = thread_place(&attr, cpus);
-    if (rc != 0) {
-        pthread_attr_destroy(&attr);
-        return -rc;
-    }
     sigfillset(&all);
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
         sigdelset(&all, faults[i]);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(thread, &attr, thread_main, start);
+    rc = pthread_create(thread, NULL, thread_main, start);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
     return -rc;
+}
+
+/* Waits until the new thread is where it is to be. An attribute of threads for this has glibc
+ * alone, so that the thread goes there itself; only placed threads pay for the wait. */
+static int thread_placed(pthread_t thread, struct thread_start *start)
+{
+    int rc;
+
+    while (sem_wait(&start->told) != 0) /* a signal's handler ran */
+        ;
+    rc = start->rc;
+    sem_destroy(&start->told);
+    skua__os_free(start);
+    if (rc != 0)
+        pthread_join(thread, NULL);
+    return rc;
 }
 
 int skua__os_thread_start(skua__thread_handle *ret, const char *name, const struct skua__cpus *cpus,
@@ -83,6 +99,7 @@ int skua__os_thread_start(skua__thread_handle *ret, const char *name, const stru
 {
     struct thread_start *start;
     pthread_t thread;
+    bool placed = skua__cpus_count(cpus) > 0;
     int rc = skua__fault_hit(SKUA__FAULT_THREAD);
 
     if (rc != 0)
@@ -92,24 +109,27 @@ int skua__os_thread_start(skua__thread_handle *ret, const char *name, const stru
         return -ENOMEM;
     start->fn = fn;
     start->arg = arg;
+    start->cpus = placed ? cpus : NULL;
+    if (placed)
+        sem_init(&start->told, 0, 0);
     snprintf(start->name, sizeof start->name, "%.*s", (int)sizeof start->name - 1, name);
-    rc = thread_create(&thread, cpus, start);
+    rc = thread_create(&thread, start);
     if (rc != 0) {
         skua__os_free(start);
         return rc;
     }
-    ret->id = thread;
-    return 0;
+    ret->id = (unsigned long)thread; /* an integer or a pointer, as the C library likes */
+    return placed ? thread_placed(thread, start) : 0;
 }
 
 void skua__os_thread_join(skua__thread_handle thread)
 {
-    pthread_join(thread.id, NULL);
+    pthread_join((pthread_t)thread.id, NULL);
 }
 
 void skua__os_thread_detach(skua__thread_handle thread)
 {
-    pthread_detach(thread.id);
+    pthread_detach((pthread_t)thread.id);
 }
 
 static pthread_mutex_t thread_end_mutex = PTHREAD_MUTEX_INITIALIZER;

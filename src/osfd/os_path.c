@@ -4,18 +4,27 @@
  * a signal interrupted it before it did anything. The fault point is inside of that loop, so that
  * a test can interrupt a call, too. Flags are the library's own: the floors above include no
  * <fcntl.h>. All of this may block, but for skua__os_file_readv_now.
+ *
+ * preadv2, statx and renameat2 go to the kernel directly: not every C library has them.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "os/os.h"
+#include "os/os_statx.h"
+
+/* The kernel's numbers, which older headers do not have. */
+enum {
+    OSF_NOWAIT = 8, /* RWF_NOWAIT */
+    OSF_NO_REPLACE = 1 << 0,
+    OSF_EXCHANGE = 1 << 1,
+};
 
 /* The value of a system call, or its negative errno. */
 #define OSF_RESULT(type, call)                                                                     \
@@ -87,7 +96,7 @@ ssize_t skua__os_file_readv_now(int fd, const struct iovec *iov, int count, int6
     struct iovec part;
 
     iov = osf_short(iov, &count, &part);
-    OSF_RESULT(ssize_t, preadv2(fd, iov, count, (off_t)offset, RWF_NOWAIT));
+    OSF_RESULT(ssize_t, syscall(SYS_preadv2, fd, iov, count, offset, 0L, OSF_NOWAIT));
 }
 
 ssize_t skua__os_file_writev(int fd, const struct iovec *iov, int count, int64_t offset)
@@ -136,7 +145,8 @@ int skua__os_file_stat(int dir, const char *path, bool follow, struct statx *ret
 {
     int flags = (follow ? 0 : AT_SYMLINK_NOFOLLOW) | (path[0] == 0 ? AT_EMPTY_PATH : 0);
 
-    OSF_RESULT(int, statx(dir, path, flags, STATX_BASIC_STATS | STATX_BTIME, ret));
+    OSF_RESULT(int,
+               (int)syscall(SYS_statx, dir, path, flags, STATX_BASIC_STATS | STATX_BTIME, ret));
 }
 
 int skua__os_file_chmod(int fd, uint32_t mode)
@@ -172,10 +182,10 @@ int skua__os_chmod(const char *path, uint32_t mode)
 
 int skua__os_rename(const char *from, const char *to, unsigned flags)
 {
-    unsigned how = flags & SKUA__RENAME_NO_REPLACE ? RENAME_NOREPLACE : 0;
+    unsigned how = flags & SKUA__RENAME_NO_REPLACE ? OSF_NO_REPLACE : 0;
 
-    how |= flags & SKUA__RENAME_EXCHANGE ? RENAME_EXCHANGE : 0;
-    OSF_RESULT(int, renameat2(AT_FDCWD, from, AT_FDCWD, to, how));
+    how |= flags & SKUA__RENAME_EXCHANGE ? OSF_EXCHANGE : 0;
+    OSF_RESULT(int, (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, how));
 }
 
 int skua__os_unlink(int dir, const char *path, bool directory)

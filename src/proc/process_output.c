@@ -9,7 +9,7 @@
  * Failing    whatever it is, the child is killed by the close: it would wait for a reader.
  */
 #include <signal.h>
-#include <sys/poll.h>
+#include <poll.h>
 
 #include <skua/flow.h>
 
