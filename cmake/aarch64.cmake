@@ -4,7 +4,8 @@
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
-set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64 -L /usr/aarch64-linux-gnu)
+find_program(SKUA_QEMU qemu-aarch64 REQUIRED)
+set(CMAKE_CROSSCOMPILING_EMULATOR ${SKUA_QEMU} -L /usr/aarch64-linux-gnu)
 set(SKUA_PLATFORM qemu) # see tests/lacking.txt
 set(SKUA_PREFIX "" CACHE PATH "Libraries for aarch64")
 list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES SKUA_PREFIX)

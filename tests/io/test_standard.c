@@ -15,6 +15,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "../lib/child.h"
 #include "../lib/harness.h"
 #include "../lib/usage.h"
 #include "os/os.h"
@@ -63,7 +64,6 @@ static int child_main(const char *mode)
 
 static int child_start(const char *mode, int in, int out, int err)
 {
-    char *argv[] = {"/proc/self/exe", "--child", (char *)(uintptr_t)mode, NULL};
     int pid = fork();
 
     MUST(pid >= 0);
@@ -73,8 +73,7 @@ static int child_start(const char *mode, int in, int out, int err)
     dup2(in, 0);
     dup2(out, 1);
     dup2(err, 2);
-    execv(argv[0], argv);
-    _exit(126);
+    test_self_exec(mode, environ);
 }
 
 static int child_end(int pid)

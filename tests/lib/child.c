@@ -16,10 +16,34 @@
 
 #define CHILD_LIMIT (20 * SKUA_SECOND)
 
+void test_self_exec(const char *mode, char *const env[])
+{
+    char words[256], path[1024];
+    char *argv[16] = {"/proc/self/exe"};
+    const char *emulator = getenv("TEST_EMULATOR");
+    ssize_t len = readlink(argv[0], path, sizeof path - 1);
+    int n = 0;
+
+    if (emulator && len > 0 && strlen(emulator) < sizeof words) {
+        path[len] = '\0'; /* the emulator's own /proc/self/exe is the emulator */
+        strcpy(words, emulator);
+        for (char *at = words; *at && n < 12; n++) {
+            argv[n] = at;
+            at += strcspn(at, " ");
+            if (*at)
+                *at++ = '\0';
+        }
+        argv[n] = path;
+    }
+    argv[n + 1] = "--child";
+    argv[n + 2] = (char *)(uintptr_t)mode;
+    execve(argv[0], argv, env);
+    _exit(126);
+}
+
 /* In the child of fork: only calls that are safe in a signal handler. */
 static void child_exec(const char *mode, char *const env[], int out)
 {
-    char *argv[] = {"/proc/self/exe", "--child", (char *)mode, NULL};
     struct rlimit no_core = {0, 0};
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -29,8 +53,7 @@ static void child_exec(const char *mode, char *const env[], int out)
     for (int signal = 1; signal < 32; signal++)
         if (signal != SIGKILL && signal != SIGSTOP)
             sigaction(signal, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
-    execve(argv[0], argv, env);
-    _exit(126);
+    test_self_exec(mode, env);
 }
 
 void test_child_start(struct test_child *child, const char *mode, const char *env)

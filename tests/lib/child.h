@@ -23,6 +23,10 @@ struct test_child {
     char text[16384]; /* what it wrote so far, closed by a zero */
 };
 
+/* What a fork does to start this program anew with "--child MODE"; goes through the emulator that
+ * runs this program, if one does. */
+_Noreturn void test_self_exec(const char *mode, char *const env[]);
+
 /* Starts a child; `env` is "NAME=value" or NULL. */
 void test_child_start(struct test_child *child, const char *mode, const char *env);
 /* Waits until the child wrote `text`; 1, or 0 when it ended or 20 s passed before. */

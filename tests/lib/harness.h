@@ -48,10 +48,14 @@
 #else
 #define TEST_ASAN 0
 #endif
-#define TEST_SANITIZED (TEST_TSAN || TEST_ASAN)
+#ifndef TEST_EMULATED
+#define TEST_EMULATED 0 /* 1: the processor is an emulator (tests/CMakeLists.txt) */
+#endif
+#define TEST_SANITIZED (TEST_TSAN || TEST_ASAN || TEST_EMULATED)
 
-/* `n` in a plain build, fewer under a sanitizer. */
-#define TEST_COUNT(n) (TEST_TSAN ? (n) / 10 + 1 : TEST_ASAN ? (n) / 4 + 1 : (n))
+/* `n` in a plain build, fewer under a sanitizer or an emulator. */
+#define TEST_COUNT(n) ((n) / TEST__SLOWER + (TEST__SLOWER > 1))
+#define TEST__SLOWER (TEST_TSAN || TEST_EMULATED ? 10 : TEST_ASAN ? 4 : 1)
 
 #define MS(n) ((n)*SKUA_MILLISECOND)
 /* How late a busy machine may be: the bound of every check that something is prompt. */
@@ -84,7 +88,7 @@ void test_begin(const char *name);
 void test_end(void); /* fails the cmocka test when a check failed */
 /* Names the variant that runs ("2 workers"), for messages. */
 void test_variant(const char *label);
-/* Gives the running test `seconds` instead of the default 20 (x4 under sanitizers). */
+/* Gives the running test `seconds` instead of the default 20 (x4 where it is slow). */
 void test_limit(int seconds);
 /* How many checks of the running test failed so far. */
 int test_failures(void);
