@@ -103,6 +103,7 @@ TEST(order_draws_every_order)
     int seen[27] = {0};
     int orders = 0;
 
+    test_limit(60); /* 600 runtimes */
     for (uint64_t seed = 1; seed <= 600; seed++) {
         CHECK_EQ(skua_test_run(three_walkers, NULL, SKUA_TEST_OPTIONS(.seed = seed)), 0);
         seen[(trace[0] - 'a') * 9 + (trace[1] - 'a') * 3 + (trace[2] - 'a')]++;
