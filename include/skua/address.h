@@ -10,7 +10,7 @@
  *
  * Strings: "127.0.0.1:80", "[::1]:80", "[fe80::1%eth0]:80", "localhost:80" (IPv4); "*:80" and ":80"
  * are every address, to bind to. "/run/x.sock", "./x.sock" and "@name" are Unix sockets' (unix.h),
- * the last one abstract: a name that is in no file system. Names of hosts are not resolved.
+ * the last one abstract: a name that is in no file system. Names of hosts are resolve.h's.
  */
 #ifndef SKUA_ADDRESS_H
 #define SKUA_ADDRESS_H
@@ -54,6 +54,16 @@ SKUA_API SKUA_NODISCARD int skua_address_parse(skua_address *ret, const char *te
  * Since      0.2
  */
 SKUA_API SKUA_NODISCARD int skua_address_unix(skua_address *ret, const char *path);
+
+/* The address in one of the system's structs, as getaddrinfo and getpeername fill them in.
+ *
+ * from, len  a struct sockaddr of IPv4, IPv6 or a Unix socket, and its length
+ * Returns    0; -EINVAL: it is none of these, or too short
+ * Threads    any
+ * Since      0.3
+ */
+SKUA_API SKUA_NODISCARD int skua_address_from_sockaddr(skua_address *ret, const void *from,
+                                                       size_t len);
 
 /* Writes an address as a string, which skua_address_parse reads; "none" is the empty string.
  *

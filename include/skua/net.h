@@ -5,8 +5,8 @@
  * (-ECANCELED, -ETIMEDOUT), and the socket is as good afterwards as before.
  *
  * Addresses are strings: "127.0.0.1:80", "[::1]:80", ":80" or "*:80" (every address, both IP
- * versions), "localhost:80"; port 0 lets the system choose. Names are not resolved. Streams of Unix
- * sockets are used with the same functions: unix.h opens them.
+ * versions), "localhost:80"; port 0 lets the system choose. skua_tcp_connect takes names of hosts,
+ * too. Streams of Unix sockets are used with the same functions: unix.h opens them.
  */
 #ifndef SKUA_NET_H
 #define SKUA_NET_H
@@ -114,10 +114,12 @@ SKUA_API int skua_listener_close(skua_listener *listener);
 /* ---- connecting ------------------------------------------------------------------------------ */
 
 typedef struct skua_connect_options {
-    size_t size;         /* stamped by the macro */
-    const char *bind;    /* local address (default: the system's choice) */
-    int64_t deadline;    /* monotonic ns (default 0: none but the task's own) */
-    unsigned no_nodelay; /* 1: leave Nagle's algorithm on (default 0) */
+    size_t size;                    /* stamped by the macro */
+    const char *bind;               /* local address (default: the system's choice) */
+    int64_t deadline;               /* monotonic ns (default 0: none but the task's own) */
+    unsigned no_nodelay;            /* 1: leave Nagle's algorithm on (default 0) */
+    struct skua_resolver *resolver; /* of names, see resolve.h (default: the process's) */
+    int64_t attempt_delay; /* ns that one attempt has before the next begins (default 250 ms) */
 } skua_connect_options;
 
 #ifndef __cplusplus
@@ -132,13 +134,23 @@ typedef struct skua_connect_options {
  */
 SKUA_API void skua_connect_options_init(skua_connect_options *options);
 
-/* Connects to an address.
+/* Connects to an address, or to a name with a port: "example.org:80".
+ *
+ * A name is resolved (resolve.h), and its addresses are tried as "happy eyeballs" has it: both IP
+ * versions in turn, the best address first; the next one as soon as one has failed, or has not
+ * answered for .attempt_delay; 16 at a time at most. The first that answers wins.
  *
  * ret        receives the socket, to be ended by skua_tcp_close; untouched on failure
- * Returns    0; -EINVAL (no address), -ECONNREFUSED, -EHOSTUNREACH, -ECANCELED, -ETIMEDOUT …
+ * address    as at the top, or a name; its port is part of it
+ * Returns    0; -EINVAL (neither of these), -ECONNREFUSED, -EHOSTUNREACH …: of several attempts the
+ *            first failure that came from out there, rather than one of this machine, which has no
+ *            such route or family; -ENOENT, -EAGAIN, -EIO, -ENAMETOOLONG (the name, see resolve.h);
+ *            -ECANCELED, -ETIMEDOUT
  * Threads    fibers, plain threads
- * Cancel     the half-made connection is closed
- * Since      0.1
+ * Cancel     the name is let go of, and all half-made connections are closed
+ * Source     RFC 8305; it asks for A and AAAA records as one, so that its resolution delay is the
+ *            resolver's affair
+ * Since      0.1, names since 0.3
  */
 SKUA_API SKUA_NODISCARD int skua_tcp_connect(skua_tcp **ret, const char *address,
                                              const skua_connect_options *options);

@@ -39,6 +39,7 @@
  *   io.h             any stream of bytes; a connection in memory; copying
  *   buffered.h       a buffer in front of one: lines, pieces, printf
  *   framing.h        messages in one: by length, lines, delimiters
+ *   resolve.h        names of hosts
  *   net.h            TCP
  *   udp.h            UDP, also batches, GSO, multicast
  *   unix.h           Unix sockets of every kind; passing descriptors
@@ -80,6 +81,7 @@
 #include <skua/pipe.h>
 #include <skua/pool.h>
 #include <skua/process.h>
+#include <skua/resolve.h>
 #include <skua/retry.h>
 #include <skua/runtime.h>
 #include <skua/scheduler.h>

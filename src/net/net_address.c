@@ -206,6 +206,25 @@ int skua_address_unix(skua_address *ret, const char *path)
     return 0;
 }
 
+int skua_address_from_sockaddr(skua_address *ret, const void *from, size_t len)
+{
+    struct skua__address address = {.len = (unsigned)len};
+    size_t least;
+
+    if (from == NULL || len < sizeof address.storage.ss_family || len > sizeof ret->words)
+        return -EINVAL;
+    memcpy(&address.storage, from, len);
+    least = address.storage.ss_family == AF_INET    ? sizeof(struct sockaddr_in)
+            : address.storage.ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                    : ADDRESS_UNIX_HEAD;
+    if (len < least || (least == ADDRESS_UNIX_HEAD && address.storage.ss_family != AF_UNIX))
+        return -EINVAL;
+    if (least != ADDRESS_UNIX_HEAD) /* what is behind it is nobody's */
+        address.len = (unsigned)least;
+    skua__address_store(ret, &address);
+    return 0;
+}
+
 int skua_address_parse(skua_address *ret, const char *text)
 {
     struct skua__address address;

@@ -121,6 +121,26 @@ int skua__accept_until(skua_listener *listener, void *ret, bool packets, int64_t
 skua_future *skua__accept_init(skua_accept_future *accept, skua_listener *listener, void *ret,
                                bool packets);
 
+/* ---- one attempt to connect (tcp_connect.c) -------------------------------------------------- */
+
+struct skua__attempt {
+    skua_tcp *tcp;     /* NULL: none is under way */
+    skua_waker *waker; /* left in its source */
+};
+
+/* Begins one, where none is under way: 0, or why it could not begin. */
+int skua__attempt_begin(struct skua__attempt *self, const skua_address *to,
+                        const skua_connect_options *options);
+/* How it goes: 0: it is connected; SKUA_PENDING; or why not. On workers. */
+skua_poll skua__attempt_poll(struct skua__attempt *self, skua_waker *waker);
+/* The same for plain threads, with -EAGAIN for SKUA_PENDING; then its descriptor is waited for. */
+int skua__attempt_outcome(const struct skua__attempt *self);
+int skua__attempt_fd(const struct skua__attempt *self);
+/* Lets go of it and closes it, if one is under way. */
+void skua__attempt_end(struct skua__attempt *self);
+/* Hands out the socket of one that is connected: 0, or an error: it is closed then. */
+int skua__attempt_take(struct skua__attempt *self, skua_tcp **ret);
+
 /* The datagram socket with a reference, while it is open. */
 SKUA__INLINE bool skua__udp_hold(skua_udp *udp)
 {

@@ -1,30 +1,22 @@
-/* tcp_connect.c - connecting: start, wait until writable, ask how it went.
+/* tcp_connect.c - one attempt to connect: start, wait until writable, ask how it went.
  *
- * The descriptor is made a socket first, so that waiting for it is waiting for any socket; a
- * connect that fails, or is not waited for any more, closes it.
+ * The descriptor is made a socket first, so that waiting for it is waiting for any socket; an
+ * attempt that fails, or is not waited for any more, closes it. Which addresses are tried, when and
+ * by whom, is dns/tcp_dial.c's.
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <string.h>
-#include <poll.h>
 
 #include "net/net_impl.h"
 
-struct connect_future {
-    skua_future future;
-    struct skua__source *source;
-    skua_waker *waker;
-};
-
-void skua_connect_options_init(skua_connect_options *options)
+static struct skua__source *connect_source(const struct skua__attempt *self)
 {
-    memset(options, 0, sizeof *options);
-    options->size = sizeof *options;
+    return &skua__tcp_stream(self->tcp)->source;
 }
 
-/* How the connect went: 0, its error, or -EAGAIN while it is under way. */
-static int connect_outcome(int fd)
+int skua__attempt_outcome(const struct skua__attempt *self)
 {
+    int fd = connect_source(self)->fd;
     struct sockaddr_storage peer;
     unsigned len = sizeof(int);
     int error = 0;
@@ -37,29 +29,32 @@ static int connect_outcome(int fd)
     return rc == -ENOTCONN ? -EAGAIN : rc;
 }
 
-static void connect_drop(skua_future *future)
+int skua__attempt_fd(const struct skua__attempt *self)
 {
-    struct connect_future *self = skua__container(future, struct connect_future, future);
+    return connect_source(self)->fd;
+}
 
+static void connect_forget(struct skua__attempt *self)
+{
     if (self->waker != NULL)
-        skua__source_forget(self->source, SKUA__WRITE, self->waker);
+        skua__source_forget(connect_source(self), SKUA__WRITE, self->waker);
     self->waker = NULL;
 }
 
-static skua_poll connect_poll(skua_future *future, skua_waker *waker)
+skua_poll skua__attempt_poll(struct skua__attempt *self, skua_waker *waker)
 {
-    struct connect_future *self = skua__container(future, struct connect_future, future);
+    struct skua__source *source = connect_source(self);
 
     for (;;) {
-        uint32_t seen = skua__source_look(self->source);
-        int rc = connect_outcome(self->source->fd);
+        uint32_t seen = skua__source_look(source);
+        int rc = skua__attempt_outcome(self);
 
         if (rc != -EAGAIN) {
-            connect_drop(future); /* something else may have woken the task */
+            connect_forget(self); /* something else may have woken the task */
             return rc;
         }
-        skua__source_drained(self->source, SKUA__WRITABLE, seen);
-        rc = skua__source_poll(self->source, SKUA__WRITE, waker);
+        skua__source_drained(source, SKUA__WRITABLE, seen);
+        rc = skua__source_poll(source, SKUA__WRITE, waker);
         if (rc == 0) {
             self->waker = waker;
             return SKUA_PENDING;
@@ -67,25 +62,6 @@ static skua_poll connect_poll(skua_future *future, skua_waker *waker)
         if (rc < 0)
             return rc;
     }
-}
-
-static const skua_future_ops connect_ops = {
-    .name = "tcp.connect", .poll = connect_poll, .drop = connect_drop};
-
-static int connect_wait(skua_tcp *tcp, int64_t deadline)
-{
-    struct connect_future wait = {.future.ops = &connect_ops,
-                                  .source = &skua__tcp_stream(tcp)->source};
-    int rc;
-
-    if (skua__thread_self()->core != NULL)
-        return (int)skua_await_until(&wait.future, deadline);
-    do {
-        rc = skua__os_poll(wait.source->fd, POLLOUT, deadline);
-        if (rc == 0)
-            rc = connect_outcome(wait.source->fd);
-    } while (rc == -EAGAIN);
-    return rc;
 }
 
 /* A socket with its options, and its connect begun: the descriptor or an error. */
@@ -115,31 +91,37 @@ static int connect_begin(const struct skua__address *address, const skua_connect
     return rc;
 }
 
-int skua_tcp_connect(skua_tcp **ret, const char *text, const skua_connect_options *given)
+int skua__attempt_begin(struct skua__attempt *self, const skua_address *to,
+                        const skua_connect_options *options)
 {
-    skua_connect_options options = {.size = sizeof options};
     struct skua__address address;
-    skua_tcp *tcp;
-    int rc = skua__address_parse(text, &address);
     int fd;
 
-    if (given != NULL)
-        options = *given;
-    if (rc != 0 || options.size != sizeof options || options.no_nodelay > 1)
-        return -EINVAL;
-    fd = connect_begin(&address, &options);
-    if (fd < 0)
-        return fd;
-    rc = skua__tcp_adopt(fd, &tcp);
-    if (rc != 0)
-        return rc;
-    rc = connect_wait(tcp, options.deadline == 0 ? SKUA_FOREVER : options.deadline);
-    if (rc == 0) /* from here on io_uring may wait for it */
-        rc = skua__os_set_nonblocking(fd, false);
+    skua__address_load(&address, to);
+    fd = connect_begin(&address, options);
+    self->waker = NULL;
+    return fd < 0 ? fd : skua__tcp_adopt(fd, &self->tcp);
+}
+
+void skua__attempt_end(struct skua__attempt *self)
+{
+    if (self->tcp == NULL)
+        return;
+    connect_forget(self);
+    (void)skua_tcp_close(self->tcp);
+    self->tcp = NULL;
+}
+
+int skua__attempt_take(struct skua__attempt *self, skua_tcp **ret)
+{
+    /* From here on io_uring may wait for it. */
+    int rc = skua__os_set_nonblocking(connect_source(self)->fd, false);
+
     if (rc != 0) {
-        (void)skua_tcp_close(tcp);
+        skua__attempt_end(self);
         return rc;
     }
-    *ret = tcp;
+    *ret = self->tcp;
+    self->tcp = NULL;
     return 0;
 }

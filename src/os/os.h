@@ -352,6 +352,14 @@ bool skua__os_is_root(void);
 /* The program's environment. */
 const char *const *skua__os_environ(void);
 
+/* ---- names of hosts (os_lookup.c) ------------------------------------------------------------ */
+
+/* Resolves a name, and hands out each address, best first, until found() says other than 0. Blocks,
+ * and knows no end. 0, found()'s answer, -ENOENT, -EAGAIN, -EIO, -ENOMEM …
+ */
+int skua__os_lookup(const char *host, int family,
+                    int (*found)(void *arg, const struct sockaddr *addr, unsigned len), void *arg);
+
 /* ---- epoll (os_epoll.c) ---------------------------------------------------------------------- */
 
 int skua__os_epoll_open(void);

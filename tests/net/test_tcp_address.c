@@ -43,7 +43,7 @@ TEST_FIBER(address_strings_refused)
         /* 23 */ "[127.0.0.1]:1",
         /* 24 */ "[:::1]:1",
         /* 25 */ "[1:2:3:4:5:6:7:8:9]:1",
-        /* 26 */ "example.com:80",
+        /* 26 */ "example.com:",
         /* 27 */ "localhost",
         /* 28 */ "80",
         /* 29 */ "**:80",
@@ -61,6 +61,16 @@ TEST_FIBER(address_strings_refused)
         CHECK(listener == no_listener);
         CHECK(tcp == no_tcp);
     }
+    return 0;
+}
+
+/* Names are for connecting (test_dial.c). */
+TEST_FIBER(address_listening_takes_no_names)
+{
+    skua_listener *listener = NULL;
+
+    CHECK_EQ(skua_tcp_listen(&listener, "example.com:80", NULL), -EINVAL);
+    CHECK(listener == NULL);
     return 0;
 }
 
@@ -236,6 +246,8 @@ TEST(address_options_init)
     CHECK_EQ(connect.size, sizeof connect);
     CHECK(connect.bind == NULL);
     CHECK_EQ(connect.deadline, 0);
+    CHECK(connect.resolver == NULL);
+    CHECK_EQ(connect.attempt_delay, 0);
 }
 
 /* ---- options of a socket --------------------------------------------------------------------- */
@@ -311,11 +323,17 @@ TEST_FIBER_CURRENT(address_nodelay_is_the_default)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(address_strings_refused), cmocka_unit_test(address_strings_taken),
-        cmocka_unit_test(address_in_use),          cmocka_unit_test(address_after_a_restart),
-        cmocka_unit_test(address_v6_only),         cmocka_unit_test(address_connect_refused),
-        cmocka_unit_test(address_connect_options), cmocka_unit_test(address_options_init),
-        cmocka_unit_test(address_socket_options),  cmocka_unit_test(address_nodelay_is_the_default),
+        cmocka_unit_test(address_strings_refused),
+        cmocka_unit_test(address_strings_taken),
+        cmocka_unit_test(address_listening_takes_no_names),
+        cmocka_unit_test(address_in_use),
+        cmocka_unit_test(address_after_a_restart),
+        cmocka_unit_test(address_v6_only),
+        cmocka_unit_test(address_connect_refused),
+        cmocka_unit_test(address_connect_options),
+        cmocka_unit_test(address_options_init),
+        cmocka_unit_test(address_socket_options),
+        cmocka_unit_test(address_nodelay_is_the_default),
     };
 
     return TEST_MAIN(tests);
