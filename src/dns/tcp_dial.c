@@ -12,7 +12,7 @@
  *            address needs none.
  */
 #include <string.h>
-#include <sys/poll.h>
+#include <poll.h>
 
 #include "dns/dns_impl.h"
 #include "net/net_impl.h"
