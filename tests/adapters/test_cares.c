@@ -3,7 +3,7 @@
  * Specifies adapters/skua_cares.h. The server speaks DNS on the loopback, UDP and TCP; what it
  * answers depends on the name alone:
  *
- *   both     127.0.0.7 and ::7         v4       127.0.0.7, and no IPv6 address
+ *   both     127.0.0.7 and ::1         v4       127.0.0.7, and no IPv6 address
  *   none     no address at all         nx       there is no such name
  *   fails    "server failure"          refuses  "refused"
  *   late     as both, 30 ms later      silent   nothing
@@ -69,7 +69,7 @@ static size_t answer(unsigned char *buf, size_t at, int type, int addresses, uns
         memset(buf + at + 12, 0, len);
         if (len == 4)
             buf[at + 12] = 127;
-        buf[at + 12 + len - 1] = (unsigned char)(7 + i);
+        buf[at + 12 + len - 1] = (unsigned char)((len == 4 ? 7 : 1) + i);
         at += 12 + len;
     }
     return at;
@@ -168,7 +168,7 @@ static void server_bind(struct server *self)
     MUST(skua_udp_local_address(self->udp, &at) == 0);
     MUST(skua_cares_init(&self->cares) == 0);
     self->cares.servers = self->at;
-    self->cares.timeout_ms = 250;
+    self->cares.timeout_ms = 100;
     self->cares.tries = 2;
 }
 
@@ -177,8 +177,9 @@ static void server_open(struct server *self)
     memset(self, 0, sizeof *self);
     server_bind(self);
     MUST(skua_scope_open(&self->scope, SKUA_COLLECT) == 0);
-    MUST(skua_spawn(&self->scope, serves_udp, self) == 0);
-    MUST(skua_spawn(&self->scope, serves_tcp, self) == 0);
+    /* Here, so that descriptors can be counted: each driver makes its own when it needs them. */
+    MUST(skua_spawn(&self->scope, serves_udp, self, .flags = SKUA_PINNED) == 0);
+    MUST(skua_spawn(&self->scope, serves_tcp, self, .flags = SKUA_PINNED) == 0);
 }
 
 static void server_close(struct server *self)
@@ -226,10 +227,11 @@ static void check_answers(struct server *server)
 
 static void check_silence(struct server *server)
 {
-    int64_t begin = skua_now();
+    int asked = atomic_load(&server->asked);
+    int64_t begin;
 
     CHECK_EQ(finds_any(server, "silent.skua.example."), -EAGAIN);
-    CHECK_RANGE(skua_now() - begin, MS(200), MS(5000) + TEST_LATE); /* it was asked again */
+    CHECK_EQ(atomic_load(&server->asked) - asked, 4); /* both questions, and both again */
     begin = skua_now();
     CHECK_EQ(finds(server, "silent.skua.example.", begin + MS(20), SKUA_ADDRESS_NONE), -ETIMEDOUT);
     CHECK_RANGE(skua_now() - begin, MS(20), MS(20) + TEST_LATE);
@@ -237,18 +239,19 @@ static void check_silence(struct server *server)
 
 TEST_FIBER(fibers_ask)
 {
-    int fds = test_fd_count();
     struct server server;
+    int fds;
 
     server_open(&server);
-    check_answers(&server);
+    CHECK_EQ(finds_any(&server, "both.skua.example"), 101);
+    fds = test_fd_count(); /* a driver that has waited for a descriptor may keep one of its own */
     CHECK(finds_any(&server, "fails.skua.example.") == -EAGAIN);
     CHECK(finds_any(&server, "refuses.skua.example.") == -EAGAIN);
     CHECK_EQ(finds_any(&server, "garbage.skua.example."), 101);
     check_silence(&server);
-    server_close(&server);
     CHECK_EQ(skua_sleep(MS(5)), 0); /* a ring lets go of descriptors at its next turn */
     CHECK_EQ(test_fd_settle(fds), fds);
+    server_close(&server);
     return 0;
 }
 
@@ -333,22 +336,25 @@ static int asks_in_vain(void *arg)
 
 TEST_FIBER(a_cancelled_query_ends)
 {
-    int fds = test_fd_count();
     struct server server;
     skua_task *task;
     int result = 0;
+    int fds;
 
     server_open(&server);
+    CHECK_EQ(finds_any(&server, "both.skua.example"), 101);
+    fds = test_fd_count();
+    atomic_store(&server.asked, 0);
     server.cares.timeout_ms = 60000; /* no end of its own */
-    MUST(skua_spawn(NULL, asks_in_vain, &server, .task = &task) == 0);
+    MUST(skua_spawn(NULL, asks_in_vain, &server, .task = &task, .flags = SKUA_PINNED) == 0);
     while (atomic_load(&server.asked) == 0)
         CHECK_EQ(skua_sleep(MS(1)), 0);
     CHECK_EQ(skua_task_cancel(task), 0);
     CHECK_EQ(skua_task_join(task, &result), 0);
     CHECK_EQ(result, -ECANCELED);
-    server_close(&server);
     CHECK_EQ(skua_sleep(MS(5)), 0);
     CHECK_EQ(test_fd_settle(fds), fds);
+    server_close(&server);
     return 0;
 }
 
@@ -393,7 +399,7 @@ TEST_FIBER(connects_by_it)
     skua_tcp *tcp;
 
     server_open(&server);
-    /* Nobody listens at 127.0.0.7; the server of DNS itself is at 127.0.0.1. */
+    /* Nobody listens at 127.0.0.7 or ::1; the server of DNS itself is at 127.0.0.1. */
     snprintf(name, sizeof name, "both.skua.example:%d", test_port(server.at));
     CHECK_EQ(skua_tcp_connect(&tcp, name, SKUA_CONNECT_OPTIONS(.resolver = &server.cares.resolver)),
              -ECONNREFUSED);
