@@ -15,6 +15,7 @@
  *
  * Errors are resolve.h's: a server that is silent, refuses or fails is -EAGAIN, as getaddrinfo says
  * it, and -ETIMEDOUT is the caller's deadline. /etc/hosts is read as c-ares reads it: by the fiber.
+ * Its timeouts go by the system's clock, also in a test's runtime (test.h).
  * For c-ares 1.16 and later. For your own program: copy it, or include it.
  */
 #ifndef SKUA_CARES_H
@@ -209,12 +210,10 @@ static inline int skua_cares_step(skua_cares_query *self, ares_channel channel)
     }
     rc = skua_runtime_current() != NULL ? skua_cares_wait_fiber(self, until, &reads, &writes)
                                         : skua_cares_wait_thread(self, until, &reads, &writes);
-    if (rc == 0 && reads == ARES_SOCKET_BAD && writes == ARES_SOCKET_BAD &&
-        skua_now() >= self->deadline)
-        rc = -ETIMEDOUT;
-    if (rc == 0)
-        ares_process_fd(channel, reads, writes);
-    return rc;
+    if (rc != 0)
+        return rc;
+    ares_process_fd(channel, reads, writes);
+    return !self->done && skua_now() >= self->deadline ? -ETIMEDOUT : 0;
 }
 
 static inline int skua_cares_resolve(skua_resolver *resolver, const skua_query *query,

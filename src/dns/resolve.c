@@ -175,23 +175,31 @@ static int64_t resolve_deadline(const skua_resolve_options *options)
     return options->deadline != 0 && options->deadline < deadline ? options->deadline : deadline;
 }
 
+/* The same on a plain thread, whose clock is the system's: a test's may be another. */
+static int64_t resolve_deadline_outside(const skua_resolve_options *options)
+{
+    int64_t deadline = resolve_deadline(options);
+    int64_t there = skua__os_now();
+    int64_t here = skua_now();
+    int64_t left = deadline > here ? deadline - here : 0;
+
+    return deadline == SKUA_FOREVER || left > SKUA_FOREVER - there ? SKUA_FOREVER : there + left;
+}
+
 /* ---- a lookup -------------------------------------------------------------------------------- */
 
 static struct skua__lookup *resolve_lookup_new(const struct skua__name *name,
                                                const skua_resolve_options *options)
 {
     struct skua__lookup *lookup = skua__os_alloc(sizeof *lookup);
-    int64_t deadline = resolve_deadline(options);
 
     if (lookup == NULL)
         return NULL;
-    /* It runs on a plain thread, whose clock is the system's: a test's may be another. */
-    if (deadline != SKUA_FOREVER)
-        deadline = skua__os_now() + (deadline - skua_now());
     lookup->resolver = resolve_whom(options);
     lookup->name = *name;
-    lookup->query =
-        (skua_query){.host = lookup->name.host, .family = options->family, .deadline = deadline};
+    lookup->query = (skua_query){.host = lookup->name.host,
+                                 .family = options->family,
+                                 .deadline = resolve_deadline_outside(options)};
     return lookup;
 }
 

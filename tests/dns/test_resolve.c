@@ -414,6 +414,125 @@ TEST(without_memory_on_a_thread)
 
 #endif
 
+/* ---- many ------------------------------------------------------------------------------------ */
+
+struct crowd {
+    struct own own;
+    int64_t end;
+};
+
+/* Lets go at every moment, or does not: what comes is whole, or not there. */
+static int crowd_asks(void *arg)
+{
+    struct crowd *self = arg;
+    uint64_t random = 1 + (uintptr_t)&random % 1000;
+
+    while (skua_now() < self->end) {
+        skua_resolver *resolver = test_random(&random) % 3 == 0 ? &self->own.resolver : NULL;
+        int64_t room = (int64_t)(test_random(&random) % 200) * SKUA_MICROSECOND;
+        skua_addresses found = SKUA_ADDRESSES_INIT;
+        int rc =
+            skua_resolve(&found, "two.test",
+                         SKUA_RESOLVE_OPTIONS(.resolver = resolver, .deadline = skua_now() + room));
+
+        CHECK(rc == 0 ? found.count == (resolver ? 3 : 2) : rc == -ETIMEDOUT && found.count == 0);
+        skua_addresses_free(&found);
+    }
+    return 0;
+}
+
+static int crowd_selects(void *arg)
+{
+    struct crowd *self = arg;
+    uint64_t random = 1 + (uintptr_t)&random % 1000;
+
+    while (skua_now() < self->end) {
+        int64_t room = (int64_t)(test_random(&random) % 200) * SKUA_MICROSECOND;
+        skua_addresses found = SKUA_ADDRESSES_INIT;
+        int which = skua_select(
+            skua_resolving(&found, "two.test", .resolver = &self->own.resolver, .max = 2),
+            skua_sleeping(room));
+
+        CHECK_EQ(found.count, which == 0 ? 2 : 0);
+        skua_addresses_free(&found);
+    }
+    return 0;
+}
+
+static int crowd_runs(void *arg)
+{
+    for (int i = 0; i < 4; i++)
+        MUST(skua_spawn(NULL, i % 2 ? crowd_asks : crowd_selects, arg) == 0);
+    return 0;
+}
+
+static void *crowd_thread(void *arg)
+{
+    (void)crowd_asks(arg);
+    return NULL;
+}
+
+static int crowd_resolve(skua_resolver *self, const skua_query *query, skua_addresses *ret)
+{
+    skua_address address;
+    int rc = 0;
+
+    (void)self;
+    (void)query;
+    for (int i = 0; rc == 0 && i < 3; i++) {
+        MUST(skua_address_parse(&address, "192.0.2.1:0") == 0);
+        rc = i == 1 ? skua_yield() : 0;
+        rc = rc == 0 ? skua_addresses_add(ret, &address) : rc;
+    }
+    return rc;
+}
+
+TEST(many_ask_and_let_go)
+{
+    static const skua_resolver_ops ops = {.name = "crowd", .resolve = crowd_resolve};
+    const struct test_kind kind = {"2 workers", SKUA_MULTI_THREAD, 2, false};
+    skua_runtime *runtime = test_runtime(&kind);
+    struct crowd crowd = {.own.resolver = {&ops}, .end = skua_now() + MS(500)};
+    pthread_t threads[2];
+
+    for (size_t i = 0; i < TEST_LEN(threads); i++)
+        MUST(pthread_create(&threads[i], NULL, crowd_thread, &crowd) == 0);
+    test_run(runtime, crowd_runs, &crowd);
+    for (size_t i = 0; i < TEST_LEN(threads); i++)
+        pthread_join(threads[i], NULL);
+    test_runtime_free(runtime);
+}
+
+/* ---- lists and addresses --------------------------------------------------------------------- */
+
+TEST(addresses_of_the_system)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(80)};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    const struct sockaddr_storage room = {.ss_family = AF_INET};
+    const struct sockaddr_storage other = {.ss_family = AF_PACKET};
+    skua_address address, wanted;
+
+    memset(&address, 0xff, sizeof address);
+    wanted = address;
+    CHECK_EQ(skua_address_from_sockaddr(&address, NULL, sizeof in), -EINVAL);
+    CHECK_EQ(skua_address_from_sockaddr(&address, &in, sizeof in - 1), -EINVAL);
+    CHECK_EQ(skua_address_from_sockaddr(&address, &in6, sizeof in6 - 1), -EINVAL);
+    CHECK_EQ(skua_address_from_sockaddr(&address, &in, 1), -EINVAL);
+    CHECK_EQ(skua_address_from_sockaddr(&address, &in, 0), -EINVAL);
+    CHECK_EQ(skua_address_from_sockaddr(&address, &room, sizeof room), -EINVAL);
+    CHECK_EQ(skua_address_from_sockaddr(&address, &other, 20), -EINVAL);
+    CHECK(memcmp(&address, &wanted, sizeof address) == 0); /* untouched */
+    CHECK_EQ(skua_address_from_sockaddr(&address, &in, sizeof in), 0);
+    MUST(skua_address_parse(&wanted, "0.0.0.0:80") == 0);
+    CHECK(skua_address_equal(&address, &wanted));
+    CHECK_EQ(skua_address_from_sockaddr(&address, &room, 64), 0); /* what is behind it is not it */
+    CHECK_EQ(skua_address_port(&address), 0);
+    CHECK_EQ(skua_address_from_sockaddr(&address, &in6, sizeof in6), 0);
+    MUST(skua_address_parse(&wanted, "[::1]:0") == 0);
+    CHECK(skua_address_equal(&address, &wanted));
+}
+
 TEST(lists_grow)
 {
     skua_addresses list = SKUA_ADDRESSES_INIT;
@@ -452,6 +571,8 @@ int main(void)
         cmocka_unit_test(without_memory),
         cmocka_unit_test(without_memory_on_a_thread),
 #endif
+        cmocka_unit_test(many_ask_and_let_go),
+        cmocka_unit_test(addresses_of_the_system),
         cmocka_unit_test(lists_grow),
     };
 
