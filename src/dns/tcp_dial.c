@@ -15,6 +15,7 @@
 #include <poll.h>
 
 #include "dns/dns_impl.h"
+#include "flow/flow_impl.h"
 #include "net/net_impl.h"
 
 #define DIAL_MAX 16
@@ -156,7 +157,7 @@ static skua_poll dial_poll(skua_future *future, skua_waker *waker)
         }
         if (!dial_may_begin(self))
             break;
-        if (self->patient && skua__sleep_poll(&self->timer.future, waker) == SKUA_PENDING)
+        if (self->patient && !skua__flow_late(&self->timer, waker))
             return SKUA_PENDING;
         dial_begin(self);
         skua__sleep_drop(&self->timer.future);

@@ -231,6 +231,9 @@ TEST_FIBER_CLOCK(pauses_between_attempts)
     begin = skua_now();
     CHECK_EQ(dial(&net, net.good, 0, 0), 0);
     CHECK_EQ(skua_now() - begin, MS(500));
+    begin = skua_now(); /* one that has for ever is not a time to jump to */
+    CHECK_EQ(dial(&net, "", SKUA_FOREVER, begin + SKUA_MINUTE), -ETIMEDOUT);
+    CHECK_EQ(skua_now() - begin, SKUA_MINUTE);
     for (int i = 0; i < 3; i++)
         net_accept(&net);
     net_close(&net);
