@@ -251,11 +251,9 @@ static inline int skua_cares_resolve(skua_resolver *resolver, const skua_query *
         ares_getaddrinfo(channel, query->host, NULL, &hints, skua_cares_on_answer, &self);
         while (!self.done && rc == 0)
             rc = skua_cares_step(&self, channel);
-        if (!self.done) /* it answers now, that it is cancelled */
-            ares_cancel(channel);
         rc = rc != 0 ? rc : self.rc;
     }
-    ares_destroy(channel); /* says of each socket that it is closed */
+    ares_destroy(channel); /* cancels a query that is under way, and says that sockets are closed */
     return rc;
 }
 

@@ -146,7 +146,7 @@ TEST_WAITING(system_fails)
     CHECK_EQ(fails("long.test", NULL), -ENAMETOOLONG);
 }
 
-/* The real one: a name that no server may know. Without a network it cannot be told, or not soon. */
+/* The real one: a name that no server may know. Without a network it is not told, or not soon. */
 TEST(nobody_knows_invalid)
 {
     int64_t soon = skua_now() + 2 * SKUA_SECOND;
