@@ -394,15 +394,21 @@ TEST_FIBER(poll_tasks_ask)
 /* The whole way: a name that c-ares resolves, and a connection. */
 TEST_FIBER(connects_by_it)
 {
+    char name[64], there[64], address[SKUA_ADDRESS_MAX];
+    skua_listener *listener;
     struct server server;
-    char name[64];
     skua_tcp *tcp;
 
     server_open(&server);
-    /* Nobody listens at 127.0.0.7 or ::1; the server of DNS itself is at 127.0.0.1. */
-    snprintf(name, sizeof name, "both.skua.example:%d", test_port(server.at));
-    CHECK_EQ(skua_tcp_connect(&tcp, name, SKUA_CONNECT_OPTIONS(.resolver = &server.cares.resolver)),
-             -ECONNREFUSED);
+    snprintf(there, sizeof there, "127.0.0.7:%d", test_port(server.at));
+    MUST(skua_tcp_listen(&listener, there, NULL) == 0);
+    snprintf(name, sizeof name, "v4.skua.example:%d", test_port(server.at));
+    MUST(skua_tcp_connect(&tcp, name, SKUA_CONNECT_OPTIONS(.resolver = &server.cares.resolver)) ==
+         0);
+    CHECK_EQ(skua_tcp_peer_address(tcp, address, sizeof address), 0);
+    CHECK(strcmp(address, there) == 0);
+    skua_tcp_close(tcp);
+    skua_listener_close(listener);
     CHECK_EQ(skua_tcp_connect(&tcp, "nx.skua.example.:1",
                               SKUA_CONNECT_OPTIONS(.resolver = &server.cares.resolver)),
              -ENOENT);
