@@ -9,32 +9,18 @@
 
 #include "fs/fs_impl.h"
 
-static struct skua__lock file_slots_lock;
-static struct skua_file *file_free_slots; /* lock: file_slots_lock */
+static struct skua__slots file_slots = SKUA__SLOTS(struct skua_file, next_free);
 
 /* ---- slots ----------------------------------------------------------------------------------- */
 
 struct skua_file *skua__file_slot(void)
 {
-    struct skua_file *file;
-
-    skua__lock_take(&file_slots_lock);
-    file = file_free_slots;
-    if (file != NULL)
-        file_free_slots = file->next_free;
-    skua__lock_drop(&file_slots_lock);
-    if (file != NULL)
-        return file;
-    skua__os_lock_over_fork(&file_slots_lock);
-    return skua__os_alloc_aligned(sizeof *file, SKUA__CACHE_LINE);
+    return skua__os_slot_take(&file_slots);
 }
 
 void skua__file_unslot(struct skua_file *file)
 {
-    skua__lock_take(&file_slots_lock);
-    file->next_free = file_free_slots;
-    file_free_slots = file;
-    skua__lock_drop(&file_slots_lock);
+    skua__os_slot_give(&file_slots, file);
 }
 
 struct skua_file *skua__file_begin(struct skua_file *file, int fd, bool direct)

@@ -24,15 +24,15 @@
 struct statx;
 
 struct skua_file {
-    _Atomic uint32_t life;       /* odd while open; every opening and every close adds one */
-    _Atomic uint32_t refs;       /* see above */
-    int fd;                      /* constant while there is a reference */
-    bool direct;                 /* constant while there is a reference */
-    bool abandoned;              /* nobody waits for `idle`; the closer, before it lets go */
-    _Atomic int write_error;     /* of a write, that no sync has told of yet; 0 = none */
-    skua_mutex cursor;           /* guards the kernel's cursor of fd */
-    skua_event idle;             /* the last call has ended, after the close */
-    struct skua_file *next_free; /* lock: the slots' */
+    _Atomic uint32_t life;   /* odd while open; every opening and every close adds one */
+    _Atomic uint32_t refs;   /* see above */
+    int fd;                  /* constant while there is a reference */
+    bool direct;             /* constant while there is a reference */
+    bool abandoned;          /* nobody waits for `idle`; the closer, before it lets go */
+    _Atomic int write_error; /* of a write, that no sync has told of yet; 0 = none */
+    skua_mutex cursor;       /* guards the kernel's cursor of fd */
+    skua_event idle;         /* the last call has ended, after the close */
+    void *next_free;         /* the slots' */
 };
 
 /* ---- running (fs_run.c) ---------------------------------------------------------------------- */

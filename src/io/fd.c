@@ -13,8 +13,7 @@
 
 #define FD_VECTOR_MAX 1024
 
-static struct skua__lock fd_slots_lock;
-static skua_fd *fd_free; /* lock: fd_slots_lock */
+static struct skua__slots fd_slots = SKUA__SLOTS(struct skua_fd, next_free);
 
 /* ---- slots ----------------------------------------------------------------------------------- */
 
@@ -24,25 +23,13 @@ static void fd_released(struct skua__source *source)
 
     skua__os_free(fd->memory);
     fd->memory = NULL;
-    skua__lock_take(&fd_slots_lock);
-    fd->next_free = fd_free;
-    fd_free = fd;
-    skua__lock_drop(&fd_slots_lock);
+    skua__os_slot_give(&fd_slots, fd);
 }
 
 int skua__fd_new(int number, int kind, unsigned access, skua_fd **ret)
 {
-    skua_fd *fd;
+    skua_fd *fd = skua__os_slot_take(&fd_slots);
 
-    skua__lock_take(&fd_slots_lock);
-    fd = fd_free;
-    if (fd != NULL)
-        fd_free = fd->next_free;
-    skua__lock_drop(&fd_slots_lock);
-    if (fd == NULL)
-        skua__os_lock_over_fork(&fd_slots_lock);
-    if (fd == NULL)
-        fd = skua__os_alloc_aligned(sizeof *fd, SKUA__CACHE_LINE);
     if (fd == NULL)
         return -ENOMEM;
     fd->kind = kind;

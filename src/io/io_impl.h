@@ -22,8 +22,8 @@ struct skua_fd {
     _Atomic bool unopened; /* a FIFO that no writer has opened so far: it has no end yet; reader */
     /* One try at what skua__fd_call_init waits for: a result, or -EAGAIN. Constant, or NULL. */
     int64_t (*call)(skua_fd *fd, void *arg);
-    void *memory;       /* the call's; freed with the slot */
-    skua_fd *next_free; /* lock: the slots' */
+    void *memory;    /* the call's; freed with the slot */
+    void *next_free; /* the slots' */
 };
 
 /* A handle of a descriptor that is as adopt makes one. The descriptor is Skua's when 0 is returned;

@@ -27,7 +27,7 @@ struct skua__stream {
     _Atomic uint32_t halves;    /* handles that are open */
     int stash_error;            /* the stash could not be kept: the next read says so; reader */
     struct skua__stash *stash;  /* the reader's; SKUA__STASHED says that it or the error is there */
-    struct skua__stream *next_free; /* lock: the slots' */
+    void *next_free;            /* the slots' */
 };
 
 /* What users hold: the whole stream, or a half. Part of source.owner. */
@@ -53,18 +53,18 @@ SKUA__INLINE struct skua__stream *skua__tcp_stream(struct skua_tcp *tcp)
 struct skua_listener {
     struct skua__source source; /* first: the slot */
     _Atomic uint32_t life;
-    uint32_t kind;                   /* SKUA__LISTENS_…; constant */
-    uint32_t nodelay;                /* constant */
-    _Atomic uint32_t exhausted;      /* 1: descriptors ran out, and that was said */
-    struct skua_listener *next_free; /* lock: the slots' */
+    uint32_t kind;              /* SKUA__LISTENS_…; constant */
+    uint32_t nodelay;           /* constant */
+    _Atomic uint32_t exhausted; /* 1: descriptors ran out, and that was said */
+    void *next_free;            /* the slots' */
 };
 
 /* A datagram socket: UDP, or Unix datagram and seqpacket (unix.c). */
 struct skua_udp {
     struct skua__source source; /* first: the slot */
     _Atomic uint32_t life;
-    _Atomic int family;         /* AF_…; relaxed: life tells whose */
-    struct skua_udp *next_free; /* lock: the slots' */
+    _Atomic int family; /* AF_…; relaxed: life tells whose */
+    void *next_free;    /* the slots' */
 };
 
 #define SKUA__MAY_READ 1u

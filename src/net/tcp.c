@@ -11,8 +11,7 @@
 
 #include "net/net_impl.h"
 
-static struct skua__lock tcp_slots_lock;
-static struct skua__stream *tcp_free_streams; /* lock: tcp_slots_lock */
+static struct skua__slots tcp_slots = SKUA__SLOTS(struct skua__stream, next_free);
 
 /* ---- slots ----------------------------------------------------------------------------------- */
 
@@ -33,25 +32,13 @@ static void tcp_stream_release(struct skua__source *source)
 
     skua__os_free(stream->stash);
     stream->stash = NULL;
-    skua__lock_take(&tcp_slots_lock);
-    stream->next_free = tcp_free_streams;
-    tcp_free_streams = stream;
-    skua__lock_drop(&tcp_slots_lock);
+    skua__os_slot_give(&tcp_slots, stream);
 }
 
 static struct skua__stream *tcp_stream_new(int fd)
 {
-    struct skua__stream *stream;
+    struct skua__stream *stream = skua__os_slot_take(&tcp_slots);
 
-    skua__lock_take(&tcp_slots_lock);
-    stream = tcp_free_streams;
-    if (stream != NULL)
-        tcp_free_streams = stream->next_free;
-    skua__lock_drop(&tcp_slots_lock);
-    if (stream == NULL)
-        skua__os_lock_over_fork(&tcp_slots_lock);
-    if (stream == NULL)
-        stream = skua__os_alloc_aligned(sizeof *stream, SKUA__CACHE_LINE);
     if (stream == NULL)
         return NULL;
     skua__store_relaxed(&stream->halves, 1);

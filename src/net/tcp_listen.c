@@ -18,8 +18,7 @@
 #define LISTEN_PAUSE_MIN (10 * SKUA_MILLISECOND)
 #define LISTEN_PAUSE_MAX SKUA_SECOND
 
-static struct skua__lock listen_slots_lock;
-static struct skua_listener *listen_free; /* lock: listen_slots_lock */
+static struct skua__slots listen_slots = SKUA__SLOTS(struct skua_listener, next_free);
 
 void skua_listen_options_init(skua_listen_options *options)
 {
@@ -31,27 +30,13 @@ void skua_listen_options_init(skua_listen_options *options)
 
 static void listen_release(struct skua__source *source)
 {
-    skua_listener *listener = skua__container(source, skua_listener, source);
-
-    skua__lock_take(&listen_slots_lock);
-    listener->next_free = listen_free;
-    listen_free = listener;
-    skua__lock_drop(&listen_slots_lock);
+    skua__os_slot_give(&listen_slots, skua__container(source, skua_listener, source));
 }
 
 static skua_listener *listen_slot(int fd)
 {
-    skua_listener *listener;
+    skua_listener *listener = skua__os_slot_take(&listen_slots);
 
-    skua__lock_take(&listen_slots_lock);
-    listener = listen_free;
-    if (listener != NULL)
-        listen_free = listener->next_free;
-    skua__lock_drop(&listen_slots_lock);
-    if (listener == NULL)
-        skua__os_lock_over_fork(&listen_slots_lock);
-    if (listener == NULL)
-        listener = skua__os_alloc(sizeof *listener);
     if (listener == NULL)
         return NULL;
     skua__source_init(&listener->source, fd, listen_release);

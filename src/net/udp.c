@@ -12,34 +12,19 @@
 
 #include "net/net_impl.h"
 
-static struct skua__lock udp_slots_lock;
-static struct skua_udp *udp_free_slots; /* lock: udp_slots_lock */
+static struct skua__slots udp_slots = SKUA__SLOTS(struct skua_udp, next_free);
 
 /* ---- slots ----------------------------------------------------------------------------------- */
 
 static void udp_release(struct skua__source *source)
 {
-    struct skua_udp *udp = skua__container(source, struct skua_udp, source);
-
-    skua__lock_take(&udp_slots_lock);
-    udp->next_free = udp_free_slots;
-    udp_free_slots = udp;
-    skua__lock_drop(&udp_slots_lock);
+    skua__os_slot_give(&udp_slots, skua__container(source, struct skua_udp, source));
 }
 
 int skua__udp_adopt(int fd, int family, skua_udp **ret)
 {
-    struct skua_udp *udp;
+    struct skua_udp *udp = skua__os_slot_take(&udp_slots);
 
-    skua__lock_take(&udp_slots_lock);
-    udp = udp_free_slots;
-    if (udp != NULL)
-        udp_free_slots = udp->next_free;
-    skua__lock_drop(&udp_slots_lock);
-    if (udp == NULL)
-        skua__os_lock_over_fork(&udp_slots_lock);
-    if (udp == NULL)
-        udp = skua__os_alloc_aligned(sizeof *udp, SKUA__CACHE_LINE);
     if (udp == NULL) {
         if (fd >= 0)
             skua__os_close(fd);

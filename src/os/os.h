@@ -133,6 +133,26 @@ uint64_t skua__os_random(void);
 const char *skua__os_env(const char *name);
 void skua__os_env_clear(const char *name);
 
+/* ---- slots (os_slots.c) ---------------------------------------------------------------------- */
+
+/* Slots of one kind, each aligned to a cache line. A static one begins as SKUA__SLOTS. */
+struct skua__slots {
+    void *free; /* lock: the slots' */
+    size_t size;
+    size_t link; /* where `next` is, by which the free ones hang together */
+};
+
+/* `next` is a `void *` of the kind, of the slots while it is free. */
+#define SKUA__SLOTS(kind, next)                                                                    \
+    {                                                                                              \
+        NULL, sizeof(kind), offsetof(kind, next)                                                   \
+    }
+
+/* A slot, zeroed the first time, as it was given back later; NULL: no memory. Any thread, as the
+ * other one. */
+void *skua__os_slot_take(struct skua__slots *slots);
+void skua__os_slot_give(struct skua__slots *slots, void *slot);
+
 /* ---- clock (os_clock.c) ---------------------------------------------------------------------- */
 
 /* Nanoseconds on the monotonic clock. */

@@ -206,7 +206,6 @@ struct skua__thread {
     _Atomic uint32_t wakes;         /* plain threads: the futex */
     struct skua__context *context;  /* plain threads: of the job that runs here; borrowed */
     struct skua__thread *pooled;    /* plain threads: the next free one; lock: thread pool's */
-    bool in_use;                    /* plain threads: lock: thread pool's */
 };
 
 /* The calling thread's; never NULL (a plain thread that has none gets one; when memory is out, the
