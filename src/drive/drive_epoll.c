@@ -168,7 +168,7 @@ static int epoll_watch(struct skua__driver *driver, struct skua__source *source,
     return skua__epoll_add(driver, epoll_of(driver)->fd, source);
 }
 
-/* Under the sources' lock, so that the set is still there. */
+/* The set is still there: see source_unwatch. */
 static void epoll_unwatch(struct skua__source *source)
 {
     skua__epoll_remove(epoll_of(skua__load_relaxed(&source->driver))->fd, source);

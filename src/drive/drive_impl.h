@@ -47,7 +47,8 @@ struct skua__driver_ops {
     /* Has source->ready told about changes from now on, or once (io_uring, writing). Owner thread.
      * 0 or a negative error. */
     int (*watch)(struct skua__driver *driver, struct skua__source *source, unsigned direction);
-    /* Ends that; the descriptor is about to be closed. Any thread. NULL: nothing to do. */
+    /* Ends that; the descriptor is about to be closed, and source->driver does not end before this
+     * does. Any thread. NULL: nothing to do. */
     void (*unwatch)(struct skua__source *source);
     /* A descriptor that is readable when a turn has something to tell, or the doorbell was rung; or
      * an error. Owner thread. */
@@ -62,6 +63,7 @@ struct skua__driver {
     const struct skua__driver_ops *ops; /* constant */
     int doorbell;                       /* eventfd, or -1 (kqueue); constant */
     struct skua__node sources;          /* watched, epoll and kqueue; lock: skua__source_lock */
+    _Atomic uint32_t leaving; /* sources off the list that are still in the set; see there */
 };
 
 extern const struct skua__driver_ops skua__epoll_ops;

@@ -105,16 +105,27 @@ bool skua__source_close(struct skua__source *source, uint32_t directions)
     return true;
 }
 
-/* Nobody has a reference any more. */
+/* Nobody has a reference any more. The system call is made without the lock. Off the list, the
+ * source is nobody's but ours: nobody enlists what nobody has, and an orphaning goes by the list.
+ * The driver, whose set is needed, is kept by `leaving`: it ends only when that is 0, and counts
+ * up only under the lock, for what is on its list. */
 static void source_unwatch(struct skua__source *source)
 {
+    struct skua__driver *driver;
+
     skua__lock_take(&source_lock);
-    if (skua__load_relaxed(&source->driver) != NULL) { /* under the lock */
-        skua__load_relaxed(&source->driver)->ops->unwatch(source);
+    driver = skua__load_relaxed(&source->driver); /* under the lock */
+    if (driver != NULL) {
         skua__node_unlink(&source->watched);
-        skua__store_relaxed(&source->driver, NULL);
+        skua__add_relaxed(&driver->leaving, 1); /* the lock orders it */
     }
     skua__lock_drop(&source_lock);
+    if (driver == NULL)
+        return;
+    driver->ops->unwatch(source);
+    skua__store_relaxed(&source->driver, NULL);
+    /* Our last touch; release pairs with the acquire in skua__source_orphan. */
+    skua__sub_acq_rel(&driver->leaving, 1);
 }
 
 void skua__source_unref(struct skua__source *source)
@@ -263,6 +274,9 @@ void skua__source_orphan(struct skua__driver *driver)
             skua__source_unref(source);
         }
     } while (node != NULL);
+    /* Those that were off the list before: one system call each. */
+    while (skua__load_acquire(&driver->leaving) != 0)
+        skua__os_thread_yield();
 }
 
 /* ---- io_uring's polls ------------------------------------------------------------------------ */

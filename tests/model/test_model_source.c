@@ -98,9 +98,13 @@ static int watch(struct skua__driver *self, struct skua__source *it, unsigned di
     return 0;
 }
 
+/* A system call on the driver's set: it is made without the lock. */
 static void unwatch(struct skua__source *it)
 {
-    (void)it;
+    struct skua__driver *its = it->driver;
+
+    model_point();
+    model_check(its->ops != NULL);
 }
 
 static const struct skua__driver_ops ops = {.watch = watch, .unwatch = unwatch};
@@ -160,6 +164,7 @@ static void begin(void)
     skua__store_relaxed(&lent, 0);
     shutdowns = closes = releases = 0;
     source_lock = (struct skua__lock){0};
+    memset(&driver, 0, sizeof driver);
     driver.ops = &ops;
     skua__list_init(&driver.sources);
     thread.driver = &driver;
@@ -456,6 +461,7 @@ static void other_holds(void)
 static void driver_ends(void)
 {
     skua__source_orphan(&driver);
+    model_free(&driver, sizeof driver);
 }
 
 /* The reader is of another runtime, whose driver watches from now on. */
@@ -486,7 +492,7 @@ static void test_driver_ends(void **state)
 
 static void end_released(void)
 {
-    model_check(releases == 1 && closes == 1 && skua__list_empty(&driver.sources));
+    model_check(releases == 1 && closes == 1 && !skua__node_linked(&source.watched));
 }
 
 static void test_release(void **state)
@@ -531,6 +537,9 @@ static const struct model_allow allowed[] = {
      "the place is free only behind the store of NULL, which releases"},
     {"skua__source_forget: cas &source->waiter[direction]: seq and release",
      "an empty place tells nothing"},
+    {"source_unwatch: add &driver->leaving: atomic", "there is one source"},
+    {"source_unwatch: sub &driver->leaving: atomic", "there is one source"},
+    {"source_unwatch: sub &driver->leaving: acquire", "nothing comes after it"},
     {"skua__source_enlist: load &source->driver: order",
      "the look at ready before it is sequential, and meets the tell of the driver's end"},
     {"skua__source_enlist: store &source->driver: order",
