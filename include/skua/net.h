@@ -57,7 +57,8 @@ SKUA_API SKUA_NODISCARD int skua_tcp_listen(skua_listener **ret, const char *add
                                             const skua_listen_options *options);
 
 /* Makes a listener of a socket that listens already: one that a service manager handed over
- * (service.h), or a parent process.
+ * (service.h), or a parent process. A Unix socket, too (unix.h); one of packets is for
+ * skua_unix_seqpacket_accept.
  *
  * ret        receives the listener, to be ended by skua_listener_close; untouched on failure
  * fd         the listener's from now on, and closed with it; the caller's still on failure

@@ -44,6 +44,13 @@ static skua_listener *listen_slot(int fd)
     return listener;
 }
 
+static void listen_open(skua_listener *listener, uint32_t kind, bool nodelay)
+{
+    listener->kind = kind;
+    listener->nodelay = nodelay;
+    skua__slot_open(&listener->life);
+}
+
 int skua__listener_adopt(int fd, uint32_t kind, bool nodelay, skua_listener **ret)
 {
     skua_listener *listener = listen_slot(fd);
@@ -52,9 +59,7 @@ int skua__listener_adopt(int fd, uint32_t kind, bool nodelay, skua_listener **re
         skua__os_close(fd);
         return -ENOMEM;
     }
-    listener->kind = kind;
-    listener->nodelay = nodelay;
-    skua__slot_open(&listener->life);
+    listen_open(listener, kind, nodelay);
     *ret = listener;
     return 0;
 }
@@ -79,7 +84,7 @@ static int listen_setup(int fd, const struct skua__address *address,
 }
 
 /* A bound, listening descriptor, or an error. */
-static int listen_open(const struct skua__address *address, const skua_listen_options *options)
+static int listen_socket(const struct skua__address *address, const skua_listen_options *options)
 {
     int fd = skua__os_socket(address->storage.ss_family, SOCK_STREAM, 0);
     int rc;
@@ -114,36 +119,52 @@ int skua_tcp_listen(skua_listener **ret, const char *text, const skua_listen_opt
     rc = rc != 0 ? rc : listen_check(&options);
     if (rc != 0)
         return rc;
-    fd = listen_open(&address, &options);
+    fd = listen_socket(&address, &options);
     if ((fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL) && address.any_family) {
         skua__address_any_v4(&address);
-        fd = listen_open(&address, &options);
+        fd = listen_socket(&address, &options);
     }
     if (fd < 0)
         return fd;
     return skua__listener_adopt(fd, SKUA__LISTENS_TCP, !options.no_nodelay, ret);
 }
 
+/* What a socket's connections are (SKUA__LISTENS_…); or an error, if it does not listen. */
+static int listen_kind(int fd)
+{
+    static const int names[] = {SO_ACCEPTCONN, SO_DOMAIN, SO_TYPE};
+    int values[3] = {0};
+
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned len = sizeof values[i];
+        int rc = skua__os_getsockopt(fd, SOL_SOCKET, names[i], &values[i], &len);
+
+        if (rc != 0)
+            return rc;
+    }
+    if (!values[0])
+        return -EINVAL;
+    if (values[1] != AF_UNIX)
+        return SKUA__LISTENS_TCP;
+    return values[2] == SOCK_STREAM ? SKUA__LISTENS_STREAM : SKUA__LISTENS_PACKET;
+}
+
 int skua_tcp_listen_adopt(skua_listener **ret, int fd, const skua_listen_options *options)
 {
-    skua_listener *listener;
-    unsigned len = sizeof(int);
-    int listens = 0;
     int rc = options != NULL ? listen_check(options) : 0;
+    int kind = rc == 0 ? listen_kind(fd) : rc;
+    skua_listener *listener;
 
-    if (rc == 0)
-        rc = skua__os_getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len);
-    if (rc == 0 && !listens)
-        rc = -EINVAL;
-    if (rc == 0)
-        rc = skua__os_set_nonblocking(fd, true);
+    if (kind < 0)
+        return kind;
+    rc = skua__os_set_nonblocking(fd, true);
     if (rc != 0)
         return rc;
     listener = listen_slot(fd);
     if (listener == NULL)
         return -ENOMEM;
-    listener->nodelay = options == NULL || !options->no_nodelay;
-    skua__slot_open(&listener->life);
+    listen_open(listener, (uint32_t)kind,
+                kind == SKUA__LISTENS_TCP && (options == NULL || !options->no_nodelay));
     *ret = listener;
     return 0;
 }

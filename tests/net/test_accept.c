@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "../lib/event.h"
@@ -367,6 +368,61 @@ TEST(accept_listeners_are_aligned)
         CHECK_EQ(skua_listener_close(listeners[i]), 0);
 }
 
+/* A socket that was handed over is what it is, and not what its slot was before. */
+TEST_FIBER(accept_from_an_adopted_listener)
+{
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    char address[SKUA_ADDRESS_MAX];
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    skua_listener *listener;
+    skua_tcp *client, *server;
+    skua_udp *packets;
+
+    MUST(skua_unix_seqpacket_listen(&listener, "@", NULL) == 0);
+    CHECK_EQ(skua_listener_close(listener), 0);
+    MUST(bind(fd, (struct sockaddr *)&any, sizeof any) == 0 && listen(fd, 8) == 0);
+    MUST(skua_tcp_listen_adopt(&listener, fd, NULL) == 0);
+    MUST(skua_listener_address(listener, address, sizeof address) == 0);
+    MUST(skua_tcp_connect(&client, address, NULL) == 0);
+    CHECK_EQ(skua_unix_seqpacket_accept(listener, &packets), SKUA_EUSAGE);
+    MUST(skua_tcp_accept(listener, &server) == 0);
+    CHECK_EQ(skua_tcp_close(client), 0);
+    CHECK_EQ(skua_tcp_close(server), 0);
+    CHECK_EQ(skua_listener_close(listener), 0);
+    return 0;
+}
+
+/* Unix sockets, too: those of packets are accepted as such. */
+TEST_FIBER(accept_from_adopted_unix_listeners)
+{
+    static const int types[] = {SOCK_STREAM, SOCK_SEQPACKET};
+
+    for (size_t i = 0; i < TEST_LEN(types); i++) {
+        struct sockaddr_un name = {.sun_family = AF_UNIX};
+        int fd = socket(AF_UNIX, types[i], 0), peer = socket(AF_UNIX, types[i], 0);
+        socklen_t len = sizeof name;
+        skua_listener *listener;
+        skua_udp *packets;
+        skua_tcp *stream;
+
+        MUST(bind(fd, (struct sockaddr *)&name, sizeof name.sun_family) == 0); /* abstract */
+        MUST(listen(fd, 8) == 0 && getsockname(fd, (struct sockaddr *)&name, &len) == 0);
+        MUST(skua_tcp_listen_adopt(&listener, fd, NULL) == 0);
+        MUST(connect(peer, (struct sockaddr *)&name, len) == 0);
+        if (types[i] == SOCK_STREAM) {
+            MUST(skua_tcp_accept(listener, &stream) == 0);
+            CHECK_EQ(skua_tcp_close(stream), 0);
+        } else {
+            CHECK_EQ(skua_tcp_accept(listener, &stream), SKUA_EUSAGE);
+            MUST(skua_unix_seqpacket_accept(listener, &packets) == 0);
+            CHECK_EQ(skua_udp_close(packets), 0);
+        }
+        CHECK_EQ(skua_listener_close(listener), 0);
+        close(peer);
+    }
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -377,6 +433,8 @@ int main(void)
         cmocka_unit_test(accept_skips_what_is_gone),
         cmocka_unit_test(accept_ends_with_the_listener),
         cmocka_unit_test(accept_closes_on_exec),
+        cmocka_unit_test(accept_from_an_adopted_listener),
+        cmocka_unit_test(accept_from_adopted_unix_listeners),
         cmocka_unit_test(accept_listeners_are_aligned),
     };
 
