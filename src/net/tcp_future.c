@@ -11,7 +11,8 @@
  *
  * States     IDLE -> HELD -> FLYING (lent) -> LANDED -> HELD -> IDLE. All but IDLE hold a reference
  *            on the stream, which another task may close at any moment. HELD: tries, or waits for
- *            readiness with its waker left in the source.
+ *            readiness with its waker left in the source. FLYING_FOR: polled again in flight, with
+ *            another waker.
  */
 #include <string.h>
 #include <poll.h>
@@ -22,6 +23,7 @@
 #define TCP_FLYING 1u
 #define TCP_LANDED 2u
 #define TCP_HELD 3u
+#define TCP_FLYING_FOR 4u /* for another waker than the lender's, with a reference on it */
 
 /* kind: SKUA__READ or SKUA__WRITE, and perhaps one of these. */
 #define TCP_VECTOR 2u /* buf is an array of len iovecs */
@@ -35,6 +37,11 @@ static skua_tcp_future *tcp_future_of(skua_future *future)
 static struct skua__stream *tcp_stream(skua_tcp_future *self)
 {
     return skua__tcp_stream(self->tcp);
+}
+
+static bool tcp_flies(const skua_tcp_future *self)
+{
+    return self->state == TCP_FLYING || self->state == TCP_FLYING_FOR;
 }
 
 static struct skua__source *tcp_source(skua_tcp_future *self)
@@ -137,11 +144,34 @@ static ssize_t tcp_transfer(skua_tcp_future *self)
 static void tcp_landed(struct skua__op *op, int result, bool more)
 {
     skua_tcp_future *self = skua__container(op, skua_tcp_future, operation);
+    bool counted = self->state == TCP_FLYING_FOR;
+    skua_waker *waker = self->waker;
 
     (void)more; /* one at a time */
     self->result = result;
     self->state = TCP_LANDED;
-    skua_waker_wake(self->waker);
+    skua_waker_wake(waker);
+    if (counted)
+        skua_waker_unref(waker);
+}
+
+/* Polled again in flight, by somebody else: the newest waker counts. It is counted, as a close may
+ * take it out of the source before the landing wakes it; the lender's need not be, whose fiber is
+ * there until then. On the ring's worker, as the landing is. */
+static void tcp_fly_for(skua_tcp_future *self, skua_waker *waker)
+{
+    struct skua__source *source = tcp_source(self);
+    skua_waker *before = self->waker;
+
+    if (before == waker)
+        return;
+    skua__source_forget(source, SKUA__READ, before);
+    /* Whatever it says: in_flight has a close end the flight, and the landing wakes it. */
+    (void)skua__source_claim(source, SKUA__READ, waker);
+    self->waker = skua_waker_ref(waker);
+    if (self->state == TCP_FLYING_FOR)
+        skua_waker_unref(before);
+    self->state = TCP_FLYING_FOR;
 }
 
 /* Whether this waiter may lend: a fiber that stays on this worker, whose driver takes it. */
@@ -264,12 +294,16 @@ static int64_t tcp_wait(skua_tcp_future *self, struct skua__thread *thread, skua
     return SKUA_PENDING;
 }
 
-static int64_t tcp_finish(skua_tcp_future *self, int64_t answer)
+static void tcp_forget(skua_tcp_future *self)
 {
-    /* An answer may come while the waker is still there: woken by something else. */
     if (self->waker != NULL)
         skua__source_forget(tcp_source(self), self->kind & SKUA__WRITE, self->waker);
     self->waker = NULL;
+}
+
+static int64_t tcp_finish(skua_tcp_future *self, int64_t answer)
+{
+    tcp_forget(self); /* an answer may come while it is there: woken by something else */
     self->state = TCP_IDLE;
     skua__source_unref(tcp_source(self));
     return answer;
@@ -282,8 +316,10 @@ static skua_poll tcp_poll(skua_future *future, skua_waker *waker)
 
     if (skua__unlikely(answer != 1))
         return answer;
-    if (self->state == TCP_FLYING)
+    if (tcp_flies(self)) {
+        tcp_fly_for(self, waker);
         return SKUA_PENDING;
+    }
     if (self->state == TCP_LANDED) {
         answer = tcp_collect(self);
         if (skua__source_look(tcp_source(self)) & SKUA__CLOSED_READ)
@@ -292,6 +328,8 @@ static skua_poll tcp_poll(skua_future *future, skua_waker *waker)
         if (answer != -ECANCELED && answer != -EAGAIN && answer != -EINTR)
             return tcp_finish(self, answer);
     }
+    if (self->waker != waker)
+        tcp_forget(self); /* polled by another task: the newest waker counts */
     do {
         answer = tcp_try(self);
         if (answer == -EAGAIN)
@@ -311,9 +349,12 @@ static void tcp_drop(skua_future *future)
 
     if (self->state == TCP_IDLE)
         return;
-    if (self->state == TCP_FLYING)
+    if (tcp_flies(self)) {
+        /* The fiber that lent it: it is to be woken now, whoever was to be. */
+        tcp_fly_for(self, skua__task_waker(thread->current));
         thread->driver->ops->cancel(thread->driver, (struct skua__op *)(void *)&self->operation);
-    while (self->state == TCP_FLYING)
+    }
+    while (tcp_flies(self))
         skua__fiber_park(skua__thread_self(), skua__fiber_current(skua__thread_self()));
     if (self->state == TCP_LANDED) {
         int64_t n = tcp_collect(self);
@@ -432,5 +473,6 @@ int64_t skua__tcp_await(skua_future *future, int64_t deadline)
 #undef TCP_FLYING
 #undef TCP_LANDED
 #undef TCP_HELD
+#undef TCP_FLYING_FOR
 #undef TCP_VECTOR
 #undef TCP_READY

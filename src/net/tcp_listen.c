@@ -283,6 +283,32 @@ static bool listen_hold(skua_accept_future *self)
     return self->held != 0;
 }
 
+static void listen_forget(skua_accept_future *self)
+{
+    if (self->waker != NULL)
+        skua__source_forget(&self->listener->source, SKUA__READ, self->waker);
+    self->waker = NULL;
+}
+
+/* Sleeps, with the waker left in the source: a close wakes it. SKUA_PENDING; 1: try again; or an
+ * error. */
+static int64_t listen_back_off(skua_accept_future *self, skua_waker *waker)
+{
+    struct skua__source *source = &self->listener->source;
+    int64_t rc = skua__source_claim(source, SKUA__READ, waker);
+
+    if (rc != 0)
+        return rc;
+    self->waker = waker;
+    /* The closer sets CLOSED and then takes the waker; this side the other way round. */
+    if (skua__load_seq(&source->ready) & SKUA__CLOSED_READ)
+        return SKUA_ECLOSED;
+    if (self->sleeping->ops->poll(self->sleeping, waker) == SKUA_PENDING)
+        return SKUA_PENDING;
+    self->sleeping = NULL;
+    return 1;
+}
+
 /* Tries, and leaves the waker where it must wait: a result, SKUA_PENDING, or 1: try again. */
 static int64_t listen_try(skua_accept_future *self, skua_waker *waker)
 {
@@ -317,9 +343,7 @@ static void listen_drop(skua_future *future)
 
     skua_future_drop(self->sleeping);
     self->sleeping = NULL;
-    if (self->waker != NULL)
-        skua__source_forget(&self->listener->source, SKUA__READ, self->waker);
-    self->waker = NULL;
+    listen_forget(self);
     if (self->held != 0)
         skua__source_unref(&self->listener->source);
     self->held = 0;
@@ -328,22 +352,19 @@ static void listen_drop(skua_future *future)
 static skua_poll listen_poll(skua_future *future, skua_waker *waker)
 {
     skua_accept_future *self = skua__container(future, skua_accept_future, future);
-    int64_t answer = 1;
+    int64_t answer;
 
     if (skua__thread_self()->driver == NULL)
         return SKUA_EUSAGE; /* a plain thread's wait is skua_tcp_accept_until's */
     if (!listen_hold(self))
         return SKUA_ECLOSED;
-    while (answer == 1) {
-        if (self->sleeping != NULL) {
-            if (skua__source_look(&self->listener->source) & SKUA__CLOSED)
-                skua_future_drop(self->sleeping);
-            else if (self->sleeping->ops->poll(self->sleeping, waker) == SKUA_PENDING)
-                return SKUA_PENDING;
-            self->sleeping = NULL;
-        }
-        answer = listen_try(self, waker);
-    }
+    if (self->waker != waker)
+        listen_forget(self); /* polled by another task: the newest waker counts */
+    do {
+        answer = self->sleeping != NULL ? listen_back_off(self, waker) : 1;
+        if (answer == 1)
+            answer = listen_try(self, waker);
+    } while (answer == 1);
     if (answer == SKUA_PENDING)
         return answer;
     listen_drop(future);

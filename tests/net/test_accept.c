@@ -145,6 +145,49 @@ TEST_FIBER(accept_without_descriptors_does_not_spin)
     return 0;
 }
 
+struct rung {
+    skua_custom_waker waker;
+    atomic_int wakes;
+};
+
+static void rung_wake(skua_custom_waker *self)
+{
+    atomic_fetch_add(&((struct rung *)self)->wakes, 1);
+}
+
+static void rung_count(skua_custom_waker *self)
+{
+    (void)self;
+}
+
+/* ... nor is it deaf: a close wakes it at once, and not when the pause is over. */
+TEST_FIBER(accept_without_descriptors_is_closed)
+{
+    struct rung rung = {.waker = {rung_wake, rung_count, rung_count}};
+    skua_waker *waker = skua_waker_custom(&rung.waker);
+    FILE *remarks = tmpfile();
+    char address[SKUA_ADDRESS_MAX];
+    skua_listener *listener = test_listen(address);
+    int raw = test_raw_connect(address), before_stderr = stderr_to(remarks);
+    struct rlimit before = forbid_descriptors();
+    skua_accept_future accept;
+    skua_future *future;
+    skua_tcp *tcp = NULL;
+
+    future = skua_tcp_accept_init(&accept, listener, &tcp);
+    CHECK_EQ(future->ops->poll(future, waker), SKUA_PENDING);
+    CHECK_EQ(skua_listener_close(listener), 0);
+    CHECK_EQ(atomic_load(&rung.wakes), 1);
+    CHECK_EQ(future->ops->poll(future, waker), SKUA_ECLOSED);
+    MUST(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    MUST(dup2(before_stderr, STDERR_FILENO) >= 0);
+    close(before_stderr);
+    CHECK(tcp == NULL);
+    close(raw);
+    fclose(remarks);
+    return 0;
+}
+
 /* ---- shared ports ---------------------------------------------------------------------------- */
 
 struct sharer {
@@ -378,7 +421,8 @@ TEST_FIBER(accept_from_an_adopted_listener)
     skua_tcp *client, *server;
     skua_udp *packets;
 
-    MUST(skua_unix_seqpacket_listen(&listener, "@", NULL) == 0);
+    (void)snprintf(address, sizeof address, "@skua-test-accept-%d-%d", (int)getpid(), fd);
+    MUST(skua_unix_seqpacket_listen(&listener, address, NULL) == 0);
     CHECK_EQ(skua_listener_close(listener), 0);
     MUST(bind(fd, (struct sockaddr *)&any, sizeof any) == 0 && listen(fd, 8) == 0);
     MUST(skua_tcp_listen_adopt(&listener, fd, NULL) == 0);
@@ -428,6 +472,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accept_without_descriptors_goes_on),
         cmocka_unit_test(accept_without_descriptors_does_not_spin),
+        cmocka_unit_test(accept_without_descriptors_is_closed),
         cmocka_unit_test(accept_on_a_shared_port),
         cmocka_unit_test(accept_storm),
         cmocka_unit_test(accept_skips_what_is_gone),
