@@ -206,7 +206,7 @@ static bool block_leave(struct skua__pool *pool)
     return true;
 }
 
-static void *block_thread(void *arg)
+static void block_thread(void *arg)
 {
     struct skua__pool *pool = arg;
     struct skua__job *job;
@@ -220,15 +220,12 @@ static void *block_thread(void *arg)
     } while (!block_leave(pool));
     skua__os_futex_wake(&pool->threads, 1);
     block_unref(pool);
-    return NULL;
 }
 
 /* One more thread, unless there are enough: 0, -EAGAIN … */
 static int block_grow(struct skua__pool *pool)
 {
     uint32_t threads = skua__load_seq(&pool->threads);
-    skua__thread_handle handle;
-    struct skua__cpus anywhere = {{0}};
     char name[32];
     int rc;
 
@@ -238,11 +235,9 @@ static int block_grow(struct skua__pool *pool)
     } while (!skua__cas_strong_seq(&pool->threads, &threads, threads + 1));
     skua__add_relaxed(&pool->refs, 1); /* the submitter's runtime has one */
     snprintf(name, sizeof name, "%s-b%u", pool->name, skua__add_relaxed(&pool->named, 1));
-    rc = skua__os_thread_start(&handle, name, &anywhere, block_thread, pool);
-    if (rc == 0) {
-        skua__os_thread_detach(handle);
+    rc = skua__thread_start(name, block_thread, pool);
+    if (rc == 0)
         return 0;
-    }
     block_unref(pool);
     skua__sub_seq(&pool->threads, 1);
     skua__os_futex_wake(&pool->threads, 1);

@@ -132,13 +132,14 @@ static bool reap_leave(void)
     return true;
 }
 
-static void *reap_thread(void *arg)
+static void reap_thread(void *arg)
 {
     void *events[REAP_EVENTS];
     int64_t pause = REAP_PAUSE_MIN;
     bool polls;
     int count;
 
+    (void)arg;
     do {
         count = skua__os_epoll_data(reap_set, events, REAP_EVENTS, reap_pause(pause, &polls));
         reap_events(events, count);
@@ -147,15 +148,12 @@ static void *reap_thread(void *arg)
         else
             pause = 2 * pause < REAP_PAUSE_MAX ? 2 * pause : REAP_PAUSE_MAX;
     } while (count != 0 || polls || !reap_leave());
-    return arg;
 }
 
 /* ---- reserving and adding -------------------------------------------------------------------- */
 
 static int reap_open(void)
 {
-    struct skua__cpus anywhere = {{0}};
-    skua__thread_handle handle;
     int rc;
 
     reap_set = skua__os_epoll_open();
@@ -164,11 +162,9 @@ static int reap_open(void)
     reap_bell = skua__os_eventfd();
     rc = reap_bell < 0 ? reap_bell : skua__os_epoll_add(reap_set, reap_bell, NULL);
     if (rc == 0)
-        rc = skua__os_thread_start(&handle, "skua-reaper", &anywhere, reap_thread, NULL);
-    if (rc == 0) {
-        skua__os_thread_detach(handle);
+        rc = skua__thread_start("skua-reaper", reap_thread, NULL);
+    if (rc == 0)
         return 0;
-    }
     if (reap_bell >= 0)
         skua__os_close(reap_bell);
     skua__os_close(reap_set);

@@ -205,7 +205,9 @@ struct skua__thread {
     struct skua_custom_waker waker; /* plain threads: wakes `wakes` */
     _Atomic uint32_t wakes;         /* plain threads: the futex */
     struct skua__context *context;  /* plain threads: of the job that runs here; borrowed */
-    struct skua__thread *pooled;    /* plain threads: the next free one; lock: thread pool's */
+    void (*run)(void *arg);         /* threads of the library: what they are for; constant */
+    void *run_arg;                  /* constant */
+    void *pooled;                   /* plain threads: the slots' */
 };
 
 /* The calling thread's; never NULL (a plain thread that has none gets one; when memory is out, the
@@ -215,6 +217,9 @@ struct skua__thread {
 SKUA__NOINLINE struct skua__thread *skua__thread_self(void);
 /* The same, or NULL: makes nothing, so that a signal handler may ask. */
 SKUA__NOINLINE struct skua__thread *skua__thread_peek(void);
+/* Starts a thread of the library's own, which nobody joins and which has its state already: 0,
+ * -ENOMEM, -EAGAIN. */
+int skua__thread_start(const char *name, void (*fn)(void *arg), void *arg);
 /* Makes `thread` the calling thread's and returns the one before (NULL: none yet). */
 struct skua__thread *skua__thread_adopt(struct skua__thread *thread);
 

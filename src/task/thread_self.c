@@ -4,13 +4,15 @@
  * back when it ends; the structs are pooled and never freed, so that a waker of a thread that has
  * ended still points at a futex word. A late wake then ends somebody's futex wait early, which
  * every waiter allows for.
+ *
+ * Memory     a plain thread of the program that gets no state ends the process: nothing could wait
+ *            there. A thread of the library's own has its state before it is started.
  */
 #include "task/task_impl.h"
 
 static _Thread_local struct skua__thread *thread_mine;
 
-static struct skua__lock thread_pool_lock;
-static struct skua__thread *thread_pool; /* lock: thread_pool_lock */
+static struct skua__slots thread_slots = SKUA__SLOTS(struct skua__thread, pooled);
 
 static void thread_wake(struct skua_custom_waker *waker)
 {
@@ -32,22 +34,22 @@ static void thread_ended(void *arg)
     struct skua__thread *thread = arg;
 
     thread_mine = NULL; /* a destructor that comes later and calls Skua gets another one */
-    skua__lock_take(&thread_pool_lock);
-    thread->pooled = thread_pool;
-    thread_pool = thread;
-    skua__lock_drop(&thread_pool_lock);
+    skua__os_slot_give(&thread_slots, thread);
 }
 
-static struct skua__thread *thread_make(void)
+/* NULL: no memory. */
+static struct skua__thread *thread_take(void)
 {
-    struct skua__thread *thread = skua__os_alloc_aligned(sizeof *thread, SKUA__CACHE_LINE);
-    struct skua__wheel *wheel = skua__os_alloc(sizeof *wheel);
+    struct skua__thread *thread = skua__os_slot_take(&thread_slots);
 
-    skua__os_lock_over_fork(&thread_pool_lock);
-    if (thread == NULL || wheel == NULL)
-        skua__panic(__FILE__, __LINE__, __func__, "out of memory for a thread's own state");
-    skua__wheel_init(wheel, skua__os_now());
-    thread->wheel = wheel;
+    if (thread == NULL || thread->wheel != NULL)
+        return thread;
+    thread->wheel = skua__os_alloc(sizeof *thread->wheel);
+    if (thread->wheel == NULL) {
+        skua__os_slot_give(&thread_slots, thread);
+        return NULL;
+    }
+    skua__wheel_init(thread->wheel, skua__os_now());
     thread->index = ~0u;
     thread->waker.wake = thread_wake;
     thread->waker.ref = thread_keep;
@@ -55,20 +57,49 @@ static struct skua__thread *thread_make(void)
     return thread;
 }
 
-static SKUA__COLD struct skua__thread *thread_enroll(void)
+/* The calling thread's from here on. */
+static void thread_is_mine(struct skua__thread *thread)
 {
-    struct skua__thread *thread;
-
-    skua__lock_take(&thread_pool_lock);
-    thread = thread_pool;
-    if (thread != NULL)
-        thread_pool = thread->pooled;
-    skua__lock_drop(&thread_pool_lock);
-    if (thread == NULL)
-        thread = thread_make();
     thread_mine = thread;
     skua__os_at_thread_end(thread_ended, thread);
+}
+
+static SKUA__COLD struct skua__thread *thread_enroll(void)
+{
+    struct skua__thread *thread = thread_take();
+
+    if (thread == NULL)
+        skua__panic(__FILE__, __LINE__, __func__, "out of memory for a thread's own state");
+    thread_is_mine(thread);
     return thread;
+}
+
+static void *thread_run(void *arg)
+{
+    struct skua__thread *thread = arg;
+
+    thread_is_mine(thread);
+    thread->run(thread->run_arg);
+    return NULL;
+}
+
+int skua__thread_start(const char *name, void (*fn)(void *arg), void *arg)
+{
+    struct skua__thread *thread = thread_take();
+    struct skua__cpus anywhere = {{0}};
+    skua__thread_handle handle;
+    int rc;
+
+    if (thread == NULL)
+        return -ENOMEM;
+    thread->run = fn;
+    thread->run_arg = arg;
+    rc = skua__os_thread_start(&handle, name, &anywhere, thread_run, thread);
+    if (rc == 0)
+        skua__os_thread_detach(handle);
+    else
+        skua__os_slot_give(&thread_slots, thread);
+    return rc;
 }
 
 struct skua__thread *skua__thread_self(void)

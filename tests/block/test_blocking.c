@@ -522,6 +522,35 @@ static int without_memory(TEST_UNUSED void *arg)
     return skua_blocking(returns_seven, NULL) == 7 ? 0 : -EIO;
 }
 
+/* What a thread has of its own comes before it: whatever of it is not to be had, no thread begins
+ * that could not go on. It is the first test: later there are states of threads that have ended. */
+static int without_memory_for_a_thread(TEST_UNUSED void *arg)
+{
+    /* The first is the job. The state; its timers; the start, with the state that was there, whose
+     * timers are new; the start, with all of it. */
+    static const unsigned nth[] = {2, 3, 3, 2};
+    struct gate gate = {.open = 1};
+
+    CHECK_EQ(skua_blocking(NULL, NULL), -EINVAL);
+    skua__fault_arm(SKUA__FAULT_MALLOC, 3, 100, ENOMEM); /* the pool is made, and the job */
+    CHECK_EQ(skua_blocking(holds, &gate), -EAGAIN);
+    for (size_t i = 0; i < TEST_LEN(nth); i++) {
+        skua__fault_arm(SKUA__FAULT_MALLOC, nth[i], 100, ENOMEM);
+        CHECK_EQ(skua_blocking(holds, &gate), -EAGAIN);
+    }
+    skua__fault_arm(SKUA__FAULT_MALLOC, 0, 0, 0);
+    CHECK_EQ(atomic_load(&gate.inside), 0);
+    return skua_blocking(returns_seven, NULL) == 7 ? 0 : -EIO;
+}
+
+TEST(blocking_without_memory_for_a_thread)
+{
+    skua_runtime *runtime = test_runtime(&test_kinds[0]);
+
+    test_run(runtime, without_memory_for_a_thread, NULL);
+    test_runtime_free(runtime);
+}
+
 TEST(blocking_without_memory_or_threads)
 {
     skua_runtime *runtime = test_runtime(&test_kinds[0]);
@@ -622,6 +651,9 @@ TEST(storm_of_jobs_that_are_cut_short)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+#ifdef SKUA_FAULTS
+        cmocka_unit_test(blocking_without_memory_for_a_thread),
+#endif
         cmocka_unit_test(blocking_gives_the_result),
         cmocka_unit_test(blocking_on_a_thread_is_a_call),
         cmocka_unit_test(blocking_in_a_poll_task),

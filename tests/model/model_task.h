@@ -168,7 +168,14 @@ MODEL_NEVER(const skua_site *skua__site_named(const skua_site *site SKUA__UNUSED
 MODEL_NEVER(void skua__task_describe(struct skua_task *task SKUA__UNUSED,
                                      skua_task_info *info SKUA__UNUSED))
 MODEL_NEVER(void *skua__os_alloc(size_t size SKUA__UNUSED))
-MODEL_NEVER(void *skua__os_alloc_aligned(size_t size SKUA__UNUSED, size_t align SKUA__UNUSED))
+MODEL_NEVER(void *skua__os_slot_take(struct skua__slots *slots SKUA__UNUSED))
+MODEL_NEVER(void skua__os_slot_give(struct skua__slots *slots SKUA__UNUSED,
+                                    void *slot SKUA__UNUSED))
+MODEL_NEVER(int skua__os_thread_start(skua__thread_handle *ret SKUA__UNUSED,
+                                      const char *name SKUA__UNUSED,
+                                      const struct skua__cpus *cpus SKUA__UNUSED,
+                                      void *(*fn)(void *)SKUA__UNUSED, void *arg SKUA__UNUSED))
+MODEL_NEVER(void skua__os_thread_detach(skua__thread_handle thread SKUA__UNUSED))
 MODEL_NEVER(void skua__os_at_thread_end(void (*fn)(void *arg) SKUA__UNUSED,
                                         void *arg SKUA__UNUSED))
 #ifndef MODEL_OWN_WHEEL
