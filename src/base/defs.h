@@ -62,4 +62,12 @@ SKUA__INLINE size_t skua__round_up(size_t n, size_t step)
     return (n + step - 1) & ~(step - 1);
 }
 
+/* `duration` ns after `from`, or never (INT64_MAX); 0 and less is no time. For what users give. */
+SKUA__INLINE int64_t skua__time_after(int64_t from, int64_t duration)
+{
+    if (duration <= 0)
+        return from;
+    return from < INT64_MAX - duration ? from + duration : INT64_MAX;
+}
+
 #endif

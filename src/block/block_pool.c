@@ -171,7 +171,7 @@ static bool block_claim(_Atomic uint32_t *count)
 /* Sleeps until it is claimed for a job: true; or until keep_alive is over, or the end: false. */
 static bool block_idle(struct skua__pool *pool)
 {
-    int64_t deadline = skua__os_now() + pool->keep_alive;
+    int64_t deadline = skua__time_after(skua__os_now(), pool->keep_alive);
 
     skua__add_seq(&pool->idle, 1);
     if (skua__load_seq(&pool->queued) != 0 && block_claim(&pool->idle))

@@ -162,7 +162,7 @@ static int kqueue_watch(struct skua__driver *driver, struct skua__source *source
     return errors[direction] != 0 ? errors[direction] : errors[other];
 }
 
-/* Under the sources' lock, so that the queue is still there. */
+/* The queue is still there: see source_unwatch. */
 static void kqueue_unwatch(struct skua__source *source)
 {
     skua__os_kqueue_remove(kqueue_of(skua__load_relaxed(&source->driver))->fd, source->fd);

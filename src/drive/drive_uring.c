@@ -203,7 +203,7 @@ static int uring_watch_raw(struct skua__uring *uring, struct skua__source *sourc
     return skua__epoll_add(&uring->driver, uring->set, source); /* the turn arms the poll */
 }
 
-/* Of raw sources, under their lock; of others it is the poll that ends. */
+/* Of raw sources: the set is still there, see source_unwatch. Of others it is the poll that ends. */
 static void uring_unwatch(struct skua__source *source)
 {
     skua__epoll_remove(uring_of(skua__load_relaxed(&source->driver))->set, source);

@@ -39,11 +39,6 @@ static void breaker_tell(skua_breaker *breaker, struct breaker_change change)
         breaker->options.on_change(breaker, change.from, change.to, breaker->options.arg);
 }
 
-static int64_t breaker_later(int64_t now, int64_t duration)
-{
-    return duration < SKUA_FOREVER - now ? now + duration : SKUA_FOREVER;
-}
-
 /* ---- the window: under the lock, as all up to the user's part -------------------------------- */
 
 static void breaker_empty(skua_breaker *breaker)
@@ -108,7 +103,7 @@ static struct breaker_change breaker_opens(skua_breaker *breaker, int64_t now)
 
     if (breaker->state == SKUA_CIRCUIT_HALF_OPEN)
         breaker->open_for += breaker->open_for < room ? breaker->open_for : room;
-    breaker->until = breaker_later(now, breaker->open_for);
+    breaker->until = skua__time_after(now, breaker->open_for);
     breaker->opened++;
     return breaker_enters_state(breaker, SKUA_CIRCUIT_OPEN);
 }
@@ -128,7 +123,7 @@ static int64_t breaker_wait(const skua_breaker *breaker, int64_t now)
     if (breaker->state == SKUA_CIRCUIT_OPEN)
         when = breaker->until;
     else if (breaker->state == SKUA_CIRCUIT_HALF_OPEN && breaker->out >= breaker->options.probes)
-        when = breaker_later(breaker->probed, breaker->options.abandon);
+        when = skua__time_after(breaker->probed, breaker->options.abandon);
     if (when == SKUA_FOREVER)
         return SKUA_FOREVER;
     return when > now ? when - now : 0;

@@ -163,8 +163,7 @@ static void hedge_spawn(struct hedge_call *call, int64_t delay)
     rc = skua_spawn(&call->scope, hedge_fiber, branch, .name = "hedge", .drop = hedge_dropped);
     if (rc != 0)
         hedge_note(call, branch, rc);
-    delay = delay > 0 ? delay : 0;
-    call->next = delay < INT64_MAX - now ? now + delay : INT64_MAX;
+    call->next = skua__time_after(now, delay);
 }
 
 /* Until it is over: 0, or why the caller's patience ended before. */

@@ -50,8 +50,7 @@ static bool limiter_late(skua_limiter *limiter, int64_t since, int64_t now)
         return false;
     }
     if (limiter->above == 0)
-        limiter->above =
-            limiter->interval < SKUA_FOREVER - now ? now + limiter->interval : SKUA_FOREVER;
+        limiter->above = skua__time_after(now, limiter->interval);
     return now >= limiter->above && waited - limiter->target > limiter->target;
 }
 

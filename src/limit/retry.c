@@ -20,12 +20,6 @@
 #define RETRY_SLOTS 10
 #define RETRY_UNIT 100 /* of the budget: a retry */
 
-/* `duration` from now, both 0 or more. */
-static int64_t retry_after(int64_t now, int64_t duration)
-{
-    return duration < INT64_MAX - now ? now + duration : INT64_MAX;
-}
-
 /* ---- the budget ------------------------------------------------------------------------------ */
 
 static struct skua__lock *budget_lock(skua_retry_budget *budget)
@@ -215,7 +209,7 @@ void skua_backoff_reset(skua_backoff *backoff)
     backoff->left = options->attempts - (options->attempts != SKUA_ATTEMPTS_FOREVER);
     backoff->deadline = options->deadline;
     if (options->total != INT64_MAX) {
-        int64_t end = retry_after(skua_now(), options->total);
+        int64_t end = skua__time_after(skua_now(), options->total);
 
         backoff->deadline = end < backoff->deadline ? end : backoff->deadline;
     }
@@ -241,7 +235,7 @@ int64_t skua_backoff_next_after(skua_backoff *backoff, int64_t hint)
     deadline = backoff->deadline < deadline ? backoff->deadline : deadline;
     pause = backoff_draw(backoff);
     pause = hint > pause ? hint : pause;
-    if (deadline != INT64_MAX && retry_after(skua_now(), pause) >= deadline)
+    if (deadline != INT64_MAX && skua__time_after(skua_now(), pause) >= deadline)
         return SKUA_ELIMIT;
     if (backoff->options.budget != NULL &&
         skua_retry_budget_try_withdraw(backoff->options.budget) != 0)
@@ -304,7 +298,7 @@ static int retry_once(int (*fn)(void *arg), void *arg, int64_t timeout)
 
     if (timeout == 0)
         return fn(arg);
-    rc = skua_deadline_begin(&frame, retry_after(skua_now(), timeout));
+    rc = skua_deadline_begin(&frame, skua__time_after(skua_now(), timeout));
     if (rc == 0)
         rc = fn(arg);
     (void)skua_deadline_end(&frame);

@@ -157,6 +157,9 @@ void skua__os_slot_give(struct skua__slots *slots, void *slot);
 
 /* Nanoseconds on the monotonic clock. */
 int64_t skua__os_now(void);
+/* How long it is until `deadline`, 0 when it is over, as ppoll(2) wants it: ret; NULL: for ever. */
+struct timespec;
+const struct timespec *skua__os_time_left(int64_t deadline, struct timespec *ret);
 /* Nanoseconds of processor time that the calling thread has used. */
 int64_t skua__os_thread_cpu(void);
 

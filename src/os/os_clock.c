@@ -20,6 +20,15 @@ int64_t skua__os_now(void)
     return clock_read(CLOCK_MONOTONIC);
 }
 
+const struct timespec *skua__os_time_left(int64_t deadline, struct timespec *ret)
+{
+    int64_t now = skua__os_now();
+    int64_t ns = deadline > now ? deadline - now : 0; /* any deadline, the most negative one, too */
+
+    *ret = (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
+    return deadline == INT64_MAX ? NULL : ret;
+}
+
 int64_t skua__os_thread_cpu(void)
 {
     return clock_read(CLOCK_THREAD_CPUTIME_ID);

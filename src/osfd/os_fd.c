@@ -186,14 +186,10 @@ int skua__os_poll(int fd, short events, int64_t deadline)
 {
     struct pollfd wait = {.fd = fd, .events = events};
     struct timespec left;
-    int64_t ns;
     int rc;
 
     do {
-        ns = deadline == INT64_MAX ? 0 : deadline - skua__os_now();
-        ns = ns < 0 ? 0 : ns;
-        left = (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
-        rc = ppoll(&wait, 1, deadline == INT64_MAX ? NULL : &left, NULL);
+        rc = ppoll(&wait, 1, skua__os_time_left(deadline, &left), NULL);
     } while (rc == -1 && errno == EINTR);
     if (rc == -1)
         return -errno;

@@ -216,14 +216,10 @@ int skua__os_poll_bell(int fd, short events, int bell, int64_t deadline)
 {
     struct pollfd waits[] = {{.fd = fd, .events = events}, {.fd = bell, .events = POLLIN}};
     struct timespec left;
-    int64_t ns;
     int rc;
 
     do {
-        ns = deadline == INT64_MAX ? 0 : deadline - skua__os_now();
-        ns = ns < 0 ? 0 : ns;
-        left = (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
-        rc = ppoll(waits, 2, deadline == INT64_MAX ? NULL : &left, NULL);
+        rc = ppoll(waits, 2, skua__os_time_left(deadline, &left), NULL);
     } while (rc == -1 && errno == EINTR);
     if (rc == -1)
         return -errno;

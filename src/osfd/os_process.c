@@ -407,13 +407,9 @@ int skua__os_group_signal(int pid, int pidfd, int signal)
 
 int skua__os_poll_many(struct pollfd *fds, unsigned count, int64_t deadline)
 {
-    int64_t ns = deadline == INT64_MAX ? 0 : deadline - skua__os_now();
     struct timespec left;
-    int rc;
+    int rc = ppoll(fds, count, skua__os_time_left(deadline, &left), NULL);
 
-    ns = ns < 0 ? 0 : ns;
-    left = (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
-    rc = ppoll(fds, count, deadline == INT64_MAX ? NULL : &left, NULL);
     if (rc == -1)
         return errno == EINTR ? 0 : -errno;
     return rc == 0 ? -ETIMEDOUT : 0;

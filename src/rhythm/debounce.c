@@ -36,8 +36,8 @@ static struct skua__lock *debounce_lock(skua_debounce *self)
 /* When the pokes are told, if no other comes. */
 static int64_t debounce_end(const skua_debounce *self)
 {
-    int64_t end = skua__timed_after(self->last, self->quiet);
-    int64_t most = skua__timed_after(self->since, self->max_wait);
+    int64_t end = skua__time_after(self->last, self->quiet);
+    int64_t most = skua__time_after(self->since, self->max_wait);
 
     return most < end ? most : end;
 }
@@ -191,7 +191,7 @@ static skua_poll throttle_look(skua_timed_line *line, void *value, int64_t now, 
 
     (void)value;
     if (turn)
-        self->next = skua__timed_after(now, self->period);
+        self->next = skua__time_after(now, self->period);
     *again = self->next;
     return turn ? 0 : SKUA_PENDING;
 }

@@ -293,7 +293,7 @@ int skua_delay_queue_insert(skua_delay_queue *queue, const void *value, int64_t 
 int skua_delay_queue_insert_after(skua_delay_queue *queue, const void *value, int64_t duration,
                                   skua_delay_key *key)
 {
-    return skua_delay_queue_insert(queue, value, skua__timed_after(skua_now(), duration), key);
+    return skua_delay_queue_insert(queue, value, skua__time_after(skua_now(), duration), key);
 }
 
 int skua_delay_queue_reset(skua_delay_queue *queue, skua_delay_key key, int64_t deadline)
@@ -318,7 +318,7 @@ int skua_delay_queue_reset(skua_delay_queue *queue, skua_delay_key key, int64_t 
 
 int skua_delay_queue_reset_after(skua_delay_queue *queue, skua_delay_key key, int64_t duration)
 {
-    return skua_delay_queue_reset(queue, key, skua__timed_after(skua_now(), duration));
+    return skua_delay_queue_reset(queue, key, skua__time_after(skua_now(), duration));
 }
 
 /* Under the lock: an end that who waits has to be told. */

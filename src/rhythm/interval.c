@@ -42,7 +42,7 @@ static int64_t interval_following(const skua_interval *interval, int64_t due, in
         else if (interval->missed == SKUA_MISSED_SKIP)
             due = now - (now - due) % interval->period;
     }
-    return skua__timed_after(due, interval->period);
+    return skua__time_after(due, interval->period);
 }
 
 /* Takes the tick if it is due; -EAGAIN. The caller has claimed the interval. */
@@ -164,7 +164,7 @@ int skua_interval_reset_at(skua_interval *interval, int64_t deadline)
 
 int skua_interval_reset_after(skua_interval *interval, int64_t duration)
 {
-    return skua_interval_reset_at(interval, skua__timed_after(skua_now(), duration));
+    return skua_interval_reset_at(interval, skua__time_after(skua_now(), duration));
 }
 
 int skua_interval_reset_immediately(skua_interval *interval)

@@ -63,12 +63,4 @@ int skua__timed_wait(skua_timed_line *line, const struct skua__timed_kind *kind,
 skua_future *skua__timed_init(skua_timed_future *self, skua_timed_line *line,
                               const struct skua__timed_kind *kind, void *value);
 
-/* `time` later than `from`, or never; 0 and less is no time. */
-SKUA__INLINE int64_t skua__timed_after(int64_t from, int64_t time)
-{
-    if (time <= 0)
-        return from;
-    return from < SKUA_FOREVER - time ? from + time : SKUA_FOREVER;
-}
-
 #endif

@@ -220,8 +220,7 @@ static void runtime_stop_pool(skua_runtime *runtime)
     struct skua__pool *pool = skua__load_acquire(&runtime->core.pool);
     int64_t timeout = runtime->options.stop_timeout;
     int64_t now = skua__os_now();
-    unsigned left =
-        skua__pool_stop(pool, timeout < SKUA_FOREVER - now ? now + timeout : SKUA_FOREVER);
+    unsigned left = skua__pool_stop(pool, skua__time_after(now, timeout));
 
     if (left != 0)
         fprintf(stderr, "skua: %s: %u blocking jobs did not end and are left alone\n",
@@ -240,7 +239,7 @@ int skua_runtime_free(skua_runtime *runtime)
         return SKUA_EUSAGE;
     timeout = runtime->options.stop_timeout;
     now = skua__core_now(&runtime->core);
-    rc = skua_runtime_stop(runtime, timeout < SKUA_FOREVER - now ? now + timeout : SKUA_FOREVER);
+    rc = skua_runtime_stop(runtime, skua__time_after(now, timeout));
     if (rc != 0)
         return rc;
     runtime_join_threads(runtime);

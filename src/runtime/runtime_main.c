@@ -65,7 +65,7 @@ static void main_watch(struct main_program *program)
     if (number < 0)
         return; /* the program has ended */
     program->signalled = true;
-    program->deadline = timeout < SKUA_FOREVER - now ? now + timeout : SKUA_FOREVER;
+    program->deadline = skua__time_after(now, timeout);
     (void)skua_scope_cancel(skua_runtime_scope(program->runtime));
     main_enter(program, MAIN_CANCEL);
     number = skua_signals_next_until(program->signals, program->deadline);

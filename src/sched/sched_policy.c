@@ -25,7 +25,7 @@ static void policy_set_due(struct skua__worker *worker, int64_t latency)
 {
     int64_t now = skua__core_now(worker->thread.core);
 
-    worker->thread.due = latency < INT64_MAX - now ? now + latency : INT64_MAX;
+    worker->thread.due = skua__time_after(now, latency);
     if (now - worker->events_at >= latency)
         worker->turns_left = 0; /* after this one */
 }

@@ -364,11 +364,9 @@ int64_t skua_now(void)
 
 skua_future *skua_sleep_init(skua_sleep_future *sleep, int64_t duration)
 {
-    int64_t now = skua_now();
-
     if (duration <= 0)
         return skua_sleep_until_init(sleep, 0);
-    return skua_sleep_until_init(sleep, duration < INT64_MAX - now ? now + duration : INT64_MAX);
+    return skua_sleep_until_init(sleep, skua__time_after(skua_now(), duration));
 }
 
 int skua_sleep(int64_t duration)

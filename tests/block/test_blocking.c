@@ -437,6 +437,25 @@ TEST(idle_threads_end)
     test_runtime_free(runtime);
 }
 
+static int keeps_its_thread(void *arg)
+{
+    skua_runtime_stats stats = {.size = sizeof stats};
+
+    CHECK_EQ(skua_blocking(returns_seven, NULL) + skua_sleep(MS(20)), 7);
+    CHECK(skua_runtime_snapshot(arg, &stats, NULL, 0) > 0);
+    CHECK_EQ(stats.blocking_threads, 1);
+    return 0;
+}
+
+TEST(idle_threads_may_stay_for_ever)
+{
+    skua_runtime *runtime = test_runtime_with(
+        &test_kinds[1], (skua_runtime_options){.blocking_keep_alive = SKUA_FOREVER});
+
+    test_run(runtime, keeps_its_thread, runtime);
+    test_runtime_free(runtime);
+}
+
 static int leaves_a_job(void *arg)
 {
     cancel_while_it_runs(arg, drops, -ECANCELED);
@@ -523,17 +542,13 @@ static int without_memory(TEST_UNUSED void *arg)
 }
 
 /* What a thread has of its own comes before it: whatever of it is not to be had, no thread begins
- * that could not go on. It is the first test: later there are states of threads that have ended. */
+ * that could not go on. The first test: later there are states of threads that have ended. */
 static int without_memory_for_a_thread(TEST_UNUSED void *arg)
 {
-    /* The first is the job. The state; its timers; the start, with the state that was there, whose
-     * timers are new; the start, with all of it. */
-    static const unsigned nth[] = {2, 3, 3, 2};
+    /* Pool, job, state; job, state, timers; job, timers, start; job, start. */
+    static const unsigned nth[] = {3, 3, 3, 2};
     struct gate gate = {.open = 1};
 
-    CHECK_EQ(skua_blocking(NULL, NULL), -EINVAL);
-    skua__fault_arm(SKUA__FAULT_MALLOC, 3, 100, ENOMEM); /* the pool is made, and the job */
-    CHECK_EQ(skua_blocking(holds, &gate), -EAGAIN);
     for (size_t i = 0; i < TEST_LEN(nth); i++) {
         skua__fault_arm(SKUA__FAULT_MALLOC, nth[i], 100, ENOMEM);
         CHECK_EQ(skua_blocking(holds, &gate), -EAGAIN);
@@ -670,6 +685,7 @@ int main(void)
         cmocka_unit_test(jobs_are_counted),
         cmocka_unit_test(threads_are_bounded),
         cmocka_unit_test(idle_threads_end),
+        cmocka_unit_test(idle_threads_may_stay_for_ever),
         cmocka_unit_test(job_may_outlive_its_runtime),
         cmocka_unit_test(blocking_refuses),
         cmocka_unit_test(clock_of_a_test_waits_for_jobs),

@@ -259,6 +259,8 @@ TEST(tcp_thread_signals_end_no_wait)
     test_tcp_pair(&a, &b);
     MUST(pthread_create(&thread, NULL, pesters, &self) == 0);
     CHECK_EQ(skua_tcp_read_until(a, &byte, 1, begin + MS(30)), -ETIMEDOUT);
+    CHECK_EQ(skua_tcp_read_until(a, &byte, 1, 0), -ETIMEDOUT);
+    CHECK_EQ(skua_tcp_read_until(a, &byte, 1, INT64_MIN), -ETIMEDOUT);
     CHECK(skua_now() - begin >= MS(30));
     CHECK_EQ(skua_sleep(MS(10)), 0);
     CHECK(skua_now() - begin >= MS(40));
