@@ -104,7 +104,7 @@ struct skua__source {
     SKUA__ALIGNED(SKUA__CACHE_LINE) int fd; /* constant until the last reference */
     _Atomic uint32_t refs;
     _Atomic uint32_t ready;          /* the bits above; any thread */
-    _Atomic uint32_t in_flight;      /* io_uring: polls and receives of it in any ring */
+    _Atomic uint32_t in_flight;      /* what only a shutdown ends: see skua__source_fly */
     _Atomic(skua_waker *) waiter[2]; /* by direction, with a reference; SKUA__WAKING: see there */
     _Atomic(const char *) reader_stack; /* where the last reader left its waker; relaxed, a hint */
     _Atomic(struct skua__driver *)
@@ -176,6 +176,11 @@ int skua__source_poll(struct skua__source *source, unsigned direction, skua_wake
 int skua__source_claim(struct skua__source *source, unsigned direction, skua_waker *waker);
 /* Takes the waker back, if it is still there. */
 void skua__source_forget(struct skua__source *source, unsigned direction, skua_waker *waker);
+/* Before an operation that only a shutdown ends, wherever it is: a poll or a receive in a ring, a
+ * plain thread in poll(2). False: it is closed. True: until skua__source_land a close shuts the
+ * socket down. */
+bool skua__source_fly(struct skua__source *source, unsigned direction);
+void skua__source_land(struct skua__source *source);
 /* The driver: bits have become true. Any thread. */
 void skua__source_tell(struct skua__source *source, uint32_t bits);
 /* The source whose poll for reading this is, or NULL. */

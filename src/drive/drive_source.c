@@ -99,10 +99,28 @@ bool skua__source_close(struct skua__source *source, uint32_t directions)
         return false;
     skua__source_tell(source, directions);
     /* An operation in a ring keeps the file open; only a shutdown ends it, wherever the ring is.
-     * Who starts one after this saw none looks for CLOSED again: both are sequential. */
+     * Who starts one after this saw none sees CLOSED: see skua__source_fly. */
     if (skua__load_seq(&source->in_flight) != 0)
         (void)skua__os_shutdown(source->fd, how);
     return true;
+}
+
+/* The closer sets CLOSED and then looks at in_flight; this side the other way round. All four are
+ * sequentially consistent: at least one sees the other. A look at CLOSED that only acquires could
+ * be older than our count, the closer's look too, and the operation would never end. */
+bool skua__source_fly(struct skua__source *source, unsigned direction)
+{
+    skua__add_seq(&source->in_flight, 1);
+    if (!(skua__load_seq(&source->ready) & skua__source_closed_bit(direction)))
+        return true;
+    skua__source_land(source);
+    return false;
+}
+
+void skua__source_land(struct skua__source *source)
+{
+    /* Relaxed: at worst a close shuts down what nobody waits for any more. */
+    skua__sub_relaxed(&source->in_flight, 1);
 }
 
 /* Nobody has a reference any more. The system call is made without the lock. Off the list, the

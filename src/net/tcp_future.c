@@ -196,10 +196,7 @@ static int tcp_lend(skua_tcp_future *self, struct skua__driver *driver, skua_wak
     rc = skua__source_claim(source, SKUA__READ, waker);
     if (rc != 0)
         return rc;
-    skua__add_seq(&source->in_flight, 1);
-    /* The closer sets CLOSED and then looks at in_flight; this side the other way round. */
-    if (skua__load_seq(&source->ready) & SKUA__CLOSED_READ) {
-        skua__sub_seq(&source->in_flight, 1);
+    if (!skua__source_fly(source, SKUA__READ)) {
         skua__source_forget(source, SKUA__READ, waker);
         return 1;
     }
@@ -207,7 +204,7 @@ static int tcp_lend(skua_tcp_future *self, struct skua__driver *driver, skua_wak
     self->waker = waker;
     rc = driver->ops->recv(driver, op, source->fd, self->buf, self->len);
     if (rc != 0) {
-        skua__sub_seq(&source->in_flight, 1);
+        skua__source_land(source);
         skua__source_forget(source, SKUA__READ, waker);
         return rc;
     }
@@ -221,7 +218,7 @@ static int64_t tcp_collect(skua_tcp_future *self)
     struct skua__source *source = tcp_source(self);
 
     self->state = TCP_HELD;
-    skua__sub_seq(&source->in_flight, 1);
+    skua__source_land(source);
     skua__source_forget(source, SKUA__READ, self->waker);
     self->waker = NULL;
     if (tcp_is_short(self, self->result))
@@ -266,6 +263,9 @@ static int64_t tcp_try(skua_tcp_future *self)
     if (self->kind & TCP_READY)
         return 0;
     n = tcp_transfer(self);
+    /* A close shuts the socket down, which may look like an end or an error. */
+    if (n <= 0 && skua__source_look(&stream->source) & skua__source_closed_bit(direction))
+        return SKUA_ECLOSED;
     if (n == -EAGAIN)
         skua__source_drained(&stream->source, bits, seen);
     else if (tcp_is_short(self, n)) /* there may be an end behind it */
@@ -457,15 +457,16 @@ int64_t skua__tcp_await(skua_future *future, int64_t deadline)
 
     if (thread->core != NULL)
         return skua_await_until(future, deadline);
-    /* Another may close the socket meanwhile: the reference keeps it, in_flight makes the closer
-     * shut it down, which ends the poll(2). */
+    /* Another may close the socket meanwhile: the reference keeps it, and the closer shuts it down,
+     * which ends the poll(2), this one and those behind it. */
     answer = tcp_begin(self);
     if (answer != 1)
         return answer;
     self->waker = skua_waker_custom(&thread->waker);
-    skua__add_seq(&tcp_source(self)->in_flight, 1);
+    if (!skua__source_fly(tcp_source(self), self->kind & SKUA__WRITE))
+        return tcp_finish(self, SKUA_ECLOSED);
     answer = tcp_await_thread(self, deadline);
-    skua__sub_seq(&tcp_source(self)->in_flight, 1);
+    skua__source_land(tcp_source(self));
     return tcp_finish(self, answer);
 }
 

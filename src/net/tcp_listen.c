@@ -319,6 +319,8 @@ static int64_t listen_try(skua_accept_future *self, skua_waker *waker)
     if (seen & SKUA__CLOSED)
         return SKUA_ECLOSED;
     rc = listen_take(self->listener, self->ret, self->packets != 0);
+    if (rc == -EINVAL && skua__source_look(source) & SKUA__CLOSED)
+        return SKUA_ECLOSED; /* shut down by a close */
     if (listen_is_exhaustion(rc)) {
         listen_tell_exhausted(self->listener, (int)rc);
         self->pause = listen_next_pause(self->pause);
@@ -444,9 +446,11 @@ int skua__accept_until(skua_listener *listener, void *ret, bool packets, int64_t
     rc = skua__source_claim(&listener->source, SKUA__READ, waker);
     if (rc == 0) {
         /* Another may close it meanwhile: see skua__tcp_await. */
-        skua__add_seq(&listener->source.in_flight, 1);
-        rc = listen_accept_thread(listener, ret, packets, deadline);
-        skua__sub_seq(&listener->source.in_flight, 1);
+        rc = SKUA_ECLOSED;
+        if (skua__source_fly(&listener->source, SKUA__READ)) {
+            rc = listen_accept_thread(listener, ret, packets, deadline);
+            skua__source_land(&listener->source);
+        }
         skua__source_forget(&listener->source, SKUA__READ, waker);
     }
     skua__source_unref(&listener->source);

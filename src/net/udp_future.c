@@ -296,9 +296,6 @@ static int64_t udp_pause_thread(skua_udp_future *self, int64_t deadline)
     int64_t now = skua__os_now();
     int64_t rc = 0;
 
-    /* The closer sets CLOSED and then looks at in_flight; this side the other way round. */
-    if (skua__load_seq(&source->ready) & skua__source_closed_bit(udp_direction(self)))
-        return 0;
     if (!(self->kind & SKUA__BACKS_OFF)) {
         rc = skua__os_poll(source->fd, writes ? POLLOUT : POLLIN, deadline);
     } else if (now >= deadline) {
@@ -337,11 +334,11 @@ int64_t skua__udp_await(skua_future *future, int64_t deadline)
         return skua_await_until(future, deadline);
     if (!udp_begin(self))
         return SKUA_ECLOSED;
-    /* in_flight makes a closer shut it down, which ends the poll(2): see skua__tcp_await. */
     self->waker = skua_waker_custom(&thread->waker);
-    skua__add_seq(&udp_source(self)->in_flight, 1);
+    if (!skua__source_fly(udp_source(self), udp_direction(self))) /* see skua__tcp_await */
+        return udp_finish(self, SKUA_ECLOSED);
     answer = udp_await_thread(self, deadline);
-    skua__sub_seq(&udp_source(self)->in_flight, 1);
+    skua__source_land(udp_source(self));
     return udp_finish(self, answer);
 }
 

@@ -36,6 +36,7 @@ static struct waiter waiters[2];
 static struct model_bell events; /* epoll: something has happened */
 static _Atomic uint32_t arrived; /* the kernel: 2 a byte, and 1: watched */
 static _Atomic uint32_t lent;    /* io_uring: a receive was started */
+static struct model_bell shut;   /* a plain thread's poll(2): the socket is shut down */
 static int shutdowns;
 static int closes;
 static int releases;
@@ -137,6 +138,7 @@ int skua__os_shutdown(int fd, int how)
     (void)fd;
     (void)how;
     shutdowns++;
+    model_ring(&shut);
     return 0;
 }
 
@@ -160,6 +162,7 @@ static void begin(void)
     memset(waiters, 0, sizeof waiters);
     memset(&thread, 0, sizeof thread);
     events = (struct model_bell){0};
+    shut = (struct model_bell){0};
     skua__store_relaxed(&arrived, 0);
     skua__store_relaxed(&lent, 0);
     shutdowns = closes = releases = 0;
@@ -363,19 +366,40 @@ static void test_close(void **state)
     model_pass(&close);
 }
 
-/* The order of tcp_lend and uring_watch. */
+/* As tcp_lend. */
 static void lender(void)
 {
-    skua__add_seq(&source.in_flight, 1);
-    if (skua__load_seq(&source.ready) & SKUA__CLOSED_READ)
-        skua__sub_seq(&source.in_flight, 1);
-    else
+    if (skua__source_fly(&source, SKUA__READ))
         skua__store_relaxed(&lent, 1);
 }
 
 static void end_lent(void)
 {
     model_check(skua__load_relaxed(&lent) == 0 || shutdowns == 1);
+}
+
+/* As skua__tcp_await on a plain thread, with nothing to read: two polls, should the first end. */
+static void thread_waits(void)
+{
+    if (!skua__source_fly(&source, SKUA__READ)) {
+        waiter_ends(&waiters[0], SKUA_ECLOSED);
+        return;
+    }
+    while (!(skua__source_look(&source) & SKUA__CLOSED_READ))
+        model_sleep(&shut);
+    skua__source_land(&source);
+    waiter_ends(&waiters[0], SKUA_ECLOSED);
+}
+
+static void comes_and_goes(void)
+{
+    if (skua__source_fly(&source, SKUA__WRITE))
+        skua__source_land(&source);
+}
+
+static void end_thread(void)
+{
+    model_check(waiters[0].gone && skua__load_relaxed(&source.in_flight) == 0);
 }
 
 static void test_close_in_flight(void **state)
@@ -386,6 +410,13 @@ static void test_close_in_flight(void **state)
                                 .end = end_lent};
 
     (void)state;
+    model_pass(&flight);
+    flight.name = "a plain thread in poll(2), a closer";
+    flight.thread[0] = thread_waits;
+    flight.end = end_thread;
+    model_pass(&flight);
+    flight.name = "a plain thread in poll(2), another one that leaves, a closer";
+    flight.thread[2] = comes_and_goes;
     model_pass(&flight);
 }
 

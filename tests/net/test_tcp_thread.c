@@ -269,6 +269,43 @@ TEST(tcp_thread_signals_end_no_wait)
     CHECK_EQ(skua_tcp_close(b), 0);
 }
 
+struct racer {
+    skua_tcp *tcp;
+    atomic_int ready;
+    ssize_t answer;
+};
+
+static void *reads_at_once(void *arg)
+{
+    struct racer *self = arg;
+    char byte;
+
+    atomic_store(&self->ready, 1);
+    self->answer = skua_tcp_read(self->tcp, &byte, 1);
+    return NULL;
+}
+
+/* The peer is there: a close that comes at whatever moment is no end of the stream. */
+TEST(tcp_thread_close_is_not_an_end)
+{
+    for (int i = 0; i < TEST_COUNT(2000); i++) {
+        struct racer racer = {.answer = 77};
+        pthread_t thread;
+        skua_tcp *peer;
+
+        test_tcp_pair(&racer.tcp, &peer);
+        MUST(pthread_create(&thread, NULL, reads_at_once, &racer) == 0);
+        while (!atomic_load(&racer.ready))
+            continue;
+        for (volatile int spin = 0; spin < i % 500 * 8; spin++)
+            continue;
+        CHECK_EQ(skua_tcp_close(racer.tcp), 0);
+        pthread_join(thread, NULL);
+        CHECK_EQ(racer.answer, SKUA_ECLOSED);
+        CHECK_EQ(skua_tcp_close(peer), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +316,7 @@ int main(void)
         cmocka_unit_test(tcp_thread_close_wakes_another),
         cmocka_unit_test(tcp_thread_closes_a_fibers_socket),
         cmocka_unit_test(tcp_thread_signals_end_no_wait),
+        cmocka_unit_test(tcp_thread_close_is_not_an_end),
     };
 
     return TEST_MAIN(tests);
