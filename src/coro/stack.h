@@ -79,12 +79,6 @@ SKUA__INLINE size_t skua__stack_count(struct skua__stack_depot *depot)
     return skua__load_relaxed(&depot->count); /* a statistic: orders nothing */
 }
 
-/* How many of them are not guarded by a page. Any thread. */
-SKUA__INLINE size_t skua__stack_unguarded(struct skua__stack_depot *depot)
-{
-    return skua__load_relaxed(&depot->unguarded); /* likewise */
-}
-
 /* The slow halves, in stack.c. */
 int skua__stack_take_slow(struct skua__stack_cache *cache, unsigned stack_class);
 void skua__stack_give_slow(struct skua__stack_cache *cache, unsigned stack_class);

@@ -26,11 +26,6 @@ struct skua_runtime {
     struct skua_runtime **link;
 };
 
-SKUA__INLINE struct skua__core *skua__core_of(skua_runtime *runtime)
-{
-    return &runtime->core;
-}
-
 /* Lists the runtime, so that the child of a fork knows it for its parent's: 0, -ENOMEM. */
 int skua__runtime_list(skua_runtime *runtime);
 void skua__runtime_unlist(skua_runtime *runtime);
