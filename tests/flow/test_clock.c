@@ -10,15 +10,6 @@
 
 #define DAY (24 * SKUA_HOUR)
 
-/* A test in the default way; its fiber checks, and returns 0. */
-#define TEST_CLOCK(name)                                                                           \
-    static int name##_fiber(void *arg);                                                            \
-    TEST(name)                                                                                     \
-    {                                                                                              \
-        CHECK_EQ(skua_test_run(name##_fiber, NULL, NULL), 0);                                      \
-    }                                                                                              \
-    static int name##_fiber(TEST_UNUSED void *arg)
-
 /* ---- jumping --------------------------------------------------------------------------------- */
 
 static int sleep_a_day(void *arg)
@@ -49,7 +40,7 @@ TEST(clock_days_pass_at_once)
     CHECK_RANGE(skua_now() - begin, 0, TEST_LATE);
 }
 
-TEST_CLOCK(clock_stands_while_tasks_run)
+TEST_FIBER_CLOCK(clock_stands_while_tasks_run)
 {
     int64_t begin = skua_now();
 
@@ -198,7 +189,7 @@ static int ticker(void *arg)
     return 0;
 }
 
-TEST_CLOCK(clock_advance_stops_at_each_moment)
+TEST_FIBER_CLOCK(clock_advance_stops_at_each_moment)
 {
     static int ticks; /* the ticker goes on when this fiber has ended */
 
@@ -211,7 +202,7 @@ TEST_CLOCK(clock_advance_stops_at_each_moment)
     return 0;
 }
 
-TEST_CLOCK(clock_pause_and_resume)
+TEST_FIBER_CLOCK(clock_pause_and_resume)
 {
     struct alarm alarms[] = {{DAY, 'a'}};
     int64_t begin = skua_now();
@@ -248,7 +239,7 @@ static int advance_far(TEST_UNUSED void *arg)
     return 0;
 }
 
-TEST_CLOCK(clock_advance_can_be_given_up)
+TEST_FIBER_CLOCK(clock_advance_can_be_given_up)
 {
     int64_t begin = skua_now();
     skua_deadline deadline;
@@ -271,7 +262,7 @@ TEST_CLOCK(clock_advance_can_be_given_up)
 
 /* ---- deadlines ------------------------------------------------------------------------------- */
 
-TEST_CLOCK(clock_deadlines_go_by_it)
+TEST_FIBER_CLOCK(clock_deadlines_go_by_it)
 {
     int64_t begin = skua_now();
     skua_deadline deadline;
@@ -310,7 +301,7 @@ static skua_poll blink(void *state, skua_waker *waker)
     SKUA_ASYNC_END(5);
 }
 
-TEST_CLOCK(clock_poll_tasks_go_by_it)
+TEST_FIBER_CLOCK(clock_poll_tasks_go_by_it)
 {
     int64_t begin = skua_now();
     struct blink state = {0};
@@ -418,7 +409,7 @@ static int echo_once(void *arg)
 }
 
 /* Input that is there comes before the timer of whoever would give up waiting for it. */
-TEST_CLOCK(clock_waits_for_ready_sockets)
+TEST_FIBER_CLOCK(clock_waits_for_ready_sockets)
 {
     int64_t begin = skua_now();
     char address[64];

@@ -396,6 +396,14 @@ void test_clock_kind(skua_fiber_fn fn)
     test_variant(NULL);
 }
 
+void test_orders_kind(skua_fiber_fn fn)
+{
+    test_clock_kind(fn);
+    test_variant("orders");
+    CHECK_EQ(skua_test_explore(TEST_COUNT(1000), clock_fiber, &fn), 0);
+    test_variant(NULL);
+}
+
 /* ---- small bodies ---------------------------------------------------------------------------- */
 
 int test_fiber_return(void *arg)

@@ -116,6 +116,8 @@ int64_t test_stress_time(int seconds);
 #define TEST_FIBER_CURRENT(name) TEST__FIBER(name, test_current_kind)
 /* The same in a test runtime (skua/test.h): a clock that jumps, for what is about time alone. */
 #define TEST_FIBER_CLOCK(name) TEST__FIBER(name, test_clock_kind)
+/* And once more in many orders of its tasks. */
+#define TEST_FIBER_ORDERS(name) TEST__FIBER(name, test_orders_kind)
 #define TEST__FIBER(name, run)                                                                     \
     static int name##_fiber(void *arg);                                                            \
     TEST(name)                                                                                     \
@@ -151,6 +153,7 @@ void test_run(skua_runtime *runtime, skua_fiber_fn fn, void *arg);
 void test_each_kind(skua_fiber_fn fn);
 void test_current_kind(skua_fiber_fn fn);
 void test_clock_kind(skua_fiber_fn fn);
+void test_orders_kind(skua_fiber_fn fn);
 
 /* ---- small bodies ---------------------------------------------------------------------------- */
 

@@ -5,13 +5,13 @@
 #include <math.h>
 #include <pthread.h>
 
-#include "clocked.h"
+#include "../lib/part.h"
 
 #define SEC SKUA_SECOND
 
 /* ---- backoff --------------------------------------------------------------------------------- */
 
-TEST_CLOCKED(backoff_grows_up_to_its_bound)
+TEST_FIBER_CLOCK(backoff_grows_up_to_its_bound)
 {
     static const int64_t pauses[] = {100, 200, 400, 800, 1600, 3200, 6400, 10000, 10000};
     skua_backoff backoff;
@@ -36,7 +36,7 @@ TEST_CLOCKED(backoff_grows_up_to_its_bound)
     return 0;
 }
 
-TEST_CLOCKED(backoff_makes_three_tries_by_default)
+TEST_FIBER_CLOCK(backoff_makes_three_tries_by_default)
 {
     skua_backoff_options options;
     skua_backoff backoff;
@@ -75,7 +75,7 @@ static void check_jitter(skua_jitter jitter, int64_t low, int64_t high)
     CHECK_RANGE(sum, (low + high) / 2 - (high - low) / 20, (low + high) / 2 + (high - low) / 20);
 }
 
-TEST_CLOCKED(backoff_jitter_is_where_it_says)
+TEST_FIBER_CLOCK(backoff_jitter_is_where_it_says)
 {
     check_jitter(SKUA_JITTER_FULL, 0, SEC);
     check_jitter(SKUA_JITTER_EQUAL, SEC / 2, SEC);
@@ -105,7 +105,7 @@ TEST_WAITING(backoff_is_random_everywhere)
 }
 
 /* AWS: between the base and three times the pause before. */
-TEST_CLOCKED(backoff_decorrelated_follows_the_pause_before)
+TEST_FIBER_CLOCK(backoff_decorrelated_follows_the_pause_before)
 {
     skua_backoff backoff;
     int64_t before = MS(100), most = 0;
@@ -145,7 +145,7 @@ TEST(backoff_is_drawn_again_by_the_same_seed)
     CHECK(memcmp(drawn[0], drawn[1], sizeof drawn[0]) != 0);
 }
 
-TEST_CLOCKED(backoff_takes_a_hint)
+TEST_FIBER_CLOCK(backoff_takes_a_hint)
 {
     skua_backoff backoff;
 
@@ -162,7 +162,7 @@ TEST_CLOCKED(backoff_takes_a_hint)
     return 0;
 }
 
-TEST_CLOCKED(backoff_ends_with_its_time)
+TEST_FIBER_CLOCK(backoff_ends_with_its_time)
 {
     skua_backoff backoff;
 
@@ -184,7 +184,7 @@ TEST_CLOCKED(backoff_ends_with_its_time)
     return 0;
 }
 
-TEST_CLOCKED(backoff_does_not_outlast_the_task)
+TEST_FIBER_CLOCK(backoff_does_not_outlast_the_task)
 {
     skua_backoff backoff;
     skua_deadline frame;
@@ -202,7 +202,7 @@ TEST_CLOCKED(backoff_does_not_outlast_the_task)
     return 0;
 }
 
-TEST_CLOCKED(backoff_does_not_overflow)
+TEST_FIBER_CLOCK(backoff_does_not_overflow)
 {
     static const int64_t initials[] = {1, SEC, INT64_MAX / 2, INT64_MAX - 1, INT64_MAX};
     static const double factors[] = {1, 1.5, 2, 1e18, INFINITY};
@@ -257,7 +257,7 @@ static int withdrawals(skua_retry_budget *budget)
     return count;
 }
 
-TEST_CLOCKED(budget_has_a_reserve_and_a_share)
+TEST_FIBER_CLOCK(budget_has_a_reserve_and_a_share)
 {
     skua_retry_budget ready = SKUA_RETRY_BUDGET_INIT;
     skua_retry_budget budget;
@@ -283,7 +283,7 @@ TEST_CLOCKED(budget_has_a_reserve_and_a_share)
     return 0;
 }
 
-TEST_CLOCKED(budget_forgets_what_is_older_than_its_window)
+TEST_FIBER_CLOCK(budget_forgets_what_is_older_than_its_window)
 {
     skua_retry_budget budget;
 
@@ -307,7 +307,7 @@ TEST_CLOCKED(budget_forgets_what_is_older_than_its_window)
 }
 
 /* What is withdrawn is withdrawn for a window: the reserve is not there anew each second. */
-TEST_CLOCKED(budget_reserve_comes_back_after_a_window)
+TEST_FIBER_CLOCK(budget_reserve_comes_back_after_a_window)
 {
     skua_retry_budget budget = SKUA_RETRY_BUDGET_INIT;
 

@@ -5,16 +5,6 @@
  */
 #include "harness.h"
 
-/* A test of a fiber under a test's clock, and the same in many orders. */
-#define TEST_CLOCK(name)                                                                           \
-    static int name##_fiber(void *arg);                                                            \
-    TEST(name)                                                                                     \
-    {                                                                                              \
-        CHECK_EQ(skua_test_run(name##_fiber, NULL, NULL), 0);                                      \
-        CHECK_EQ(skua_test_explore(TEST_COUNT(1000), name##_fiber, NULL), 0);                      \
-    }                                                                                              \
-    static int name##_fiber(TEST_UNUSED void *arg)
-
 #define BREAKER(breaker, ...)                                                                      \
     MUST(skua_breaker_init((breaker), SKUA_BREAKER_OPTIONS(__VA_ARGS__)) == 0)
 
@@ -102,7 +92,7 @@ TEST(breaker_options)
 
 /* ---- closed -> open -------------------------------------------------------------------------- */
 
-TEST_CLOCK(breaker_opens_at_the_percentage)
+TEST_FIBER_ORDERS(breaker_opens_at_the_percentage)
 {
     skua_breaker breaker;
 
@@ -125,7 +115,7 @@ TEST_CLOCK(breaker_opens_at_the_percentage)
 }
 
 /* Exactly the percentage is enough, and the call that brings the minimum may be a good one. */
-TEST_CLOCK(breaker_opens_with_the_minimum)
+TEST_FIBER_ORDERS(breaker_opens_with_the_minimum)
 {
     skua_breaker breaker;
 
@@ -138,7 +128,7 @@ TEST_CLOCK(breaker_opens_with_the_minimum)
     return 0;
 }
 
-TEST_CLOCK(breaker_opens_when_slow)
+TEST_FIBER_ORDERS(breaker_opens_when_slow)
 {
     skua_breaker breaker;
 
@@ -155,7 +145,7 @@ TEST_CLOCK(breaker_opens_when_slow)
     return 0;
 }
 
-TEST_CLOCK(breaker_a_cancelled_call_says_nothing)
+TEST_FIBER_ORDERS(breaker_a_cancelled_call_says_nothing)
 {
     skua_breaker breaker;
 
@@ -174,7 +164,7 @@ static skua_call_verdict only_eio(int64_t rc, void *arg)
     return rc == -EIO ? SKUA_CALL_FAILURE : rc > 100 ? SKUA_CALL_IGNORED : SKUA_CALL_SUCCESS;
 }
 
-TEST_CLOCK(breaker_classify)
+TEST_FIBER_ORDERS(breaker_classify)
 {
     skua_breaker breaker;
     int asked = 0;
@@ -193,7 +183,7 @@ TEST_CLOCK(breaker_classify)
 
 /* ---- the window ------------------------------------------------------------------------------ */
 
-TEST_CLOCK(breaker_the_window_moves_on)
+TEST_FIBER_ORDERS(breaker_the_window_moves_on)
 {
     skua_breaker breaker;
 
@@ -312,7 +302,7 @@ static void open_it(skua_breaker *breaker)
         CHECK_EQ(call(breaker, -EIO), 0);
 }
 
-TEST_CLOCK(breaker_is_tried_when_the_time_is_over)
+TEST_FIBER_ORDERS(breaker_is_tried_when_the_time_is_over)
 {
     skua_breaker breaker;
 
@@ -336,7 +326,7 @@ TEST_CLOCK(breaker_is_tried_when_the_time_is_over)
     return 0;
 }
 
-TEST_CLOCK(breaker_the_open_time_grows)
+TEST_FIBER_ORDERS(breaker_the_open_time_grows)
 {
     static const int64_t grows[] = {3, 6, 12, 20, 20};
     skua_breaker breaker;
@@ -354,7 +344,7 @@ TEST_CLOCK(breaker_the_open_time_grows)
     return 0;
 }
 
-TEST_CLOCK(breaker_half_open_lets_a_few_through)
+TEST_FIBER_ORDERS(breaker_half_open_lets_a_few_through)
 {
     skua_breaker breaker;
     skua_breaker_ticket a, b, c;
@@ -384,7 +374,7 @@ TEST_CLOCK(breaker_half_open_lets_a_few_through)
     return 0;
 }
 
-TEST_CLOCK(breaker_a_call_counts_in_the_state_it_began_in)
+TEST_FIBER_ORDERS(breaker_a_call_counts_in_the_state_it_began_in)
 {
     skua_breaker breaker;
     skua_breaker_ticket old, probe;
@@ -401,7 +391,7 @@ TEST_CLOCK(breaker_a_call_counts_in_the_state_it_began_in)
     return 0;
 }
 
-TEST_CLOCK(breaker_a_slow_probe_has_failed)
+TEST_FIBER_ORDERS(breaker_a_slow_probe_has_failed)
 {
     skua_breaker breaker;
 
@@ -435,7 +425,7 @@ static int probe_for(void *arg)
     return 0;
 }
 
-TEST_CLOCK(breaker_a_lost_probe_does_not_wedge_it)
+TEST_FIBER_ORDERS(breaker_a_lost_probe_does_not_wedge_it)
 {
     skua_breaker breaker;
     skua_breaker_ticket late, probe;
@@ -464,7 +454,7 @@ TEST_CLOCK(breaker_a_lost_probe_does_not_wedge_it)
     return 0;
 }
 
-TEST_CLOCK(breaker_a_cancelled_probe_makes_room)
+TEST_FIBER_ORDERS(breaker_a_cancelled_probe_makes_room)
 {
     skua_breaker breaker;
     skua_task *task;
@@ -485,7 +475,7 @@ TEST_CLOCK(breaker_a_cancelled_probe_makes_room)
 
 /* ---- by hand, told, called ------------------------------------------------------------------- */
 
-TEST_CLOCK(breaker_forced)
+TEST_FIBER_ORDERS(breaker_forced)
 {
     skua_breaker breaker;
     skua_breaker_ticket ticket;
@@ -529,7 +519,7 @@ static void on_change(skua_breaker *breaker, skua_circuit from, skua_circuit to,
     self->to[self->count++] = to;
 }
 
-TEST_CLOCK(breaker_tells_changes)
+TEST_FIBER_ORDERS(breaker_tells_changes)
 {
     static const skua_circuit states[] = {
         SKUA_CIRCUIT_CLOSED,    SKUA_CIRCUIT_OPEN,   SKUA_CIRCUIT_HALF_OPEN, SKUA_CIRCUIT_OPEN,
@@ -561,7 +551,7 @@ static int counts(void *arg)
     return -++*(int *)arg;
 }
 
-TEST_CLOCK(breaker_call)
+TEST_FIBER_ORDERS(breaker_call)
 {
     skua_breaker breaker;
     int count = 0;

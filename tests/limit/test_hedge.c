@@ -4,7 +4,7 @@
  */
 #include <pthread.h>
 
-#include "clocked.h"
+#include "../lib/part.h"
 
 #ifdef SKUA_FAULTS
 #include "os/os.h"
@@ -69,7 +69,7 @@ static void check_row(const struct row *row, int number)
     (void)skua_scope_join(&scope);
 }
 
-TEST_CLOCKED(hedge_waits_for_the_first_success)
+TEST_FIBER_CLOCK(hedge_waits_for_the_first_success)
 {
     static const int64_t never = SKUA_FOREVER;
     const struct row rows[] = {
@@ -128,7 +128,7 @@ TEST_WAITING(hedge_on_fibers_and_threads)
         CHECK_EQ(skua_thread_timers(), SKUA_FOREVER);
 }
 
-TEST_CLOCKED(hedge_without_a_branch)
+TEST_FIBER_CLOCK(hedge_without_a_branch)
 {
     struct test_parts parts;
     int64_t result = 99;
@@ -146,7 +146,7 @@ TEST_CLOCKED(hedge_without_a_branch)
     return 0;
 }
 
-TEST_CLOCKED(hedge_is_dropped_at_any_time)
+TEST_FIBER_CLOCK(hedge_is_dropped_at_any_time)
 {
     for (int64_t time = 0; time <= MS(20); time += MS(5)) {
         struct test_parts parts;
@@ -180,7 +180,7 @@ static skua_poll polled(void *state, skua_waker *waker)
     SKUA_ASYNC_END(self->answer == 1 ? self->result : -EIO);
 }
 
-TEST_CLOCKED(hedge_in_a_poll_task)
+TEST_FIBER_CLOCK(hedge_in_a_poll_task)
 {
     struct test_parts parts;
     struct polled state = {.parts = &parts};
@@ -233,7 +233,7 @@ static int hedge_calls(struct call *calls, size_t count, int64_t delay, size_t *
     return skua_hedge_call(called, args, count, delay, winner);
 }
 
-TEST_CLOCKED(calls_first_success_wins)
+TEST_FIBER_CLOCK(calls_first_success_wins)
 {
     struct call calls[3] = {
         {.time = MS(50), .result = 1}, {.time = MS(30), .result = 2}, {.time = SKUA_HOUR}};
@@ -254,7 +254,7 @@ TEST_CLOCKED(calls_first_success_wins)
     return 0;
 }
 
-TEST_CLOCKED(calls_next_one_comes_at_once_when_all_have_failed)
+TEST_FIBER_CLOCK(calls_next_one_comes_at_once_when_all_have_failed)
 {
     struct call calls[4] = {{.time = MS(5), .result = -EIO},
                             {.time = MS(5), .result = -EPERM},
@@ -278,7 +278,7 @@ TEST_CLOCKED(calls_next_one_comes_at_once_when_all_have_failed)
     return 0;
 }
 
-TEST_CLOCKED(calls_losers_are_waited_for)
+TEST_FIBER_CLOCK(calls_losers_are_waited_for)
 {
     struct call calls[2] = {{.time = MS(500), .result = 1, .stubborn = true},
                             {.time = MS(5), .result = 2}};
@@ -296,7 +296,7 @@ static int hedges(void *arg)
     return hedge_calls(arg, 2, MS(10), NULL);
 }
 
-TEST_CLOCKED(calls_end_with_the_caller)
+TEST_FIBER_CLOCK(calls_end_with_the_caller)
 {
     struct call calls[2] = {{.time = SKUA_HOUR}, {.time = SKUA_HOUR}};
     skua_deadline frame;
@@ -322,7 +322,7 @@ TEST_CLOCKED(calls_end_with_the_caller)
     return 0;
 }
 
-TEST_CLOCKED(calls_refuse_bad_counts)
+TEST_FIBER_CLOCK(calls_refuse_bad_counts)
 {
     void *args[SKUA_HEDGE_MAX + 1] = {0};
 

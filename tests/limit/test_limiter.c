@@ -6,16 +6,6 @@
 #include "../lib/line.h"
 #include "../lib/part.h"
 
-/* A test of a fiber under a test's clock, and the same in many orders. */
-#define TEST_CLOCK(name)                                                                           \
-    static int name##_fiber(void *arg);                                                            \
-    TEST(name)                                                                                     \
-    {                                                                                              \
-        CHECK_EQ(skua_test_run(name##_fiber, NULL, NULL), 0);                                      \
-        CHECK_EQ(skua_test_explore(TEST_COUNT(1000), name##_fiber, NULL), 0);                      \
-    }                                                                                              \
-    static int name##_fiber(TEST_UNUSED void *arg)
-
 #define LIMITER(limiter, ...)                                                                      \
     MUST(skua_limiter_init((limiter), SKUA_LIMITER_OPTIONS(__VA_ARGS__)) == 0)
 
@@ -124,7 +114,7 @@ TEST_WAITING(limiter_waits_no_longer)
     CHECK_STATS(&limiter, 1, 0, 1, 1);
 }
 
-TEST_CLOCK(limiter_waits_as_long_as_it_is_set)
+TEST_FIBER_ORDERS(limiter_waits_as_long_as_it_is_set)
 {
     skua_limiter limiter;
     int64_t begin = skua_now();
@@ -252,7 +242,7 @@ static int join(skua_task *task)
     return result;
 }
 
-TEST_CLOCK(limiter_first_in_first_out)
+TEST_FIBER_ORDERS(limiter_first_in_first_out)
 {
     skua_limiter limiter;
     struct wait waits[4];
@@ -273,7 +263,7 @@ TEST_CLOCK(limiter_first_in_first_out)
     return 0;
 }
 
-TEST_CLOCK(limiter_cancelled_leaves_room_in_line)
+TEST_FIBER_ORDERS(limiter_cancelled_leaves_room_in_line)
 {
     skua_limiter limiter;
     struct wait waits[3];
@@ -383,7 +373,7 @@ TEST(limiter_lets_in_everybody_in_turn)
 
 /* ---- the limit ------------------------------------------------------------------------------- */
 
-TEST_CLOCK(limiter_set_limit)
+TEST_FIBER_ORDERS(limiter_set_limit)
 {
     skua_limiter limiter;
     struct wait waits[4];
@@ -414,7 +404,7 @@ TEST_CLOCK(limiter_set_limit)
 
 /* Who waits for 10 ms at a place that is free every 10 ms is shed when nobody was let in within
  * the 2 ms for 50 ms; a line that is worked off before is not. */
-TEST_CLOCK(limiter_a_standing_line_is_shed)
+TEST_FIBER_ORDERS(limiter_a_standing_line_is_shed)
 {
     skua_limiter limiter;
     struct wait waits[12];
@@ -444,7 +434,7 @@ TEST_CLOCK(limiter_a_standing_line_is_shed)
 }
 
 /* Late, but not twice the target: let in, though the line stands. One in time ends it. */
-TEST_CLOCK(limiter_who_is_a_little_late_is_not_shed)
+TEST_FIBER_ORDERS(limiter_who_is_a_little_late_is_not_shed)
 {
     static const struct {
         int64_t waits;
@@ -472,7 +462,7 @@ TEST_CLOCK(limiter_who_is_a_little_late_is_not_shed)
 
 /* ---- closing, races -------------------------------------------------------------------------- */
 
-TEST_CLOCK(limiter_closed_while_some_wait)
+TEST_FIBER_ORDERS(limiter_closed_while_some_wait)
 {
     skua_limiter limiter;
     struct wait waits[3];
@@ -501,7 +491,7 @@ static int any_time(void *arg)
     return waits_and_stays(arg);
 }
 
-TEST_CLOCK(limiter_races)
+TEST_FIBER_ORDERS(limiter_races)
 {
     skua_limiter limiter;
     struct wait waits[8];

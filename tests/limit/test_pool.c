@@ -4,7 +4,7 @@
  */
 #include <pthread.h>
 
-#include "clocked.h"
+#include "../lib/part.h"
 
 #ifdef SKUA_FAULTS
 #include "os/os.h"
@@ -139,7 +139,7 @@ TEST_WAITING(pool_makes_what_is_needed_and_keeps_it)
     end_pool(pool, &factory);
 }
 
-TEST_CLOCKED(pool_try_get_makes_nothing)
+TEST_FIBER_CLOCK(pool_try_get_makes_nothing)
 {
     struct factory factory = {0};
     skua_pool *pool = POOL_OF(&factory, .check = factory_check);
@@ -344,7 +344,7 @@ static skua_poll polls_once(void *state, skua_waker *waker)
     return skua_pool_get(*(skua_pool **)state, &object);
 }
 
-TEST_CLOCKED(pool_get_has_a_deadline_in_line)
+TEST_FIBER_CLOCK(pool_get_has_a_deadline_in_line)
 {
     struct factory factory = {.time = SEC};
     skua_pool *pool = POOL_OF(&factory, .max = 1);
@@ -364,7 +364,7 @@ TEST_CLOCKED(pool_get_has_a_deadline_in_line)
 
 /* ---- creates that fail ----------------------------------------------------------------------- */
 
-TEST_CLOCKED(pool_passes_the_room_on_when_a_create_fails)
+TEST_FIBER_CLOCK(pool_passes_the_room_on_when_a_create_fails)
 {
     struct factory factory = {.time = MS(10), .fails = 2, .error = -ECONNREFUSED};
     skua_pool *pool = POOL_OF(&factory, .max = 1);
@@ -384,7 +384,7 @@ TEST_CLOCKED(pool_passes_the_room_on_when_a_create_fails)
     return 0;
 }
 
-TEST_CLOCKED(pool_create_is_cancelled_with_its_task)
+TEST_FIBER_CLOCK(pool_create_is_cancelled_with_its_task)
 {
     struct factory factory = {.time = SEC};
     skua_pool *pool = POOL_OF(&factory, .max = 1);
@@ -405,7 +405,7 @@ TEST_CLOCKED(pool_create_is_cancelled_with_its_task)
 
 /* ---- growing old ----------------------------------------------------------------------------- */
 
-TEST_CLOCKED(pool_checks_what_was_used)
+TEST_FIBER_CLOCK(pool_checks_what_was_used)
 {
     struct factory factory = {0};
     skua_pool *pool = POOL_OF(&factory, .max = 1, .check = factory_check);
@@ -431,7 +431,7 @@ TEST_CLOCKED(pool_checks_what_was_used)
     return 0;
 }
 
-TEST_CLOCKED(pool_keeps_no_more_than_it_may)
+TEST_FIBER_CLOCK(pool_keeps_no_more_than_it_may)
 {
     struct factory factory = {0};
     skua_pool *pool = POOL_OF(&factory, .max = 5, .max_idle = 2);
@@ -445,7 +445,7 @@ TEST_CLOCKED(pool_keeps_no_more_than_it_may)
     return 0;
 }
 
-TEST_CLOCKED(pool_ends_what_is_unused_for_long)
+TEST_FIBER_CLOCK(pool_ends_what_is_unused_for_long)
 {
     struct factory factory = {0};
     skua_pool *pool = POOL_OF(&factory, .max = 5, .idle_timeout = SEC);
@@ -476,7 +476,7 @@ TEST_CLOCKED(pool_ends_what_is_unused_for_long)
     return 0;
 }
 
-TEST_CLOCKED(pool_ends_what_has_lived_for_long)
+TEST_FIBER_CLOCK(pool_ends_what_has_lived_for_long)
 {
     struct factory factory = {0};
     skua_pool *pool = POOL_OF(&factory, .max = 5, .max_lifetime = SEC);
@@ -526,7 +526,7 @@ TEST_FIBER(pool_closes)
     return 0;
 }
 
-TEST_CLOCKED(pool_closes_while_an_object_is_made)
+TEST_FIBER_CLOCK(pool_closes_while_an_object_is_made)
 {
     struct factory factory = {.time = SEC};
     skua_pool *pool = POOL_OF(&factory, .max = 2);

@@ -10,16 +10,6 @@ typedef unsigned __int128 wide;
 
 #define DAY (24 * SKUA_HOUR)
 
-/* A test of a fiber under a test's clock, and the same in many orders. */
-#define TEST_CLOCK(name)                                                                           \
-    static int name##_fiber(void *arg);                                                            \
-    TEST(name)                                                                                     \
-    {                                                                                              \
-        CHECK_EQ(skua_test_run(name##_fiber, NULL, NULL), 0);                                      \
-        CHECK_EQ(skua_test_explore(TEST_COUNT(1000), name##_fiber, NULL), 0);                      \
-    }                                                                                              \
-    static int name##_fiber(TEST_UNUSED void *arg)
-
 #define LIMITER(limiter, ...)                                                                      \
     MUST(skua_rate_limiter_init((limiter), SKUA_RATE_LIMITER_OPTIONS(__VA_ARGS__)) == 0)
 
@@ -315,7 +305,7 @@ static void line_up(skua_rate_limiter *limiter, struct wait *waits, skua_task **
     }
 }
 
-TEST_CLOCK(rate_limiter_a_small_request_does_not_pass_a_large_one)
+TEST_FIBER_ORDERS(rate_limiter_a_small_request_does_not_pass_a_large_one)
 {
     static const uint64_t tokens[] = {5, 1, 3, 1};
     static const int64_t waited[] = {5, 6, 9, 10};
@@ -339,7 +329,7 @@ TEST_CLOCK(rate_limiter_a_small_request_does_not_pass_a_large_one)
 }
 
 /* Whoever leaves the line has taken nothing: the others have it as if it had not been there. */
-TEST_CLOCK(rate_limiter_a_dropped_wait_takes_no_tokens)
+TEST_FIBER_ORDERS(rate_limiter_a_dropped_wait_takes_no_tokens)
 {
     static const uint64_t tokens[] = {5, 2, 2, 1};
 
@@ -372,7 +362,7 @@ TEST_CLOCK(rate_limiter_a_dropped_wait_takes_no_tokens)
     return 0;
 }
 
-TEST_CLOCK(rate_limiter_out_of_time)
+TEST_FIBER_ORDERS(rate_limiter_out_of_time)
 {
     static const uint64_t tokens[] = {5, 1};
     skua_rate_limiter limiter;
@@ -461,7 +451,7 @@ TEST_FIBER_CLOCK(rate_limiter_told_and_late)
 
 /* ---- told ------------------------------------------------------------------------------------ */
 
-TEST_CLOCK(rate_limiter_set_rate_is_told)
+TEST_FIBER_ORDERS(rate_limiter_set_rate_is_told)
 {
     static const uint64_t tokens[] = {5, 5};
     skua_rate_limiter limiter;
@@ -492,7 +482,7 @@ static int closes(void *arg)
     return 0;
 }
 
-TEST_CLOCK(rate_limiter_closed_while_some_wait)
+TEST_FIBER_ORDERS(rate_limiter_closed_while_some_wait)
 {
     static const uint64_t tokens[] = {5, 1, 2};
     skua_rate_limiter limiter;
@@ -529,7 +519,7 @@ static int disturbs(void *arg)
     return 0;
 }
 
-TEST_CLOCK(rate_limiter_races)
+TEST_FIBER_ORDERS(rate_limiter_races)
 {
     skua_rate_limiter limiter;
     struct wait waits[5];
@@ -596,7 +586,7 @@ TEST_FIBER(rate_limiter_in_poll_tasks)
     return 0;
 }
 
-TEST_CLOCK(rate_limiter_in_a_select)
+TEST_FIBER_ORDERS(rate_limiter_in_a_select)
 {
     skua_rate_limiter limiter;
     int64_t begin = skua_now(), result = 99;

@@ -2,7 +2,7 @@
  *
  * Specifies the retries of retry.h; the pauses and the budget are test_backoff.c's.
  */
-#include "clocked.h"
+#include "../lib/part.h"
 
 #ifdef SKUA_FAULTS
 #include "os/os.h"
@@ -55,7 +55,7 @@ static int64_t flaky_hint(int rc, void *arg)
     return rc == -EBUSY ? 30 * SEC : 0;
 }
 
-TEST_CLOCKED(retry_goes_on_until_it_succeeds)
+TEST_FIBER_CLOCK(retry_goes_on_until_it_succeeds)
 {
     struct flaky flaky = {.fails = 2, .error = -ECONNRESET};
     int64_t begin = skua_now();
@@ -84,7 +84,7 @@ TEST_WAITING(retry_waits_for_real)
     CHECK_RANGE(skua_now() - begin, MS(6), MS(6) + TEST_LATE);
 }
 
-TEST_CLOCKED(retry_knows_what_is_worth_it)
+TEST_FIBER_CLOCK(retry_knows_what_is_worth_it)
 {
     static const struct {
         int error, tries;
@@ -111,7 +111,7 @@ TEST_CLOCKED(retry_knows_what_is_worth_it)
     return 0;
 }
 
-TEST_CLOCKED(retry_takes_a_hint)
+TEST_FIBER_CLOCK(retry_takes_a_hint)
 {
     struct flaky flaky = {.fails = 1, .error = -EBUSY};
     int64_t begin = skua_now();
@@ -123,7 +123,7 @@ TEST_CLOCKED(retry_takes_a_hint)
     return 0;
 }
 
-TEST_CLOCKED(retry_gives_each_try_its_time)
+TEST_FIBER_CLOCK(retry_gives_each_try_its_time)
 {
     struct flaky flaky = {.time = MS(50)};
     int64_t begin = skua_now();
@@ -139,7 +139,7 @@ TEST_CLOCKED(retry_gives_each_try_its_time)
     return 0;
 }
 
-TEST_CLOCKED(retry_ends_with_the_task)
+TEST_FIBER_CLOCK(retry_ends_with_the_task)
 {
     struct flaky flaky = {.fails = 99, .error = -EIO, .time = MS(50)};
     skua_retry_budget budget = SKUA_RETRY_BUDGET_INIT;
@@ -171,7 +171,7 @@ static int retries_for_ever(void *arg)
                                                     .jitter = SKUA_JITTER_NONE, .initial = SEC)));
 }
 
-TEST_CLOCKED(retry_is_cancelled_in_a_pause_and_in_a_try)
+TEST_FIBER_CLOCK(retry_is_cancelled_in_a_pause_and_in_a_try)
 {
     for (int64_t when = MS(500); when <= MS(1500); when += SEC) {
         struct flaky flaky = {.fails = 99, .error = -EIO, .time = SEC};
@@ -203,7 +203,7 @@ static int retries_with_a_budget(void *arg)
 }
 
 /* Whatever the try says: a cancelled task takes nothing from the budget, and tells nobody. */
-TEST_CLOCKED(retry_knows_that_it_is_cancelled)
+TEST_FIBER_CLOCK(retry_knows_that_it_is_cancelled)
 {
     struct flaky flaky = {.error = -EIO, .time = SEC, .masks = true};
     skua_task *task;
@@ -217,7 +217,7 @@ TEST_CLOCKED(retry_knows_that_it_is_cancelled)
     return 0;
 }
 
-TEST_CLOCKED(retry_leaves_the_budget_to_others_when_it_is_empty)
+TEST_FIBER_CLOCK(retry_leaves_the_budget_to_others_when_it_is_empty)
 {
     skua_retry_budget budget;
     int tries = 0;
@@ -314,7 +314,7 @@ static int64_t run_polled(struct polled state, int64_t time)
     return result;
 }
 
-TEST_CLOCKED(retry_in_a_poll_task)
+TEST_FIBER_CLOCK(retry_in_a_poll_task)
 {
     const skua_backoff_options pauses = {
         .size = sizeof pauses, .initial = SEC, .jitter = SKUA_JITTER_NONE};
@@ -330,7 +330,7 @@ TEST_CLOCKED(retry_in_a_poll_task)
     return 0;
 }
 
-TEST_CLOCKED(retry_future_gives_each_try_its_time)
+TEST_FIBER_CLOCK(retry_future_gives_each_try_its_time)
 {
     struct polled state = {.fails = 2};
     skua_retry_future retry;
@@ -348,7 +348,7 @@ TEST_CLOCKED(retry_future_gives_each_try_its_time)
 }
 
 /* Dropped before, in a try and in a pause: each part is let go of. */
-TEST_CLOCKED(retry_future_is_dropped_at_any_time)
+TEST_FIBER_CLOCK(retry_future_is_dropped_at_any_time)
 {
     struct polled state = {.fails = 9};
 

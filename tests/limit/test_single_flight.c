@@ -4,7 +4,7 @@
  */
 #include <pthread.h>
 
-#include "clocked.h"
+#include "../lib/part.h"
 
 /* ---- work, and calls that ask for it --------------------------------------------------------- */
 
@@ -79,7 +79,7 @@ static void check_call(struct call *call, int rc, int shared, bool led)
 
 /* ---- sharing --------------------------------------------------------------------------------- */
 
-TEST_CLOCKED(flight_is_shared_by_those_who_come_meanwhile)
+TEST_FIBER_CLOCK(flight_is_shared_by_those_who_come_meanwhile)
 {
     struct work work = {.flights = SKUA_SINGLE_FLIGHT_INIT, .time = MS(10)};
     struct call calls[5];
@@ -97,7 +97,7 @@ TEST_CLOCKED(flight_is_shared_by_those_who_come_meanwhile)
     return 0;
 }
 
-TEST_CLOCKED(flight_shares_its_failure)
+TEST_FIBER_CLOCK(flight_shares_its_failure)
 {
     struct work work = {.time = MS(10), .fails = -EIO}; /* zeroed memory will do */
     struct call calls[3];
@@ -110,7 +110,7 @@ TEST_CLOCKED(flight_shares_its_failure)
 }
 
 /* A failure that only looks like the leader's end is one like any other. */
-TEST_CLOCKED(flight_shares_a_timeout_that_is_not_the_leaders)
+TEST_FIBER_CLOCK(flight_shares_a_timeout_that_is_not_the_leaders)
 {
     static const int errors[] = {-ETIMEDOUT, -ECANCELED};
 
@@ -144,7 +144,7 @@ TEST_WAITING(flight_may_have_no_result_and_no_key)
 }
 
 /* Keys are bytes: with zeros in them, one the beginning of another, many at a time. */
-TEST_CLOCKED(flight_keeps_keys_apart)
+TEST_FIBER_CLOCK(flight_keeps_keys_apart)
 {
     static char keys[100][8];
     static struct call calls[100];
@@ -199,7 +199,7 @@ static skua_poll polled(void *state, skua_waker *waker)
     return skua_single_flight_do(&self->work->flights, "a", 1, no_answer, NULL, NULL, 0, NULL);
 }
 
-TEST_CLOCKED(flight_refuses_wrong_calls)
+TEST_FIBER_CLOCK(flight_refuses_wrong_calls)
 {
     struct work work = {.time = MS(10)};
     struct polled state = {&work};
@@ -217,7 +217,7 @@ TEST_CLOCKED(flight_refuses_wrong_calls)
 
 /* ---- leaving and taking over ----------------------------------------------------------------- */
 
-TEST_CLOCKED(flight_goes_on_when_a_waiter_leaves)
+TEST_FIBER_CLOCK(flight_goes_on_when_a_waiter_leaves)
 {
     struct work work = {.time = MS(10)};
     struct call calls[3];
@@ -239,7 +239,7 @@ TEST_CLOCKED(flight_goes_on_when_a_waiter_leaves)
     return 0;
 }
 
-TEST_CLOCKED(flight_is_taken_over_when_its_leader_is_cancelled)
+TEST_FIBER_CLOCK(flight_is_taken_over_when_its_leader_is_cancelled)
 {
     struct work work = {.time = MS(10)};
     struct call calls[5];
@@ -275,7 +275,7 @@ static int asks_in_a_hurry(void *arg)
     return skua_deadline_end(&frame);
 }
 
-TEST_CLOCKED(flight_is_taken_over_when_its_leader_is_out_of_time)
+TEST_FIBER_CLOCK(flight_is_taken_over_when_its_leader_is_out_of_time)
 {
     struct work work = {.time = MS(10)};
     struct call calls[2];
@@ -299,7 +299,7 @@ static int asks_in_a_shield(void *arg)
 }
 
 /* In a shield the leader's waits do not end with its task: what failed was the work. */
-TEST_CLOCKED(flight_of_a_shielded_leader_is_not_taken_over)
+TEST_FIBER_CLOCK(flight_of_a_shielded_leader_is_not_taken_over)
 {
     struct work work = {.time = MS(10), .fails = -ETIMEDOUT};
     struct call calls[2];
@@ -317,7 +317,7 @@ TEST_CLOCKED(flight_of_a_shielded_leader_is_not_taken_over)
 
 /* ---- forgetting ------------------------------------------------------------------------------ */
 
-TEST_CLOCKED(flight_is_forgotten_by_those_who_come_later)
+TEST_FIBER_CLOCK(flight_is_forgotten_by_those_who_come_later)
 {
     struct work work = {.time = MS(10)};
     struct call calls[5];

@@ -8,15 +8,6 @@
 #include "line.h"
 #include "part.h"
 
-/* A test under a test's clock; its fiber checks, and returns 0. */
-#define TEST_CLOCK(name)                                                                           \
-    static int name##_fiber(void *arg);                                                            \
-    TEST(name)                                                                                     \
-    {                                                                                              \
-        CHECK_EQ(skua_test_run(name##_fiber, NULL, NULL), 0);                                      \
-    }                                                                                              \
-    static int name##_fiber(TEST_UNUSED void *arg)
-
 /* ---- what is told of which pokes ------------------------------------------------------------- */
 
 enum { QUIET = 100, EDGES_MAX = 32 };
@@ -67,7 +58,7 @@ static void check_edges(const skua_debounce_options *options, const int64_t *pok
 #define AT(...) ((const int64_t[]){__VA_ARGS__, -1})
 #define NEVER ((const int64_t[]){-1})
 
-TEST_CLOCK(debounce_tells_when_it_is_quiet)
+TEST_FIBER_CLOCK(debounce_tells_when_it_is_quiet)
 {
     check_edges(NULL, NEVER, NEVER);
     check_edges(NULL, AT(10), AT(110));
@@ -78,7 +69,7 @@ TEST_CLOCK(debounce_tells_when_it_is_quiet)
     return 0;
 }
 
-TEST_CLOCK(debounce_tells_at_once)
+TEST_FIBER_CLOCK(debounce_tells_at_once)
 {
     const skua_debounce_options *leading = SKUA_DEBOUNCE_OPTIONS(.edge = SKUA_EDGE_LEADING);
 
@@ -89,7 +80,7 @@ TEST_CLOCK(debounce_tells_at_once)
     return 0;
 }
 
-TEST_CLOCK(debounce_tells_both_edges)
+TEST_FIBER_CLOCK(debounce_tells_both_edges)
 {
     const skua_debounce_options *both = SKUA_DEBOUNCE_OPTIONS(.edge = SKUA_EDGE_BOTH);
 
@@ -100,7 +91,7 @@ TEST_CLOCK(debounce_tells_both_edges)
 }
 
 /* A steady stream: each max_wait, as long as it lasts, and its end. */
-TEST_CLOCK(debounce_tells_in_a_burst_without_end)
+TEST_FIBER_CLOCK(debounce_tells_in_a_burst_without_end)
 {
     const skua_debounce_options *most = SKUA_DEBOUNCE_OPTIONS(.max_wait = 250);
 
@@ -115,7 +106,7 @@ TEST_CLOCK(debounce_tells_in_a_burst_without_end)
 }
 
 /* With max_wait = quiet it is lodash's throttle. */
-TEST_CLOCK(debounce_as_throttle)
+TEST_FIBER_CLOCK(debounce_as_throttle)
 {
     check_edges(SKUA_DEBOUNCE_OPTIONS(.max_wait = QUIET, .edge = SKUA_EDGE_BOTH),
                 AT(0, 30, 60, 90, 120, 150, 180, 210), AT(0, 100, 200, 300));
@@ -128,7 +119,7 @@ TEST_CLOCK(debounce_as_throttle)
 
 /* ---- nobody waits ---------------------------------------------------------------------------- */
 
-TEST_CLOCK(debounce_keeps_an_edge)
+TEST_FIBER_CLOCK(debounce_keeps_an_edge)
 {
     int64_t begin = skua_now();
     skua_debounce debounce;
@@ -153,7 +144,7 @@ TEST_CLOCK(debounce_keeps_an_edge)
     return 0;
 }
 
-TEST_CLOCK(debounce_keeps_a_leading_edge)
+TEST_FIBER_CLOCK(debounce_keeps_a_leading_edge)
 {
     int64_t begin = skua_now();
     skua_debounce debounce;
@@ -177,7 +168,7 @@ TEST_CLOCK(debounce_keeps_a_leading_edge)
     return 0;
 }
 
-TEST_CLOCK(debounce_tells_what_waited_too_long)
+TEST_FIBER_CLOCK(debounce_tells_what_waited_too_long)
 {
     int64_t begin = skua_now();
     skua_debounce debounce;
@@ -193,7 +184,7 @@ TEST_CLOCK(debounce_tells_what_waited_too_long)
     return 0;
 }
 
-TEST_CLOCK(debounce_flushes_and_forgets)
+TEST_FIBER_CLOCK(debounce_flushes_and_forgets)
 {
     int64_t begin = skua_now();
     struct listener self = {.begin = begin};
@@ -288,7 +279,7 @@ static void check_waiter(struct waiter *waiter, int rc, int64_t moment)
     CHECK_EQ(waiter->moment, moment);
 }
 
-TEST_CLOCK(debounce_tells_one_after_the_other)
+TEST_FIBER_CLOCK(debounce_tells_one_after_the_other)
 {
     skua_debounce debounce;
     struct waiter waiters[4];
@@ -335,7 +326,7 @@ TEST(debounce_told_and_dropped)
         test_bell_end(&bells[i]);
 }
 
-TEST_CLOCK(debounce_in_a_select)
+TEST_FIBER_CLOCK(debounce_in_a_select)
 {
     int64_t begin = skua_now();
     skua_debounce debounce;
@@ -350,7 +341,7 @@ TEST_CLOCK(debounce_in_a_select)
 
 /* ---- throttle -------------------------------------------------------------------------------- */
 
-TEST_CLOCK(throttle_lets_one_through_a_period)
+TEST_FIBER_CLOCK(throttle_lets_one_through_a_period)
 {
     int64_t begin = skua_now();
     skua_throttle throttle;
@@ -376,7 +367,7 @@ TEST_CLOCK(throttle_lets_one_through_a_period)
     return 0;
 }
 
-TEST_CLOCK(throttle_lets_in_first_in_first_out)
+TEST_FIBER_CLOCK(throttle_lets_in_first_in_first_out)
 {
     skua_throttle throttle;
     struct waiter waiters[8];
@@ -400,7 +391,7 @@ TEST_CLOCK(throttle_lets_in_first_in_first_out)
     return 0;
 }
 
-TEST_CLOCK(throttle_loses_no_turn_in_a_select)
+TEST_FIBER_CLOCK(throttle_loses_no_turn_in_a_select)
 {
     int64_t begin = skua_now();
     skua_throttle throttle;
@@ -415,7 +406,7 @@ TEST_CLOCK(throttle_loses_no_turn_in_a_select)
     return 0;
 }
 
-TEST_CLOCK(rhythm_is_out_of_time_when_ready)
+TEST_FIBER_CLOCK(rhythm_is_out_of_time_when_ready)
 {
     skua_debounce debounce;
     skua_throttle throttle;

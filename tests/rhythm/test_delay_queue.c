@@ -9,15 +9,6 @@
 #include "os/os.h"
 #endif
 
-/* A test under a test's clock; its fiber checks, and returns 0. */
-#define TEST_CLOCK(name)                                                                           \
-    static int name##_fiber(void *arg);                                                            \
-    TEST(name)                                                                                     \
-    {                                                                                              \
-        CHECK_EQ(skua_test_run(name##_fiber, NULL, NULL), 0);                                      \
-    }                                                                                              \
-    static int name##_fiber(TEST_UNUSED void *arg)
-
 static skua_delay_queue *queue_of(size_t capacity)
 {
     skua_delay_queue *queue = NULL;
@@ -47,7 +38,7 @@ static void check_next(skua_delay_queue *queue, int value, int64_t moment)
 
 /* ---- one at a time --------------------------------------------------------------------------- */
 
-TEST_CLOCK(values_come_by_deadline)
+TEST_FIBER_CLOCK(values_come_by_deadline)
 {
     skua_delay_queue *queue = queue_of(0);
     int64_t begin = skua_now();
@@ -80,7 +71,7 @@ TEST_CLOCK(values_come_by_deadline)
     return 0;
 }
 
-TEST_CLOCK(equal_deadlines_come_in_order_of_insertion)
+TEST_FIBER_CLOCK(equal_deadlines_come_in_order_of_insertion)
 {
     skua_delay_queue *queue = queue_of(0);
     int64_t moment = skua_now() + 10;
@@ -101,7 +92,7 @@ TEST_CLOCK(equal_deadlines_come_in_order_of_insertion)
     return 0;
 }
 
-TEST_CLOCK(peek_leaves_it_there)
+TEST_FIBER_CLOCK(peek_leaves_it_there)
 {
     skua_delay_queue *queue = queue_of(0);
     int64_t begin = skua_now();
@@ -126,7 +117,7 @@ TEST_CLOCK(peek_leaves_it_there)
 
 /* ---- keys ------------------------------------------------------------------------------------ */
 
-TEST_CLOCK(keys_move_and_remove)
+TEST_FIBER_CLOCK(keys_move_and_remove)
 {
     skua_delay_queue *queue = queue_of(0);
     int64_t begin = skua_now();
@@ -162,7 +153,7 @@ static void check_stale(skua_delay_queue *queue, skua_delay_key key)
     CHECK_EQ(got, 99);
 }
 
-TEST_CLOCK(keys_become_stale)
+TEST_FIBER_CLOCK(keys_become_stale)
 {
     skua_delay_queue *queue = queue_of(0);
     int64_t begin = skua_now();
@@ -259,7 +250,7 @@ static void check_taker(struct taker *taker, int rc, int got, int64_t moment)
     CHECK_EQ(taker->moment, moment);
 }
 
-TEST_CLOCK(waiters_stand_in_line)
+TEST_FIBER_CLOCK(waiters_stand_in_line)
 {
     skua_delay_queue *queue = queue_of(0);
     struct taker takers[6];
@@ -283,7 +274,7 @@ TEST_CLOCK(waiters_stand_in_line)
     return 0;
 }
 
-TEST_CLOCK(an_earlier_insert_is_waited_for)
+TEST_FIBER_CLOCK(an_earlier_insert_is_waited_for)
 {
     skua_delay_queue *queue = queue_of(0);
     int64_t begin = skua_now();
@@ -314,7 +305,7 @@ TEST_CLOCK(an_earlier_insert_is_waited_for)
 }
 
 /* Whoever has the timer goes: the next in line has it. */
-TEST_CLOCK(the_first_in_line_is_cancelled)
+TEST_FIBER_CLOCK(the_first_in_line_is_cancelled)
 {
     skua_delay_queue *queue = queue_of(0);
     int64_t begin = skua_now();
@@ -408,7 +399,7 @@ TEST(told_in_vain)
     skua_delay_queue_free(queue);
 }
 
-TEST_CLOCK(select_loses_nothing)
+TEST_FIBER_CLOCK(select_loses_nothing)
 {
     skua_delay_queue *queue = queue_of(0);
     int64_t begin = skua_now();
@@ -426,7 +417,7 @@ TEST_CLOCK(select_loses_nothing)
     return 0;
 }
 
-TEST_CLOCK(out_of_time_when_expired)
+TEST_FIBER_CLOCK(out_of_time_when_expired)
 {
     skua_delay_queue *queue = queue_of(0);
     skua_deadline frame;
@@ -478,7 +469,7 @@ TEST_WAITING(in_real_time)
 
 /* ---- closing --------------------------------------------------------------------------------- */
 
-TEST_CLOCK(closed_with_values_in_it)
+TEST_FIBER_CLOCK(closed_with_values_in_it)
 {
     skua_delay_queue *queue = queue_of(0);
     int64_t begin = skua_now();
@@ -503,7 +494,7 @@ TEST_CLOCK(closed_with_values_in_it)
 }
 
 /* The end comes with the close, with the last removal, or with a clear. */
-TEST_CLOCK(ends_while_some_wait)
+TEST_FIBER_CLOCK(ends_while_some_wait)
 {
     for (int how = 0; how < 3; how++) {
         skua_delay_queue *queue = queue_of(0);

@@ -7,15 +7,6 @@
 
 #include "part.h"
 
-/* A test under a test's clock; its fiber checks, and returns 0. */
-#define TEST_CLOCK(name)                                                                           \
-    static int name##_fiber(void *arg);                                                            \
-    TEST(name)                                                                                     \
-    {                                                                                              \
-        CHECK_EQ(skua_test_run(name##_fiber, NULL, NULL), 0);                                      \
-    }                                                                                              \
-    static int name##_fiber(TEST_UNUSED void *arg)
-
 /* The next tick was due `due` ns, and comes `now` ns, after `begin`. */
 #define CHECK_TICK(interval, begin, due, now)                                                      \
     do {                                                                                           \
@@ -25,7 +16,7 @@
 
 /* ---- a sleep that is moved ------------------------------------------------------------------- */
 
-TEST_CLOCK(reset_before_the_sleep_begins)
+TEST_FIBER_CLOCK(reset_before_the_sleep_begins)
 {
     int64_t begin = skua_now();
     skua_sleep_future sleep;
@@ -93,7 +84,7 @@ static void check_moves(const int64_t *moves, int64_t limit, int64_t end)
 }
 
 /* The sleep was asked before it is moved, and nobody asks it again: the waker stays with it. */
-TEST_CLOCK(reset_of_an_armed_sleep_in_a_select)
+TEST_FIBER_CLOCK(reset_of_an_armed_sleep_in_a_select)
 {
     int64_t now = skua_now();
 
@@ -137,7 +128,7 @@ static skua_poll looks_late(void *state, skua_waker *waker)
     }
 }
 
-TEST_CLOCK(reset_of_a_sleep_that_has_fired)
+TEST_FIBER_CLOCK(reset_of_a_sleep_that_has_fired)
 {
     struct late_look state = {.polls = 0};
 
@@ -176,7 +167,7 @@ TEST_FIBER(reset_leaves_nothing_armed)
 
 /* ---- the beat -------------------------------------------------------------------------------- */
 
-TEST_CLOCK(interval_ticks_at_once_and_then_each_period)
+TEST_FIBER_CLOCK(interval_ticks_at_once_and_then_each_period)
 {
     int64_t begin = skua_now();
     skua_interval interval;
@@ -188,7 +179,7 @@ TEST_CLOCK(interval_ticks_at_once_and_then_each_period)
     return 0;
 }
 
-TEST_CLOCK(interval_counts_the_time_between_the_ticks)
+TEST_FIBER_CLOCK(interval_counts_the_time_between_the_ticks)
 {
     int64_t begin = skua_now();
     skua_interval interval;
@@ -201,7 +192,7 @@ TEST_CLOCK(interval_counts_the_time_between_the_ticks)
     return 0;
 }
 
-TEST_CLOCK(interval_begins_when_it_is_told_to)
+TEST_FIBER_CLOCK(interval_begins_when_it_is_told_to)
 {
     int64_t begin = skua_now();
     skua_interval interval;
@@ -224,7 +215,7 @@ TEST_CLOCK(interval_begins_when_it_is_told_to)
 
 /* ---- missed ticks: the timelines of Tokio's manual ------------------------------------------- */
 
-TEST_CLOCK(interval_burst_catches_up)
+TEST_FIBER_CLOCK(interval_burst_catches_up)
 {
     int64_t begin = skua_now();
     skua_interval interval;
@@ -238,7 +229,7 @@ TEST_CLOCK(interval_burst_catches_up)
     return 0;
 }
 
-TEST_CLOCK(interval_delay_moves_the_beat)
+TEST_FIBER_CLOCK(interval_delay_moves_the_beat)
 {
     int64_t begin = skua_now();
     skua_interval interval;
@@ -252,7 +243,7 @@ TEST_CLOCK(interval_delay_moves_the_beat)
     return 0;
 }
 
-TEST_CLOCK(interval_skip_keeps_the_beat)
+TEST_FIBER_CLOCK(interval_skip_keeps_the_beat)
 {
     int64_t begin = skua_now();
     skua_interval interval;
@@ -268,7 +259,7 @@ TEST_CLOCK(interval_skip_keeps_the_beat)
 }
 
 /* Up to 5 ms late is what timers are: no tick is missed. */
-TEST_CLOCK(interval_is_patient_with_timers)
+TEST_FIBER_CLOCK(interval_is_patient_with_timers)
 {
     static const skua_missed missed[] = {SKUA_MISSED_BURST, SKUA_MISSED_DELAY, SKUA_MISSED_SKIP};
 
@@ -293,7 +284,7 @@ TEST_CLOCK(interval_is_patient_with_timers)
 
 /* ---- resetting ------------------------------------------------------------------------------- */
 
-TEST_CLOCK(interval_is_reset)
+TEST_FIBER_CLOCK(interval_is_reset)
 {
     int64_t begin = skua_now();
     skua_interval interval;
@@ -324,7 +315,7 @@ TEST_CLOCK(interval_is_reset)
 
 /* ---- cancelled, dropped, busy ---------------------------------------------------------------- */
 
-TEST_CLOCK(interval_loses_no_tick_in_a_select)
+TEST_FIBER_CLOCK(interval_loses_no_tick_in_a_select)
 {
     int64_t begin = skua_now();
     skua_interval interval;
@@ -352,7 +343,7 @@ static int ticks_forever(void *arg)
     return (int)answer;
 }
 
-TEST_CLOCK(interval_is_cancelled)
+TEST_FIBER_CLOCK(interval_is_cancelled)
 {
     int64_t begin = skua_now();
     skua_interval interval;
@@ -370,7 +361,7 @@ TEST_CLOCK(interval_is_cancelled)
 }
 
 /* A tick is there, and the task is out of time: it learns that all the same. */
-TEST_CLOCK(interval_is_out_of_time_when_due)
+TEST_FIBER_CLOCK(interval_is_out_of_time_when_due)
 {
     int64_t begin = skua_now();
     skua_interval interval;
@@ -384,7 +375,7 @@ TEST_CLOCK(interval_is_out_of_time_when_due)
     return 0;
 }
 
-TEST_CLOCK(interval_is_one_tasks_at_a_time)
+TEST_FIBER_CLOCK(interval_is_one_tasks_at_a_time)
 {
     int64_t begin = skua_now();
     skua_interval interval;
@@ -476,7 +467,7 @@ static skua_poll beats(void *state, skua_waker *waker)
     SKUA_ASYNC_END(0);
 }
 
-TEST_CLOCK(interval_in_a_poll_task)
+TEST_FIBER_CLOCK(interval_in_a_poll_task)
 {
     struct beats state = {.i = 0};
 
