@@ -4,6 +4,7 @@
  *              -             submitted, its waiter listed       LINED UP   in a shard's line
  *              LINED UP      a thread takes it                  RUNNING
  *              LINED UP      its waiter leaves                  (freed by the waiter)
+ *              LINED UP      no thread is left, none can start  ENDED, without a run
  *              RUNNING       fn ends, somebody waits            ENDED      freed by the waiter
  *              RUNNING       its waiter leaves                  ABANDONED
  *              ABANDONED     fn ends: drop(arg)                 (freed by its thread)
@@ -33,6 +34,7 @@ struct skua__job {
     struct skua__context *context; /* one reference */
     int64_t since;                 /* lined up, ns; constant */
     int result;                    /* the thread's, then the waiter's */
+    bool refused;                  /* it did not run: likewise */
 };
 
 /* The pool of a runtime, made at its first use; NULL: no memory. */
@@ -52,5 +54,7 @@ void skua__pool_stats(struct skua__pool *pool, skua_runtime_stats *ret);
 
 /* blocking.c: runs a job on a thread of the pool. */
 void skua__job_run(struct skua__job *job);
+/* Ends a job that was in line and will not run: -EAGAIN. Any thread. */
+void skua__job_refuse(struct skua__job *job);
 
 #endif

@@ -9,7 +9,8 @@
  *            one by counting it down, and then gives a token, which the sleeper takes: so each job
  *            has a thread of its own while there are any, even if the tokens go to others.
  * Lost work  submit: the job, then a look at `idle` and `threads`; a thread: counts itself idle, or
- *            out, then a look at `queued`. All sequentially consistent: one sees the other.
+ *            out, then a look at `queued`. All sequentially consistent: one sees the other. So does
+ *            who has counted a thread that cannot be started: it refuses the jobs that rely on it.
  * Memory     the pool is counted: its runtime has a reference, each thread one. So a job that does
  *            not end outlives its runtime, and nothing else does.
  */
@@ -244,6 +245,20 @@ static int block_grow(struct skua__pool *pool)
     return rc;
 }
 
+/* No thread could be started, and none is there: what others have lined up since it was counted,
+ * relying on it, has none either. They counted `queued` up before they looked at `threads`. */
+static void block_refuse(struct skua__pool *pool)
+{
+    struct skua__job *job = NULL;
+    unsigned at = 0;
+
+    do {
+        job = skua__load_seq(&pool->threads) == 0 ? block_take(pool, &at) : NULL;
+        if (job != NULL)
+            skua__job_refuse(job);
+    } while (job != NULL);
+}
+
 int skua__pool_submit(struct skua__pool *pool, struct skua__thread *self, struct skua__job *job)
 {
     int rc;
@@ -258,11 +273,13 @@ int skua__pool_submit(struct skua__pool *pool, struct skua__thread *self, struct
     }
     rc = block_grow(pool);
     /* Without a thread it would wait for ever; with one it is only later. */
-    if (rc != 0 && skua__load_seq(&pool->threads) == 0 && skua__pool_withdraw(pool, job)) {
+    if (rc == 0 || skua__load_seq(&pool->threads) != 0)
+        return 0;
+    rc = skua__pool_withdraw(pool, job) ? -EAGAIN : 0; /* 0: another one has refused it */
+    if (rc != 0)
         skua__pool_forget(pool);
-        return -EAGAIN;
-    }
-    return 0;
+    block_refuse(pool);
+    return rc;
 }
 
 void skua__pool_forget(struct skua__pool *pool)

@@ -21,15 +21,12 @@ static void job_free(struct skua__job *job)
     skua__os_free(job);
 }
 
-void skua__job_run(struct skua__job *job)
+/* Tells the waiter, or gives `arg` back. */
+static void job_end(struct skua__job *job)
 {
-    struct skua__thread *self = skua__thread_self();
     struct skua__chain chain = {NULL, NULL};
-    struct skua__pool *pool = job->pool; /* the thread has a reference */
+    struct skua__pool *pool = job->pool; /* the caller has a reference */
 
-    self->context = job->context;
-    job->result = job->fn(job->arg);
-    self->context = NULL;
     skua__lock_take(job_lock(job));
     if (job->waiters.first != NULL)
         skua__waiters_grant(&job->waiters, job->waiters.first, &chain);
@@ -42,6 +39,23 @@ void skua__job_run(struct skua__job *job)
     if (job->drop != NULL)
         job->drop(job->arg);
     job_free(job);
+}
+
+void skua__job_run(struct skua__job *job)
+{
+    struct skua__thread *self = skua__thread_self();
+
+    self->context = job->context;
+    job->result = job->fn(job->arg);
+    self->context = NULL;
+    job_end(job);
+}
+
+void skua__job_refuse(struct skua__job *job)
+{
+    job->result = -EAGAIN;
+    job->refused = true;
+    job_end(job);
 }
 
 /* ---- the future ------------------------------------------------------------------------------ */
@@ -97,9 +111,13 @@ static skua_poll blocking_poll(skua_future *future, skua_waker *waker)
     }
     answer = skua__waiter_again(&self->waiter, job_lock(self->job), waker);
     if (answer == 0) {
+        bool refused = self->job->refused;
+
         answer = self->job->result;
         job_free(self->job);
         self->job = NULL;
+        if (refused && self->drop != NULL)
+            self->drop(self->arg); /* it will never run */
     }
     return answer;
 }
