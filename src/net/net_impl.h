@@ -54,7 +54,7 @@ struct skua_listener {
     struct skua__source source; /* first: the slot */
     _Atomic uint32_t life;
     uint32_t kind;              /* SKUA__LISTENS_…; constant */
-    uint32_t nodelay;           /* constant */
+    uint32_t nodelay;           /* 1: each connection is to be told; constant */
     _Atomic uint32_t exhausted; /* 1: descriptors ran out, and that was said */
     void *next_free;            /* the slots' */
 };
@@ -115,7 +115,7 @@ int skua__udp_adopt(int fd, int family, skua_udp **ret);
 /* The same of a Unix stream. */
 int skua__unix_adopt(int fd, skua_tcp **ret);
 /* The same of one that listens; kind: SKUA__LISTENS_…. */
-int skua__listener_adopt(int fd, uint32_t kind, bool nodelay, skua_listener **ret);
+int skua__listener_adopt(int fd, uint32_t kind, skua_listener **ret);
 /* skua_tcp_accept and its future, of packets too: ret is a skua_tcp ** or a skua_udp **. */
 int skua__accept_until(skua_listener *listener, void *ret, bool packets, int64_t deadline);
 skua_future *skua__accept_init(skua_accept_future *accept, skua_listener *listener, void *ret,

@@ -4,6 +4,9 @@
  * Exhausted  when the process or the system has no descriptor or memory for one more connection,
  *            accept waits 10 ms, then 20, up to 1 s, and tries again: the connections wait in the
  *            kernel's queue and are served when others end. It is said once, until it is over.
+ * No delay   on Linux a connection has its listener's TCP_NODELAY: one call, before anybody connects,
+ *            spares one for each. To a listener that was adopted somebody may have connected
+ *            before, and it may be others', too: there each connection is told.
  * Skipped    connections that died in the queue (ECONNABORTED and what accept(2) lists as errors
  *            of the new socket).
  */
@@ -33,7 +36,7 @@ static void listen_release(struct skua__source *source)
     skua__os_slot_give(&listen_slots, skua__container(source, skua_listener, source));
 }
 
-static skua_listener *listen_slot(int fd)
+static skua_listener *listen_slot(int fd, uint32_t kind)
 {
     skua_listener *listener = skua__os_slot_take(&listen_slots);
 
@@ -41,25 +44,20 @@ static skua_listener *listen_slot(int fd)
         return NULL;
     skua__source_init(&listener->source, fd, listen_release);
     skua__store_relaxed(&listener->exhausted, 0);
+    listener->kind = kind;
+    listener->nodelay = false;
     return listener;
 }
 
-static void listen_open(skua_listener *listener, uint32_t kind, bool nodelay)
+int skua__listener_adopt(int fd, uint32_t kind, skua_listener **ret)
 {
-    listener->kind = kind;
-    listener->nodelay = nodelay;
-    skua__slot_open(&listener->life);
-}
-
-int skua__listener_adopt(int fd, uint32_t kind, bool nodelay, skua_listener **ret)
-{
-    skua_listener *listener = listen_slot(fd);
+    skua_listener *listener = listen_slot(fd, kind);
 
     if (listener == NULL) {
         skua__os_close(fd);
         return -ENOMEM;
     }
-    listen_open(listener, kind, nodelay);
+    skua__slot_open(&listener->life);
     *ret = listener;
     return 0;
 }
@@ -76,6 +74,8 @@ static int listen_setup(int fd, const struct skua__address *address,
         rc = skua__os_setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     if (rc == 0 && address->storage.ss_family == AF_INET6)
         rc = skua__os_setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only);
+    if (rc == 0 && !options->no_nodelay)
+        rc = skua__os_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (rc == 0)
         rc = skua__os_set_nonblocking(fd, true);
     if (rc == 0)
@@ -126,7 +126,7 @@ int skua_tcp_listen(skua_listener **ret, const char *text, const skua_listen_opt
     }
     if (fd < 0)
         return fd;
-    return skua__listener_adopt(fd, SKUA__LISTENS_TCP, !options.no_nodelay, ret);
+    return skua__listener_adopt(fd, SKUA__LISTENS_TCP, ret);
 }
 
 /* What a socket's connections are (SKUA__LISTENS_…); or an error, if it does not listen. */
@@ -160,11 +160,11 @@ int skua_tcp_listen_adopt(skua_listener **ret, int fd, const skua_listen_options
     rc = skua__os_set_nonblocking(fd, true);
     if (rc != 0)
         return rc;
-    listener = listen_slot(fd);
+    listener = listen_slot(fd, (uint32_t)kind);
     if (listener == NULL)
         return -ENOMEM;
-    listen_open(listener, (uint32_t)kind,
-                kind == SKUA__LISTENS_TCP && (options == NULL || !options->no_nodelay));
+    listener->nodelay = kind == SKUA__LISTENS_TCP && (options == NULL || !options->no_nodelay);
+    skua__slot_open(&listener->life);
     *ret = listener;
     return 0;
 }

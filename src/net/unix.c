@@ -159,7 +159,7 @@ static int unix_listen(skua_listener **ret, const char *path, const skua_unix_op
     fd = unix_open(&place);
     if (fd < 0)
         return fd;
-    rc = skua__listener_adopt(fd, kind, false, ret);
+    rc = skua__listener_adopt(fd, kind, ret);
     if (rc != 0 && place.path != NULL)
         (void)skua__os_unlink(SKUA__AT_CWD, place.path, false);
     return rc;

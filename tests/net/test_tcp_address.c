@@ -320,6 +320,54 @@ TEST_FIBER_CURRENT(address_nodelay_is_the_default)
     return 0;
 }
 
+/* What was handed over is a TCP listener, whatever the slot was before; its connections are told,
+ * those too that came before. */
+TEST_FIBER_CURRENT(address_adopted_listener)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    char address[SKUA_ADDRESS_MAX];
+    skua_listener *listener;
+    skua_tcp *client, *server;
+    int fd, server_fd;
+
+    MUST(skua_unix_seqpacket_listen(&listener, "@skua-adopted", NULL) == 0);
+    CHECK_EQ(skua_listener_close(listener), 0);
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    MUST(fd >= 0 && bind(fd, (struct sockaddr *)&at, len) == 0 && listen(fd, 8) == 0);
+    MUST(getsockname(fd, (struct sockaddr *)&at, &len) == 0);
+    snprintf(address, sizeof address, "127.0.0.1:%d", ntohs(at.sin_port));
+    MUST(skua_tcp_connect(&client, address, NULL) == 0);
+    MUST(skua_tcp_listen_adopt(&listener, fd, NULL) == 0);
+    CHECK_EQ(option(fd, IPPROTO_TCP, TCP_NODELAY), 0);
+    server_fd = newest_fd();
+    MUST(skua_tcp_accept(listener, &server) == 0);
+    CHECK(option(server_fd, IPPROTO_TCP, TCP_NODELAY) > 0);
+    CHECK_EQ(skua_tcp_close(client), 0);
+    CHECK_EQ(skua_tcp_close(server), 0);
+    CHECK_EQ(skua_listener_close(listener), 0);
+    return 0;
+}
+
+TEST_FIBER_CURRENT(address_no_nodelay)
+{
+    char address[SKUA_ADDRESS_MAX];
+    skua_listener *listener;
+    skua_tcp *client, *server;
+    int server_fd;
+
+    MUST(skua_tcp_listen(&listener, "127.0.0.1:0", SKUA_LISTEN_OPTIONS(.no_nodelay = 1)) == 0);
+    MUST(skua_listener_address(listener, address, sizeof address) == 0);
+    MUST(skua_tcp_connect(&client, address, NULL) == 0);
+    server_fd = newest_fd();
+    MUST(skua_tcp_accept(listener, &server) == 0);
+    CHECK_EQ(option(server_fd, IPPROTO_TCP, TCP_NODELAY), 0);
+    CHECK_EQ(skua_tcp_close(client), 0);
+    CHECK_EQ(skua_tcp_close(server), 0);
+    CHECK_EQ(skua_listener_close(listener), 0);
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +382,8 @@ int main(void)
         cmocka_unit_test(address_options_init),
         cmocka_unit_test(address_socket_options),
         cmocka_unit_test(address_nodelay_is_the_default),
+        cmocka_unit_test(address_adopted_listener),
+        cmocka_unit_test(address_no_nodelay),
     };
 
     return TEST_MAIN(tests);
