@@ -136,6 +136,40 @@ TEST_FIBER(jobs_run_side_by_side)
     return 0;
 }
 
+/* Ends when all of them are inside. */
+static int meets(void *arg)
+{
+    atomic_int *inside = arg;
+    int64_t until = skua_now() + 20 * SKUA_SECOND;
+
+    atomic_fetch_add(inside, 1);
+    while (atomic_load(inside) < 60 && skua_now() < until)
+        test_thread_sleep(SKUA_MILLISECOND / 4);
+    return atomic_load(inside) < 60 ? -ETIMEDOUT : 0;
+}
+
+static int meets_on_pool(void *arg)
+{
+    return skua_blocking(meets, arg);
+}
+
+/* A burst calls one thread, and that calls others: each job has one of its own all the same, be the
+ * threads new, as in the first round, or idle. */
+TEST_FIBER(jobs_of_a_burst_have_a_thread_each)
+{
+    for (int round = 0; round < 5; round++) {
+        atomic_int inside = 0;
+        skua_scope scope;
+
+        MUST(skua_scope_open(&scope, SKUA_FAIL_FAST) == 0);
+        for (int i = 0; i < 60; i++)
+            CHECK_EQ(skua_spawn(&scope, meets_on_pool, &inside), 0);
+        CHECK_EQ(skua_scope_join(&scope), 0);
+        CHECK_EQ(atomic_load(&inside), 60);
+    }
+    return 0;
+}
+
 static const skua_local_key key;
 
 static int sees_context(void *arg)
@@ -673,6 +707,7 @@ int main(void)
         cmocka_unit_test(blocking_on_a_thread_is_a_call),
         cmocka_unit_test(blocking_in_a_poll_task),
         cmocka_unit_test(jobs_run_side_by_side),
+        cmocka_unit_test(jobs_of_a_burst_have_a_thread_each),
         cmocka_unit_test(context_goes_along),
         cmocka_unit_test(running_job_keeps_its_caller),
         cmocka_unit_test(running_job_is_abandoned),
