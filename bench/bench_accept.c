@@ -112,8 +112,8 @@ static int64_t work_ours(uint64_t repeats, void *arg)
 static bool job_begin(struct job *job, skua_driver driver)
 {
     char text[SKUA_ADDRESS_MAX];
-    int rc = skua_runtime_new(
-        &job->runtime, SKUA_RUNTIME_OPTIONS(.kind = SKUA_CURRENT_THREAD, .driver = driver));
+    int rc = skua_runtime_new(&job->runtime,
+                              SKUA_RUNTIME_OPTIONS(.kind = SKUA_CURRENT_THREAD, .driver = driver));
 
     if (rc == -ENOSYS || rc == -EPERM)
         return false;
@@ -168,8 +168,7 @@ static int64_t work_raw(uint64_t repeats, void *arg)
 
 static void raw_begin(struct raw *raw)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct epoll_event event = {.events = EPOLLIN | EPOLLET};
     socklen_t len = sizeof address;
     int on = 1;

@@ -76,12 +76,12 @@ static int64_t work_ours(uint64_t repeats, void *arg)
 static void ours_begin(struct ours *ours, unsigned submitters)
 {
     ours->submitters = submitters;
-    meter_must(skua_runtime_new(&ours->runtime,
-                                SKUA_RUNTIME_OPTIONS(.kind = SKUA_THREAD_PER_CORE,
-                                                     .placement = SKUA_PLACE_ANYWHERE,
-                                                     .workers = submitters,
-                                                     .blocking_threads = POOL)),
-               "new");
+    meter_must(
+        skua_runtime_new(&ours->runtime,
+                         SKUA_RUNTIME_OPTIONS(.kind = SKUA_THREAD_PER_CORE,
+                                              .placement = SKUA_PLACE_ANYWHERE,
+                                              .workers = submitters, .blocking_threads = POOL)),
+        "new");
 }
 
 /* ---- by hand --------------------------------------------------------------------------------- */
@@ -289,9 +289,18 @@ static int64_t work_uv(uint64_t repeats, void *arg)
 
 /* ---- running --------------------------------------------------------------------------------- */
 
-#define OURS(n) {"blocking_" #n, work_ours, &ours_##n}
-#define RAW(n) {"blocking_" #n "_raw", work_raw, &raw_##n}
-#define UV(n) {"blocking_" #n "_uv", work_uv, &raw_##n}
+#define OURS(n)                                                                                    \
+    {                                                                                              \
+        "blocking_" #n, work_ours, &ours_##n                                                       \
+    }
+#define RAW(n)                                                                                     \
+    {                                                                                              \
+        "blocking_" #n "_raw", work_raw, &raw_##n                                                  \
+    }
+#define UV(n)                                                                                      \
+    {                                                                                              \
+        "blocking_" #n "_uv", work_uv, &raw_##n                                                    \
+    }
 
 int main(int argc, char **argv)
 {
@@ -305,15 +314,10 @@ int main(int argc, char **argv)
 #endif
     };
     static const struct meter_ratio ratios[] = {
-        {"blocking_1_of_raw", 3, 0},
-        {"blocking_4_of_raw", 4, 1},
-        {"blocking_16_of_raw", 5, 2},
-        {"blocking_flat", 0, 2},
-        {"blocking_flat_raw", 3, 5},
+        {"blocking_1_of_raw", 3, 0}, {"blocking_4_of_raw", 4, 1}, {"blocking_16_of_raw", 5, 2},
+        {"blocking_flat", 0, 2},     {"blocking_flat_raw", 3, 5},
 #ifdef METER_WITH_UV
-        {"blocking_1_of_uv", 6, 0},
-        {"blocking_4_of_uv", 7, 1},
-        {"blocking_16_of_uv", 8, 2},
+        {"blocking_1_of_uv", 6, 0},  {"blocking_4_of_uv", 7, 1},  {"blocking_16_of_uv", 8, 2},
         {"blocking_flat_uv", 6, 8},
 #endif
     };

@@ -137,11 +137,11 @@ static void run_small(struct meter_bench *bench)
 
 static void run_large(struct meter_bench *bench)
 {
-    static const struct meter_rival rivals[] = {{"process_spawn_large", work_ours, &one},
-                                                {"process_spawn_8_large", work_ours, &eight},
-                                                {"process_spawn_large_raw", work_raw, &raw_one},
-                                                {"process_spawn_8_large_raw", work_raw,
-                                                 &raw_eight}};
+    static const struct meter_rival rivals[] = {
+        {"process_spawn_large", work_ours, &one},
+        {"process_spawn_8_large", work_ours, &eight},
+        {"process_spawn_large_raw", work_raw, &raw_one},
+        {"process_spawn_8_large_raw", work_raw, &raw_eight}};
     static const struct meter_ratio ratios[] = {{"process_spawn_large_of_raw", 2, 0},
                                                 {"process_spawn_8_large_of_raw", 3, 1}};
     size_t bytes = (bench->quick ? (size_t)256 : (size_t)1024) << 20;

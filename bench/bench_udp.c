@@ -118,8 +118,8 @@ static int64_t work_ours(uint64_t repeats, void *arg)
 /* False: there is no such driver here. */
 static bool job_begin(struct job *job, skua_driver driver, bool many)
 {
-    int rc = skua_runtime_new(
-        &job->runtime, SKUA_RUNTIME_OPTIONS(.kind = SKUA_CURRENT_THREAD, .driver = driver));
+    int rc = skua_runtime_new(&job->runtime,
+                              SKUA_RUNTIME_OPTIONS(.kind = SKUA_CURRENT_THREAD, .driver = driver));
 
     if (rc == -ENOSYS || rc == -EPERM)
         return false;
@@ -224,8 +224,8 @@ static int raw_socket(struct sockaddr_in *address)
     socklen_t len = sizeof *address;
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-    *address = (struct sockaddr_in){.sin_family = AF_INET,
-                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    *address =
+        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     if (fd < 0 || bind(fd, (struct sockaddr *)address, sizeof *address) != 0 ||
         getsockname(fd, (struct sockaddr *)address, &len) != 0)
         meter_die("socket", errno);

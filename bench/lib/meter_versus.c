@@ -55,8 +55,8 @@ void meter_versus_run(struct meter_bench *bench, uint64_t operations,
         for (unsigned i = 0; i < rival_count; i++) {
             unsigned at = (i + round) % rival_count;
 
-            ns[at][round] = (double)rivals[at].work(repeats, rivals[at].arg) /
-                            (double)(repeats * operations);
+            ns[at][round] =
+                (double)rivals[at].work(repeats, rivals[at].arg) / (double)(repeats * operations);
         }
     for (unsigned i = 0; i < ratio_count; i++) {
         double ratio[METER_ROUNDS_MAX];
