@@ -4,9 +4,9 @@
  * Exhausted  when the process or the system has no descriptor or memory for one more connection,
  *            accept waits 10 ms, then 20, up to 1 s, and tries again: the connections wait in the
  *            kernel's queue and are served when others end. It is said once, until it is over.
- * No delay   on Linux a connection has its listener's TCP_NODELAY: one call, before anybody connects,
- *            spares one for each. To a listener that was adopted somebody may have connected
- *            before, and it may be others', too: there each connection is told.
+ * No delay   on Linux a connection has its listener's TCP_NODELAY, which spares a call for each.
+ *            An adopted listener may be others', too, and have connections that were made before:
+ *            there each connection is told.
  * Skipped    connections that died in the queue (ECONNABORTED and what accept(2) lists as errors
  *            of the new socket).
  */
