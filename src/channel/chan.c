@@ -45,7 +45,7 @@ void skua__chan_put(struct skua__chan *chan, const void *item)
 
     if (skua__likely(chan->ring != NULL)) {
         to = chan->ring + chan->at_tail * chan->size;
-        chan->at_tail = chan->at_tail + 1 == chan->capacity ? 0 : chan->at_tail + 1;
+        chan->at_tail = skua__chan_after(chan, chan->at_tail);
     } else {
         if (skua__unlikely(chan->tail == NULL || chan->at_tail == chan->per_block))
             chan_add_block(chan);
@@ -81,7 +81,7 @@ SKUA__INLINE void chan_take(struct skua__chan *chan, void *item,
     chan->len--;
     if (skua__likely(chan->ring != NULL)) {
         skua__chan_copy(item, chan->ring + chan->at_head * chan->size, chan->size);
-        chan->at_head = chan->at_head + 1 == chan->capacity ? 0 : chan->at_head + 1;
+        chan->at_head = skua__chan_after(chan, chan->at_head);
         return;
     }
     skua__chan_copy(item, chan->head->bytes + chan->at_head++ * chan->size, chan->size);
@@ -107,18 +107,11 @@ void skua__chan_tell_receiver(struct skua__chan *chan, struct skua__chain *chain
         skua__waiters_grant(&chan->receiving, chan->receiving.first, chain);
 }
 
-int skua__chan_try_send(struct skua__chan *chan, const void *item)
+SKUA__NOINLINE int skua__chan_send_slow(struct skua__chan *chan, const void *item)
 {
     struct skua__chain chain = {NULL, NULL};
     int rc = 0;
 
-    skua__lock_take(skua__chan_lock(chan));
-    if (skua__likely(chan->ring != NULL && !chan->closed && chan->sending.first == NULL &&
-                     chan->receiving.first == NULL && skua__chan_has_room(chan, 1))) {
-        skua__chan_put(chan, item); /* the usual case: there is nobody to tell */
-        skua__lock_drop(skua__chan_lock(chan));
-        return 0;
-    }
     /* Providing lets go of the lock, so it comes before the looks. */
     if (skua__unlikely(!chan_has_place(chan) && !chan_provide(chan)))
         rc = -ENOMEM;
@@ -133,6 +126,11 @@ int skua__chan_try_send(struct skua__chan *chan, const void *item)
     skua__lock_drop(skua__chan_lock(chan));
     skua__chain_wake(&chain);
     return rc;
+}
+
+int skua__chan_try_send(struct skua__chan *chan, const void *item)
+{
+    return skua__likely(skua__chan_send_fast(chan, item)) ? 0 : skua__chan_send_slow(chan, item);
 }
 
 int skua__chan_try_reserve(struct skua__chan *chan, size_t count)
@@ -196,46 +194,65 @@ static bool chan_is_over(const struct skua__chan *chan)
     return chan->len == 0 && chan->reserved == 0 && chan->closed;
 }
 
+/* Takes up to `most`, and tells those whom it concerns: a count; -EAGAIN, SKUA_ECLOSED. Under the
+ * lock. */
+SKUA__INLINE int64_t chan_take_many(struct skua__chan *chan, void *items, size_t most,
+                                    struct skua__chan_block **ret_empty, struct skua__chain *chain)
+{
+    int64_t count = 0;
+
+    while ((size_t)count < most && chan->len != 0)
+        chan_take(chan, (char *)items + (size_t)count++ * chan->size, ret_empty);
+    if (count == 0)
+        return most == 0 ? 0 : chan_is_over(chan) ? SKUA_ECLOSED : -EAGAIN;
+    skua__chan_admit(chan, chain);
+    /* A receiver that was told and came too late waits again: there may be more for another. */
+    if (chan->len != 0)
+        skua__chan_tell_receiver(chan, chain);
+    else if (chan_is_over(chan))
+        skua__chan_end_receivers(chan, chain);
+    return count;
+}
+
 int64_t skua__chan_try_recv_many(struct skua__chan *chan, void *items, size_t most)
 {
     struct skua__chain chain = {NULL, NULL};
     struct skua__chan_block *empty = NULL;
-    int64_t count = 0;
+    int64_t count;
 
     skua__lock_take(skua__chan_lock(chan));
-    while ((size_t)count < most && chan->len != 0)
-        chan_take(chan, (char *)items + (size_t)count++ * chan->size, &empty);
-    if (count != 0) {
-        skua__chan_admit(chan, &chain);
-        /* A receiver that was told and came too late waits again: there may be more for another. */
-        if (chan->len != 0)
-            skua__chan_tell_receiver(chan, &chain);
-        else if (chan_is_over(chan))
-            skua__chan_end_receivers(chan, &chain);
-    } else if (most != 0) {
-        count = chan_is_over(chan) ? SKUA_ECLOSED : -EAGAIN;
-    }
+    count = chan_take_many(chan, items, most, &empty, &chain);
     skua__lock_drop(skua__chan_lock(chan));
     skua__chain_wake(&chain);
     chan_free_blocks(empty);
     return count;
 }
 
-/* The usual case on its own: a ring, with nobody in either line and something left or to come. */
+/* The look and the getting in line are one: nothing can come between them. */
+SKUA__NOINLINE skua_poll skua__chan_recv_slow(struct skua__chan *chan, void *item,
+                                              skua_waiter *waiter, skua_waker *waker)
+{
+    struct skua__chain chain = {NULL, NULL};
+    struct skua__chan_block *empty = NULL;
+    int64_t count;
+
+    if (skua__likely(waiter != NULL && chan->len == 0 && !chan_is_over(chan))) {
+        skua__waiters_push(&chan->receiving, waiter, waker);
+        skua__lock_drop(skua__chan_lock(chan));
+        return SKUA_PENDING;
+    }
+    count = chan_take_many(chan, item, 1, &empty, &chain);
+    skua__lock_drop(skua__chan_lock(chan));
+    skua__chain_wake(&chain);
+    chan_free_blocks(empty);
+    return count == 1 ? 0 : count;
+}
+
 int skua__chan_try_recv(struct skua__chan *chan, void *item)
 {
-    int64_t rc;
-
-    skua__lock_take(skua__chan_lock(chan));
-    if (skua__likely(chan->ring != NULL && chan->len != 0 && chan->sending.first == NULL &&
-                     chan->receiving.first == NULL)) {
-        chan_take(chan, item, NULL);
-        skua__lock_drop(skua__chan_lock(chan));
+    if (skua__likely(skua__chan_recv_fast(chan, item)))
         return 0;
-    }
-    skua__lock_drop(skua__chan_lock(chan));
-    rc = skua__chan_try_recv_many(chan, item, 1);
-    return rc == 1 ? 0 : (int)rc;
+    return (int)skua__chan_recv_slow(chan, item, NULL, NULL);
 }
 
 size_t skua__chan_len(struct skua__chan *chan)
@@ -256,18 +273,6 @@ int skua__chan_closed(struct skua__chan *chan)
     closed = chan->closed;
     skua__lock_drop(skua__chan_lock(chan));
     return closed;
-}
-
-bool skua__chan_wait_recv(struct skua__chan *chan, skua_waiter *waiter, skua_waker *waker)
-{
-    bool waits;
-
-    skua__lock_take(skua__chan_lock(chan));
-    waits = chan->len == 0 && !chan_is_over(chan);
-    if (waits)
-        skua__waiters_push(&chan->receiving, waiter, waker);
-    skua__lock_drop(skua__chan_lock(chan));
-    return waits;
 }
 
 /* ---- memory ---------------------------------------------------------------------------------- */

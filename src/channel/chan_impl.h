@@ -25,6 +25,11 @@ SKUA__INLINE void skua__chan_copy(void *to, const void *from, size_t size)
 {
     uint64_t word;
 
+    if (skua__likely(size == sizeof word)) { /* a number or a pointer */
+        memcpy(&word, from, sizeof word);
+        memcpy(to, &word, sizeof word);
+        return;
+    }
     if (skua__unlikely(size % sizeof word != 0 || size > 64)) {
         memcpy(to, from, size);
         return;
@@ -53,8 +58,49 @@ void skua__chan_tell_receiver(struct skua__chan *chan, struct skua__chain *chain
 void skua__chan_admit(struct skua__chan *chan, struct skua__chain *chain);
 /* All receivers are to look: nothing will come any more. */
 void skua__chan_end_receivers(struct skua__chan *chan, struct skua__chain *chain);
-/* Without the lock: lists a receiver, unless there is something to see. */
-bool skua__chan_wait_recv(struct skua__chan *chan, skua_waiter *waiter, skua_waker *waker);
+
+/* ---- the usual case -------------------------------------------------------------------------- */
+
+/* A place in the ring that comes after `at`. */
+SKUA__INLINE size_t skua__chan_after(const struct skua__chan *chan, size_t at)
+{
+    return at + 1 == chan->capacity ? 0 : at + 1;
+}
+
+/* A ring with room, and nobody in either line to be told. Takes the lock; false: still has it. */
+SKUA__INLINE bool skua__chan_send_fast(struct skua__chan *chan, const void *item)
+{
+    skua__lock_take(skua__chan_lock(chan));
+    if (skua__unlikely(chan->ring == NULL || chan->closed || chan->sending.first != NULL ||
+                       chan->receiving.first != NULL || !skua__chan_has_room(chan, 1)))
+        return false;
+    skua__chan_copy(chan->ring + chan->at_tail * chan->size, item, chan->size);
+    chan->at_tail = skua__chan_after(chan, chan->at_tail);
+    chan->len++;
+    skua__lock_drop(skua__chan_lock(chan));
+    return true;
+}
+
+/* A ring with a message, and nobody in either line to be told. Takes the lock; false: still has
+ * it. */
+SKUA__INLINE bool skua__chan_recv_fast(struct skua__chan *chan, void *item)
+{
+    skua__lock_take(skua__chan_lock(chan));
+    if (skua__unlikely(chan->ring == NULL || chan->len == 0 || chan->sending.first != NULL ||
+                       chan->receiving.first != NULL))
+        return false;
+    skua__chan_copy(item, chan->ring + chan->at_head * chan->size, chan->size);
+    chan->at_head = skua__chan_after(chan, chan->at_head);
+    chan->len--;
+    skua__lock_drop(skua__chan_lock(chan));
+    return true;
+}
+
+/* What the two are where that is not so. Both let go of the lock. */
+int skua__chan_send_slow(struct skua__chan *chan, const void *item);
+/* 0, SKUA_ECLOSED, -EAGAIN; with a waiter, which gets in line, SKUA_PENDING instead. */
+skua_poll skua__chan_recv_slow(struct skua__chan *chan, void *item, skua_waiter *waiter,
+                               skua_waker *waker);
 /* Without the lock, the last handle's. */
 void skua__chan_free(struct skua__chan *chan);
 

@@ -134,12 +134,9 @@ static skua_poll chan_recv_poll(skua_future *future, skua_waker *waker)
         if (answer == SKUA_PENDING)
             return answer;
     }
-    do {
-        answer = skua__chan_try_recv(self->object, (void *)(uintptr_t)self->value);
-        if (answer != -EAGAIN)
-            return answer;
-    } while (!skua__chan_wait_recv(self->object, &self->waiter, waker));
-    return SKUA_PENDING;
+    if (skua__likely(skua__chan_recv_fast(self->object, (void *)(uintptr_t)self->value)))
+        return 0;
+    return skua__chan_recv_slow(self->object, (void *)(uintptr_t)self->value, &self->waiter, waker);
 }
 
 /* One that was told to look, and does not, tells the next. */
@@ -189,32 +186,55 @@ skua_future *skua__chan_reserve_init(skua_sync_future *self, struct skua__chan *
     return chan_future(self, chan, count, &chan_reserve_ops);
 }
 
-int skua__chan_send(struct skua__chan *chan, const void *item, int64_t deadline)
+/* There is no room, or not for us yet. */
+static SKUA__NOINLINE int chan_send_waiting(struct skua__chan *chan, const void *item,
+                                            int64_t deadline)
 {
     skua_sync_future wait;
-    int rc;
 
-    rc = skua__task_leaf();
+    return (int)skua_await_until(skua__chan_send_init(&wait, chan, item), deadline);
+}
+
+int skua__chan_send(struct skua__chan *chan, const void *item, int64_t deadline)
+{
+    int rc = skua__task_leaf();
+
     if (skua__unlikely(rc != 0))
         return rc;
-    rc = skua__chan_try_send(chan, item);
-    if (skua__likely(rc != -EAGAIN))
-        return rc;
-    return (int)skua_await_until(skua__chan_send_init(&wait, chan, item), deadline);
+    if (skua__likely(skua__chan_send_fast(chan, item)))
+        return 0;
+    rc = skua__chan_send_slow(chan, item);
+    return skua__likely(rc != -EAGAIN) ? rc : chan_send_waiting(chan, item, deadline);
+}
+
+/* The lock was taken in vain. A fiber gets in line at once: what an await would look at first, the
+ * leaf has. Another waiter's waker is the await's to know. */
+static SKUA__NOINLINE int chan_recv_waiting(struct skua__chan *chan, void *item, int64_t deadline)
+{
+    struct skua__fiber *fiber = skua__fiber_current(skua__thread_self());
+    skua_sync_future wait;
+    skua_poll answer;
+
+    skua__chan_recv_init(&wait, chan, item);
+    if (skua__unlikely(fiber == NULL)) {
+        answer = skua__chan_recv_slow(chan, item, NULL, NULL);
+        return (int)(answer == -EAGAIN ? skua_await_until(&wait.future, deadline) : answer);
+    }
+    answer = skua__chan_recv_slow(chan, item, &wait.waiter, skua__task_waker(&fiber->task));
+    if (answer == SKUA_PENDING)
+        answer = skua__await_asked(fiber, &wait.future, deadline);
+    return (int)answer;
 }
 
 int skua__chan_recv(struct skua__chan *chan, void *item, int64_t deadline)
 {
-    skua_sync_future wait;
-    int rc;
+    int rc = skua__task_leaf();
 
-    rc = skua__task_leaf();
     if (skua__unlikely(rc != 0))
         return rc;
-    rc = skua__chan_try_recv(chan, item);
-    if (skua__likely(rc != -EAGAIN))
-        return rc;
-    return (int)skua_await_until(skua__chan_recv_init(&wait, chan, item), deadline);
+    if (skua__likely(skua__chan_recv_fast(chan, item)))
+        return 0;
+    return chan_recv_waiting(chan, item, deadline);
 }
 
 /* ---- handles and closing --------------------------------------------------------------------- */

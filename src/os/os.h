@@ -50,6 +50,8 @@ int skua__fault_hit(enum skua__fault kind);
 /* malloc and friends, the only ones of the library. Zeroed, or NULL. skua__os_free(NULL) is fine.
  */
 void *skua__os_alloc(size_t size);
+/* Not zeroed, and cheaper: what was freed last is given out again. */
+void *skua__os_alloc_unset(size_t size);
 void *skua__os_alloc_aligned(size_t size, size_t align);
 void skua__os_free(void *ptr);
 

@@ -47,6 +47,13 @@ void *skua__os_alloc(size_t size)
     return calloc(1, size);
 }
 
+void *skua__os_alloc_unset(size_t size)
+{
+    if (skua__fault_hit(SKUA__FAULT_MALLOC) != 0)
+        return NULL;
+    return malloc(size);
+}
+
 void *skua__os_alloc_aligned(size_t size, size_t align)
 {
     void *ptr;

@@ -106,7 +106,26 @@ static void await_pause(struct skua__fiber *fiber)
     skua__fiber_park(self, fiber);
 }
 
-/* Polls and parks until there is an answer, or an end of the task's patience. */
+/* Parks and polls until there is an answer, or the task is cancelled. */
+static int64_t await_without_end(struct skua__fiber *fiber, skua_future *future)
+{
+    struct skua_task *task = &fiber->task;
+    int64_t answer;
+
+    for (;;) {
+        await_pause(fiber);
+        answer = skua__future_poll_raw(future, skua__task_waker(task));
+        if (skua__likely(answer != SKUA_PENDING))
+            return answer;
+        /* Relaxed: the cancel's wake brought us here. */
+        if (!fiber->shields && (skua__load_relaxed(&task->state) & SKUA__CANCELLED)) {
+            skua_future_drop(future);
+            return await_cancelled_verdict(task);
+        }
+    }
+}
+
+/* The same, with an end of the task's patience. */
 static int64_t await_parked(struct skua__fiber *fiber, skua_future *future, int64_t deadline)
 {
     struct skua_task *task = &fiber->task;
@@ -116,9 +135,10 @@ static int64_t await_parked(struct skua__fiber *fiber, skua_future *future, int6
 
     if (!fiber->shields && skua__context_deadline(task->context) < deadline)
         deadline = task->context->deadline;
+    if (skua__likely(deadline == INT64_MAX))
+        return await_without_end(fiber, future);
     skua_sleep_until_init(&timer, deadline);
-    if (deadline != INT64_MAX &&
-        (deadline <= skua_now() || skua__sleep_poll(&timer.future, waker) == 0)) {
+    if (deadline <= skua_now() || skua__sleep_poll(&timer.future, waker) == 0) {
         skua_future_drop(future);
         return -ETIMEDOUT;
     }
@@ -164,6 +184,20 @@ static int64_t await_fiber(struct skua__thread *self, struct skua__fiber *fiber,
     answer = skua__future_poll_raw(future, skua__task_waker(&fiber->task));
     if (answer == SKUA_PENDING)
         answer = await_parked(fiber, future, deadline);
+    skua__store_relaxed(&fiber->waiting_for, NULL);
+    return answer;
+}
+
+int64_t skua__await_asked(struct skua__fiber *fiber, skua_future *future, int64_t deadline)
+{
+    int64_t answer = skua__fiber_verdict(fiber); /* a cancel's one wake may have come before it */
+
+    if (skua__unlikely(answer != 0)) {
+        skua_future_drop(future);
+        return answer;
+    }
+    skua__store_relaxed(&fiber->waiting_for, future->ops->name); /* relaxed, as above */
+    answer = await_parked(fiber, future, deadline);
     skua__store_relaxed(&fiber->waiting_for, NULL);
     return answer;
 }

@@ -433,6 +433,10 @@ SKUA__INLINE skua_poll skua__future_poll_raw(skua_future *future, skua_waker *wa
     return answer;
 }
 
+/* The rest of an await for a direct call on a fiber that has asked its future already, or done what
+ * its first poll does: the answer was SKUA_PENDING, and the fiber's waker is kept. */
+int64_t skua__await_asked(struct skua__fiber *fiber, skua_future *future, int64_t deadline);
+
 /* The two verbs of a sleep future, for direct calls. */
 skua_poll skua__sleep_poll(skua_future *future, skua_waker *waker);
 void skua__sleep_drop(skua_future *future);

@@ -96,6 +96,15 @@ int64_t skua_await(skua_future *future)
     return skua_await_until(future, waiters[model_self()].impatient ? IMPATIENT : SKUA_FOREVER);
 }
 
+int64_t skua__await_asked(struct skua__fiber *fiber, skua_future *future, int64_t deadline)
+{
+    (void)fiber;
+    (void)future;
+    (void)deadline;
+    model_fail(__func__);
+    return 0;
+}
+
 int skua__fiber_verdict(struct skua__fiber *fiber)
 {
     (void)fiber;
@@ -146,6 +155,11 @@ MODEL_UNSEEN void *skua__os_alloc(size_t size)
         }
     model_fail("no memory");
     return NULL;
+}
+
+void *skua__os_alloc_unset(size_t size)
+{
+    return skua__os_alloc(size);
 }
 
 void *skua__os_alloc_aligned(size_t size, size_t align)
