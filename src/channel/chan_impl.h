@@ -67,16 +67,25 @@ SKUA__INLINE size_t skua__chan_after(const struct skua__chan *chan, size_t at)
     return at + 1 == chan->capacity ? 0 : at + 1;
 }
 
+/* Somebody waits for room, or for a message. */
+SKUA__INLINE bool skua__chan_has_line(const struct skua__chan *chan)
+{
+    return ((uintptr_t)chan->sending.first | (uintptr_t)chan->receiving.first) != 0;
+}
+
 /* A ring with room, and nobody in either line to be told. Takes the lock; false: still has it. */
 SKUA__INLINE bool skua__chan_send_fast(struct skua__chan *chan, const void *item)
 {
+    size_t at;
+
     skua__lock_take(skua__chan_lock(chan));
-    if (skua__unlikely(chan->ring == NULL || chan->closed || chan->sending.first != NULL ||
-                       chan->receiving.first != NULL || !skua__chan_has_room(chan, 1)))
+    at = chan->at_tail;
+    if (skua__unlikely(chan->ring == NULL || chan->closed || skua__chan_has_line(chan) ||
+                       !skua__chan_has_room(chan, 1)))
         return false;
-    skua__chan_copy(chan->ring + chan->at_tail * chan->size, item, chan->size);
-    chan->at_tail = skua__chan_after(chan, chan->at_tail);
+    chan->at_tail = skua__chan_after(chan, at);
     chan->len++;
+    skua__chan_copy(chan->ring + at * chan->size, item, chan->size);
     skua__lock_drop(skua__chan_lock(chan));
     return true;
 }
@@ -85,13 +94,15 @@ SKUA__INLINE bool skua__chan_send_fast(struct skua__chan *chan, const void *item
  * it. */
 SKUA__INLINE bool skua__chan_recv_fast(struct skua__chan *chan, void *item)
 {
+    size_t at;
+
     skua__lock_take(skua__chan_lock(chan));
-    if (skua__unlikely(chan->ring == NULL || chan->len == 0 || chan->sending.first != NULL ||
-                       chan->receiving.first != NULL))
+    at = chan->at_head;
+    if (skua__unlikely(chan->ring == NULL || chan->len == 0 || skua__chan_has_line(chan)))
         return false;
-    skua__chan_copy(item, chan->ring + chan->at_head * chan->size, chan->size);
-    chan->at_head = skua__chan_after(chan, chan->at_head);
+    chan->at_head = skua__chan_after(chan, at);
     chan->len--;
+    skua__chan_copy(item, chan->ring + at * chan->size, chan->size);
     skua__lock_drop(skua__chan_lock(chan));
     return true;
 }

@@ -68,6 +68,19 @@ int skua__fiber_verdict(struct skua__fiber *fiber)
     return fiber->shields != 0 ? 0 : await_verdict(&fiber->task);
 }
 
+SKUA__COLD int skua__fiber_leaf(struct skua__thread *self, struct skua__fiber *fiber)
+{
+    int verdict = skua__fiber_verdict(fiber);
+
+    if (verdict != 0)
+        return verdict;
+    if (self->budget != 0)
+        self->budget--;
+    else
+        skua__fiber_yield(self, fiber);
+    return 0;
+}
+
 skua_poll skua_future_poll(skua_future *future, skua_waker *waker)
 {
     struct skua__thread *self;

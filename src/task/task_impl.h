@@ -388,6 +388,9 @@ SKUA__INLINE struct skua__fiber *skua__fiber_current(struct skua__thread *self)
 /* Why the fiber's waits end: -ECANCELED, -ETIMEDOUT; 0: they do not. (await.c) */
 int skua__fiber_verdict(struct skua__fiber *fiber);
 
+/* The rest of skua__task_leaf, where there is more to it than to count. (await.c) */
+int skua__fiber_leaf(struct skua__thread *self, struct skua__fiber *fiber);
+
 /* What a leaf does that may answer without a wait: like every wait of a fiber it does not begin
  * when the task is cancelled or out of time, spends a unit of the turn's budget, and lets the
  * others run when there is none left. 0, or that verdict. */
@@ -400,16 +403,9 @@ SKUA__INLINE int skua__task_leaf(void)
         return 0;
     /* Relaxed: as in await.c. */
     if (skua__unlikely((skua__load_relaxed(&fiber->task.state) & SKUA__CANCELLED) ||
-                       fiber->task.context != NULL)) {
-        int verdict = skua__fiber_verdict(fiber);
-
-        if (verdict != 0)
-            return verdict;
-    }
-    if (skua__likely(self->budget != 0))
-        self->budget--;
-    else
-        skua__fiber_yield(self, fiber);
+                       fiber->task.context != NULL || self->budget == 0))
+        return skua__fiber_leaf(self, fiber);
+    self->budget--;
     return 0;
 }
 

@@ -112,6 +112,15 @@ int skua__fiber_verdict(struct skua__fiber *fiber)
     return fiber_verdict;
 }
 
+int skua__fiber_leaf(struct skua__thread *self, struct skua__fiber *fiber)
+{
+    int verdict = skua__fiber_verdict(fiber);
+
+    if (verdict == 0)
+        self->budget--;
+    return verdict;
+}
+
 void skua__fiber_yield(struct skua__thread *self, struct skua__fiber *fiber)
 {
     (void)self;
