@@ -12,11 +12,12 @@
 
 #include "task/task_impl.h"
 
-/* Lets go of all parts that are not finished, in order. */
+/* Lets go of all parts that are neither finished nor NULL, in order. */
 SKUA__INLINE void skua__flow_drop(skua_future *const *futures, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        skua_future_drop(futures[i]);
+        if (futures[i] != NULL && futures[i]->ops != &skua__future_finished)
+            skua_future_drop(futures[i]);
 }
 
 /* Arms a whole's own timer, if it is not yet, and says whether the time is up. A deadline that

@@ -68,7 +68,7 @@ int skua__fiber_verdict(struct skua__fiber *fiber)
     return fiber->shields != 0 ? 0 : await_verdict(&fiber->task);
 }
 
-SKUA__COLD int skua__fiber_leaf(struct skua__thread *self, struct skua__fiber *fiber)
+SKUA__NOINLINE int skua__fiber_leaf(struct skua__thread *self, struct skua__fiber *fiber)
 {
     int verdict = skua__fiber_verdict(fiber);
 
@@ -106,7 +106,7 @@ skua_poll skua_future_poll(skua_future *future, skua_waker *waker)
 /* ---- on a fiber ------------------------------------------------------------------------------ */
 
 /* Parks; but a future that is woken each time it is polled must not keep the others waiting. */
-static void await_pause(struct skua__fiber *fiber)
+SKUA__INLINE void await_pause(struct skua__fiber *fiber)
 {
     struct skua__thread *self = skua__thread_self();
 
@@ -120,7 +120,7 @@ static void await_pause(struct skua__fiber *fiber)
 }
 
 /* Parks and polls until there is an answer, or the task is cancelled. */
-static int64_t await_without_end(struct skua__fiber *fiber, skua_future *future)
+SKUA__INLINE int64_t await_without_end(struct skua__fiber *fiber, skua_future *future)
 {
     struct skua_task *task = &fiber->task;
     int64_t answer;
@@ -139,17 +139,14 @@ static int64_t await_without_end(struct skua__fiber *fiber, skua_future *future)
 }
 
 /* The same, with an end of the task's patience. */
-static int64_t await_parked(struct skua__fiber *fiber, skua_future *future, int64_t deadline)
+static SKUA__NOINLINE int64_t await_with_end(struct skua__fiber *fiber, skua_future *future,
+                                             int64_t deadline)
 {
     struct skua_task *task = &fiber->task;
     skua_waker *waker = skua__task_waker(task);
     skua_sleep_future timer;
     int64_t answer;
 
-    if (!fiber->shields && skua__context_deadline(task->context) < deadline)
-        deadline = task->context->deadline;
-    if (skua__likely(deadline == INT64_MAX))
-        return await_without_end(fiber, future);
     skua_sleep_until_init(&timer, deadline);
     if (deadline <= skua_now() || skua__sleep_poll(&timer.future, waker) == 0) {
         skua_future_drop(future);
@@ -171,6 +168,18 @@ static int64_t await_parked(struct skua__fiber *fiber, skua_future *future, int6
     }
     skua__sleep_drop(&timer.future);
     return answer;
+}
+
+/* At most until `deadline`, the call's, and until the task's own. */
+SKUA__INLINE int64_t await_parked(struct skua__fiber *fiber, skua_future *future, int64_t deadline)
+{
+    const struct skua__context *context = fiber->task.context;
+
+    if (skua__unlikely(context != NULL) && !fiber->shields && context->deadline < deadline)
+        deadline = context->deadline;
+    if (skua__likely(deadline == INT64_MAX))
+        return await_without_end(fiber, future);
+    return await_with_end(fiber, future, deadline);
 }
 
 static int64_t await_fiber(struct skua__thread *self, struct skua__fiber *fiber,
@@ -364,15 +373,17 @@ skua_poll skua__sleep_poll(skua_future *future, skua_waker *waker)
 void skua__sleep_drop(skua_future *future)
 {
     skua_sleep_future *sleep = skua__container(future, skua_sleep_future, future);
-    struct skua__thread *self = skua__thread_self();
+    struct skua__thread *self;
     skua_waker *waker = sleep->waker;
 
+    if (skua__likely(waker == NULL && sleep->when != SKUA__WHEEL_FIRED))
+        return; /* not armed */
+    self = skua__thread_self();
     if (waker != NULL) {
         skua__wheel_cancel(self->wheel, sleep);
         skua_waker_unref(waker);
     }
-    if (waker != NULL || sleep->when == SKUA__WHEEL_FIRED)
-        sleep_unbind(self, sleep);
+    sleep_unbind(self, sleep);
 }
 
 skua_future *skua_sleep_until_init(skua_sleep_future *sleep, int64_t deadline)
