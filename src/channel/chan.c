@@ -41,17 +41,13 @@ static void chan_add_block(struct skua__chan *chan)
 
 void skua__chan_put(struct skua__chan *chan, const void *item)
 {
-    char *to;
-
     if (skua__likely(chan->ring != NULL)) {
-        to = chan->ring + chan->at_tail * chan->size;
-        chan->at_tail = skua__chan_after(chan, chan->at_tail);
-    } else {
-        if (skua__unlikely(chan->tail == NULL || chan->at_tail == chan->per_block))
-            chan_add_block(chan);
-        to = chan->tail->bytes + chan->at_tail++ * chan->size;
+        skua__chan_put_ring(chan, item);
+        return;
     }
-    skua__chan_copy(to, item, chan->size);
+    if (skua__unlikely(chan->tail == NULL || chan->at_tail == chan->per_block))
+        chan_add_block(chan);
+    skua__chan_copy(chan->tail->bytes + chan->at_tail++ * chan->size, item, chan->size);
     chan->len++;
 }
 
@@ -78,12 +74,11 @@ static void chan_drop_block(struct skua__chan *chan, struct skua__chan_block **r
 SKUA__INLINE void chan_take(struct skua__chan *chan, void *item,
                             struct skua__chan_block **ret_empty)
 {
-    chan->len--;
     if (skua__likely(chan->ring != NULL)) {
-        skua__chan_copy(item, chan->ring + chan->at_head * chan->size, chan->size);
-        chan->at_head = skua__chan_after(chan, chan->at_head);
+        skua__chan_take_ring(chan, item);
         return;
     }
+    chan->len--;
     skua__chan_copy(item, chan->head->bytes + chan->at_head++ * chan->size, chan->size);
     if (chan->at_head == chan->per_block || chan->len == 0)
         chan_drop_block(chan, ret_empty);
@@ -101,17 +96,19 @@ static void chan_free_blocks(struct skua__chan_block *block)
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
-void skua__chan_tell_receiver(struct skua__chan *chan, struct skua__chain *chain)
-{
-    if (chan->receiving.first != NULL)
-        skua__waiters_grant(&chan->receiving, chan->receiving.first, chain);
-}
-
 SKUA__NOINLINE int skua__chan_send_slow(struct skua__chan *chan, const void *item)
 {
     struct skua__chain chain = {NULL, NULL};
     int rc = 0;
 
+    if (skua__likely(chan->ring != NULL && chan->receiving.first != NULL && !chan->closed &&
+                     chan->sending.first == NULL && skua__chan_has_room(chan, 1))) {
+        skua__chan_put_ring(chan, item);
+        skua__chan_tell_receiver(chan, &chain);
+        skua__lock_drop(skua__chan_lock(chan));
+        skua__chain_wake(&chain);
+        return 0;
+    }
     /* Providing lets go of the lock, so it comes before the looks. */
     if (skua__unlikely(!chan_has_place(chan) && !chan_provide(chan)))
         rc = -ENOMEM;
@@ -188,12 +185,6 @@ int skua__chan_unreserve(struct skua__chan *chan, size_t count)
 
 /* ---- receiving ------------------------------------------------------------------------------- */
 
-/* Nothing will come any more. Under the lock. */
-static bool chan_is_over(const struct skua__chan *chan)
-{
-    return chan->len == 0 && chan->reserved == 0 && chan->closed;
-}
-
 /* Takes up to `most`, and tells those whom it concerns: a count; -EAGAIN, SKUA_ECLOSED. Under the
  * lock. */
 SKUA__INLINE int64_t chan_take_many(struct skua__chan *chan, void *items, size_t most,
@@ -204,12 +195,12 @@ SKUA__INLINE int64_t chan_take_many(struct skua__chan *chan, void *items, size_t
     while ((size_t)count < most && chan->len != 0)
         chan_take(chan, (char *)items + (size_t)count++ * chan->size, ret_empty);
     if (count == 0)
-        return most == 0 ? 0 : chan_is_over(chan) ? SKUA_ECLOSED : -EAGAIN;
+        return most == 0 ? 0 : skua__chan_is_over(chan) ? SKUA_ECLOSED : -EAGAIN;
     skua__chan_admit(chan, chain);
     /* A receiver that was told and came too late waits again: there may be more for another. */
     if (chan->len != 0)
         skua__chan_tell_receiver(chan, chain);
-    else if (chan_is_over(chan))
+    else if (skua__chan_is_over(chan))
         skua__chan_end_receivers(chan, chain);
     return count;
 }
@@ -228,31 +219,24 @@ int64_t skua__chan_try_recv_many(struct skua__chan *chan, void *items, size_t mo
     return count;
 }
 
-/* The look and the getting in line are one: nothing can come between them. */
-SKUA__NOINLINE skua_poll skua__chan_recv_slow(struct skua__chan *chan, void *item,
-                                              skua_waiter *waiter, skua_waker *waker)
+SKUA__NOINLINE int skua__chan_recv_slow(struct skua__chan *chan, void *item)
 {
     struct skua__chain chain = {NULL, NULL};
     struct skua__chan_block *empty = NULL;
     int64_t count;
 
-    if (skua__likely(waiter != NULL && chan->len == 0 && !chan_is_over(chan))) {
-        skua__waiters_push(&chan->receiving, waiter, waker);
-        skua__lock_drop(skua__chan_lock(chan));
-        return SKUA_PENDING;
-    }
     count = chan_take_many(chan, item, 1, &empty, &chain);
     skua__lock_drop(skua__chan_lock(chan));
     skua__chain_wake(&chain);
     chan_free_blocks(empty);
-    return count == 1 ? 0 : count;
+    return count == 1 ? 0 : (int)count;
 }
 
 int skua__chan_try_recv(struct skua__chan *chan, void *item)
 {
     if (skua__likely(skua__chan_recv_fast(chan, item)))
         return 0;
-    return (int)skua__chan_recv_slow(chan, item, NULL, NULL);
+    return skua__chan_recv_slow(chan, item);
 }
 
 size_t skua__chan_len(struct skua__chan *chan)

@@ -52,12 +52,17 @@ SKUA__INLINE bool skua__chan_has_room(const struct skua__chan *chan, size_t coun
 
 /* Queues a message, for which there is room and memory. */
 void skua__chan_put(struct skua__chan *chan, const void *item);
-/* The first receiver in line is to look. */
-void skua__chan_tell_receiver(struct skua__chan *chan, struct skua__chain *chain);
 /* Lets waiting senders go on, in order, as far as there is room. */
 void skua__chan_admit(struct skua__chan *chan, struct skua__chain *chain);
 /* All receivers are to look: nothing will come any more. */
 void skua__chan_end_receivers(struct skua__chan *chan, struct skua__chain *chain);
+
+/* The first receiver in line is to look. */
+SKUA__INLINE void skua__chan_tell_receiver(struct skua__chan *chan, struct skua__chain *chain)
+{
+    if (chan->receiving.first != NULL)
+        skua__waiters_grant(&chan->receiving, chan->receiving.first, chain);
+}
 
 /* ---- the usual case -------------------------------------------------------------------------- */
 
@@ -65,6 +70,31 @@ void skua__chan_end_receivers(struct skua__chan *chan, struct skua__chain *chain
 SKUA__INLINE size_t skua__chan_after(const struct skua__chan *chan, size_t at)
 {
     return at + 1 == chan->capacity ? 0 : at + 1;
+}
+
+/* The counts first: what is copied might be anything, for all that the compiler knows. */
+SKUA__INLINE void skua__chan_put_ring(struct skua__chan *chan, const void *item)
+{
+    size_t at = chan->at_tail;
+
+    chan->at_tail = skua__chan_after(chan, at);
+    chan->len++;
+    skua__chan_copy(chan->ring + at * chan->size, item, chan->size);
+}
+
+SKUA__INLINE void skua__chan_take_ring(struct skua__chan *chan, void *item)
+{
+    size_t at = chan->at_head;
+
+    chan->at_head = skua__chan_after(chan, at);
+    chan->len--;
+    skua__chan_copy(item, chan->ring + at * chan->size, chan->size);
+}
+
+/* Nothing will come any more. */
+SKUA__INLINE bool skua__chan_is_over(const struct skua__chan *chan)
+{
+    return chan->len == 0 && chan->reserved == 0 && chan->closed;
 }
 
 /* Somebody waits for room, or for a message. */
@@ -76,16 +106,11 @@ SKUA__INLINE bool skua__chan_has_line(const struct skua__chan *chan)
 /* A ring with room, and nobody in either line to be told. Takes the lock; false: still has it. */
 SKUA__INLINE bool skua__chan_send_fast(struct skua__chan *chan, const void *item)
 {
-    size_t at;
-
     skua__lock_take(skua__chan_lock(chan));
-    at = chan->at_tail;
     if (skua__unlikely(chan->ring == NULL || chan->closed || skua__chan_has_line(chan) ||
                        !skua__chan_has_room(chan, 1)))
         return false;
-    chan->at_tail = skua__chan_after(chan, at);
-    chan->len++;
-    skua__chan_copy(chan->ring + at * chan->size, item, chan->size);
+    skua__chan_put_ring(chan, item);
     skua__lock_drop(skua__chan_lock(chan));
     return true;
 }
@@ -94,24 +119,29 @@ SKUA__INLINE bool skua__chan_send_fast(struct skua__chan *chan, const void *item
  * it. */
 SKUA__INLINE bool skua__chan_recv_fast(struct skua__chan *chan, void *item)
 {
-    size_t at;
-
     skua__lock_take(skua__chan_lock(chan));
-    at = chan->at_head;
     if (skua__unlikely(chan->ring == NULL || chan->len == 0 || skua__chan_has_line(chan)))
         return false;
-    chan->at_head = skua__chan_after(chan, at);
-    chan->len--;
-    skua__chan_copy(item, chan->ring + at * chan->size, chan->size);
+    skua__chan_take_ring(chan, item);
     skua__lock_drop(skua__chan_lock(chan));
     return true;
 }
 
 /* What the two are where that is not so. Both let go of the lock. */
 int skua__chan_send_slow(struct skua__chan *chan, const void *item);
-/* 0, SKUA_ECLOSED, -EAGAIN; with a waiter, which gets in line, SKUA_PENDING instead. */
-skua_poll skua__chan_recv_slow(struct skua__chan *chan, void *item, skua_waiter *waiter,
-                               skua_waker *waker);
+int skua__chan_recv_slow(struct skua__chan *chan, void *item);
+
+/* The second one, for who waits: 0, SKUA_ECLOSED; or the waiter is in line. The look and the getting
+ * in line are one section: nothing comes between them. */
+SKUA__INLINE skua_poll skua__chan_recv_or_wait(struct skua__chan *chan, void *item,
+                                               skua_waiter *waiter, skua_waker *waker)
+{
+    if (skua__unlikely(chan->len != 0 || skua__chan_is_over(chan)))
+        return skua__chan_recv_slow(chan, item);
+    skua__waiters_push(&chan->receiving, waiter, waker);
+    skua__lock_drop(skua__chan_lock(chan));
+    return SKUA_PENDING;
+}
 /* Without the lock, the last handle's. */
 void skua__chan_free(struct skua__chan *chan);
 

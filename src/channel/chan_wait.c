@@ -136,7 +136,8 @@ static skua_poll chan_recv_poll(skua_future *future, skua_waker *waker)
     }
     if (skua__likely(skua__chan_recv_fast(self->object, (void *)(uintptr_t)self->value)))
         return 0;
-    return skua__chan_recv_slow(self->object, (void *)(uintptr_t)self->value, &self->waiter, waker);
+    return skua__chan_recv_or_wait(self->object, (void *)(uintptr_t)self->value, &self->waiter,
+                                   waker);
 }
 
 /* One that was told to look, and does not, tells the next. */
@@ -217,10 +218,10 @@ static SKUA__NOINLINE int chan_recv_waiting(struct skua__chan *chan, void *item,
 
     skua__chan_recv_init(&wait, chan, item);
     if (skua__unlikely(fiber == NULL)) {
-        answer = skua__chan_recv_slow(chan, item, NULL, NULL);
+        answer = skua__chan_recv_slow(chan, item);
         return (int)(answer == -EAGAIN ? skua_await_until(&wait.future, deadline) : answer);
     }
-    answer = skua__chan_recv_slow(chan, item, &wait.waiter, skua__task_waker(&fiber->task));
+    answer = skua__chan_recv_or_wait(chan, item, &wait.waiter, skua__task_waker(&fiber->task));
     if (answer == SKUA_PENDING)
         answer = skua__await_asked(fiber, &wait.future, deadline);
     return (int)answer;

@@ -63,9 +63,14 @@ SKUA__INLINE int await_verdict(struct skua_task *task)
     return 0;
 }
 
+SKUA__INLINE int await_fiber_verdict(struct skua__fiber *fiber)
+{
+    return skua__unlikely(fiber->shields != 0) ? 0 : await_verdict(&fiber->task);
+}
+
 int skua__fiber_verdict(struct skua__fiber *fiber)
 {
-    return fiber->shields != 0 ? 0 : await_verdict(&fiber->task);
+    return await_fiber_verdict(fiber);
 }
 
 SKUA__NOINLINE int skua__fiber_leaf(struct skua__thread *self, struct skua__fiber *fiber)
@@ -212,7 +217,7 @@ static int64_t await_fiber(struct skua__thread *self, struct skua__fiber *fiber,
 
 int64_t skua__await_asked(struct skua__fiber *fiber, skua_future *future, int64_t deadline)
 {
-    int64_t answer = skua__fiber_verdict(fiber); /* a cancel's one wake may have come before it */
+    int64_t answer = await_fiber_verdict(fiber); /* a cancel's one wake may have come before it */
 
     if (skua__unlikely(answer != 0)) {
         skua_future_drop(future);

@@ -145,6 +145,95 @@ TEST(message_without_bytes_and_bad_sizes)
     skua_oneshot_receiver_close(pair.rx);
 }
 
+/* ---- promised -------------------------------------------------------------------------------- */
+
+static void waker_is_nobodys(struct skua_custom_waker *waker)
+{
+    (void)waker;
+}
+
+static struct skua_custom_waker nobody = {
+    .wake = waker_is_nobodys, .ref = waker_is_nobodys, .unref = waker_is_nobodys};
+
+/* A receive that waits for the pair's message. */
+static skua_future *waits(skua_sync_future *wait, struct pair pair, int *got)
+{
+    skua_future *future = skua_oneshot_recv_init(wait, pair.rx, got);
+
+    CHECK_EQ(skua_future_poll(future, skua_waker_custom(&nobody)), SKUA_PENDING);
+    return future;
+}
+
+TEST(message_for_a_wait_that_is_dropped_stays)
+{
+    struct pair pair = pair_new();
+    skua_sync_future wait;
+    int answer = 42;
+    int got = 0;
+    skua_future *future = waits(&wait, pair, &got);
+
+    CHECK_EQ(skua_oneshot_send(pair.tx, &answer), 0);
+    CHECK_EQ(skua_oneshot_try_recv(pair.rx, &got), SKUA_ECLOSED); /* it is that wait's */
+    skua_future_drop(future);
+    CHECK_EQ(got, 0);
+    CHECK_EQ(skua_oneshot_try_recv(pair.rx, &got), 0);
+    CHECK_EQ(got, 42);
+    CHECK_EQ(skua_oneshot_try_recv(pair.rx, &got), SKUA_ECLOSED);
+    skua_oneshot_receiver_close(pair.rx);
+}
+
+TEST(message_for_a_wait_goes_to_it)
+{
+    struct pair pair = pair_new();
+    skua_sync_future wait;
+    int answer = 42;
+    int got = 0;
+    skua_future *future = waits(&wait, pair, &got);
+
+    CHECK_EQ(skua_oneshot_send(pair.tx, &answer), 0);
+    CHECK_EQ(skua_future_poll(future, skua_waker_custom(&nobody)), 0);
+    CHECK_EQ(got, 42);
+    CHECK_EQ(skua_oneshot_try_recv(pair.rx, &got), SKUA_ECLOSED);
+    skua_oneshot_receiver_close(pair.rx);
+}
+
+/* Which of them looks first is for the scheduler to say. */
+TEST(one_of_several_waits_gets_the_message)
+{
+    for (int first = 0; first < 2; first++) {
+        struct pair pair = pair_new();
+        skua_sync_future wait[2];
+        skua_future *future[2];
+        int answer = 42;
+        int got[2] = {0, 0};
+
+        for (int i = 0; i < 2; i++)
+            future[i] = waits(&wait[i], pair, &got[i]);
+        CHECK_EQ(skua_oneshot_send(pair.tx, &answer), 0);
+        CHECK_EQ(skua_future_poll(future[first], skua_waker_custom(&nobody)), 0);
+        CHECK_EQ(skua_future_poll(future[1 - first], skua_waker_custom(&nobody)), SKUA_ECLOSED);
+        CHECK(got[first] == 42 && got[1 - first] == 0);
+        skua_oneshot_receiver_close(pair.rx);
+    }
+}
+
+TEST(message_for_dropped_waits_goes_to_the_one_that_is_left)
+{
+    struct pair pair = pair_new();
+    skua_sync_future wait[2];
+    skua_future *future[2];
+    int answer = 42;
+    int got = 0;
+
+    for (int i = 0; i < 2; i++)
+        future[i] = waits(&wait[i], pair, &got);
+    CHECK_EQ(skua_oneshot_send(pair.tx, &answer), 0);
+    skua_future_drop(future[0]);
+    CHECK_EQ(skua_future_poll(future[1], skua_waker_custom(&nobody)), 0);
+    CHECK_EQ(got, 42);
+    skua_oneshot_receiver_close(pair.rx);
+}
+
 /* ---- stress: both ends leave at about the same time ------------------------------------------ */
 
 static void *answers_on_a_thread(void *arg)
@@ -208,6 +297,10 @@ int main(void)
         cmocka_unit_test(sender_learns_that_nobody_wants_the_answer),
         cmocka_unit_test(cancelled_receive_loses_nothing),
         cmocka_unit_test(message_without_bytes_and_bad_sizes),
+        cmocka_unit_test(message_for_a_wait_that_is_dropped_stays),
+        cmocka_unit_test(message_for_a_wait_goes_to_it),
+        cmocka_unit_test(one_of_several_waits_gets_the_message),
+        cmocka_unit_test(message_for_dropped_waits_goes_to_the_one_that_is_left),
         cmocka_unit_test(both_ends_leave_at_once),
     };
 
