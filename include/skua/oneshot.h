@@ -79,7 +79,7 @@ SKUA_API SKUA_NODISCARD int skua_oneshot_closed(skua_oneshot_sender *sender);
 SKUA_API skua_future *skua_oneshot_closed_init(skua_sync_future *closed,
                                                skua_oneshot_sender *sender);
 
-/* Waits for the message.
+/* Waits for the message. A wait that was there when it was sent has it, until it is over.
  *
  * message    receives `size` bytes; untouched on failure
  * Returns    0, once; SKUA_ECLOSED when the sender ended without one, or it was received before;

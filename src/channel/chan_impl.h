@@ -131,8 +131,8 @@ SKUA__INLINE bool skua__chan_recv_fast(struct skua__chan *chan, void *item)
 int skua__chan_send_slow(struct skua__chan *chan, const void *item);
 int skua__chan_recv_slow(struct skua__chan *chan, void *item);
 
-/* The second one, for who waits: 0, SKUA_ECLOSED; or the waiter is in line. The look and the getting
- * in line are one section: nothing comes between them. */
+/* The second one, for who waits: 0, SKUA_ECLOSED; SKUA_PENDING: the waiter is in line. The look and
+ * the getting in line are one section: nothing comes between them. */
 SKUA__INLINE skua_poll skua__chan_recv_or_wait(struct skua__chan *chan, void *item,
                                                skua_waiter *waiter, skua_waker *waker)
 {

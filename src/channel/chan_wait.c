@@ -208,8 +208,8 @@ int skua__chan_send(struct skua__chan *chan, const void *item, int64_t deadline)
     return skua__likely(rc != -EAGAIN) ? rc : chan_send_waiting(chan, item, deadline);
 }
 
-/* The lock was taken in vain, and is still held. A fiber gets in line at once: what an await would look at first, the
- * leaf has. Another waiter's waker is the await's to know. */
+/* The lock is still held, from the look that found nothing. A fiber gets in line at once: what an
+ * await looks at first, the leaf has. A thread waits in the usual way. */
 static SKUA__NOINLINE int chan_recv_waiting(struct skua__chan *chan, void *item, int64_t deadline)
 {
     struct skua__fiber *fiber = skua__fiber_current(skua__thread_self());

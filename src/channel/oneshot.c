@@ -26,7 +26,7 @@
 struct oneshot {
     uint8_t lock;          /* guards all of it but size, and a promised message */
     _Atomic uint8_t flags; /* written under the lock */
-    uint32_t size; /* constant */
+    uint32_t size;         /* constant */
     skua_waiter_list receiving;
     skua_waiter_list closing;
     _Alignas(max_align_t) char message[];

@@ -238,6 +238,46 @@ TEST_FIBER(cancelled_task_learns_it_from_a_channel_that_is_never_empty)
 
 /* ---- closing --------------------------------------------------------------------------------- */
 
+struct spender {
+    struct channel spent;
+    struct channel empty;
+    uint64_t units; /* of its turn's budget, before it waits */
+};
+
+static int spends_and_receives(void *arg)
+{
+    struct spender *spender = arg;
+    uint64_t got;
+
+    for (uint64_t i = 0; i < spender->units; i++) {
+        int rc = send_number(&spender->spent, i);
+
+        if (rc != 0)
+            return rc;
+    }
+    return skua_mpsc_recv(spender->empty.rx, &got);
+}
+
+/* One of them finds its budget spent in the receive itself, lets others run, and is cancelled while
+ * they do: its one wake comes before it waits. */
+TEST_FIBER_CURRENT(receive_learns_of_a_cancel_that_came_before_it_waits)
+{
+    for (uint64_t units = 0; units < 150; units++) {
+        struct spender spender = {channel_of(0), channel_of(1), units};
+        skua_task *task;
+        int result = 77;
+
+        MUST(skua_spawn(NULL, spends_and_receives, &spender, .task = &task) == 0);
+        CHECK_EQ(skua_yield(), 0);
+        CHECK_EQ(skua_task_cancel(task), 0);
+        CHECK_EQ(skua_task_join(task, &result), 0);
+        CHECK_EQ(result, -ECANCELED);
+        channel_end(&spender.spent);
+        channel_end(&spender.empty);
+    }
+    return 0;
+}
+
 TEST_FIBER(last_sender_ends_the_channel)
 {
     struct channel channel = channel_of(3);
@@ -515,6 +555,7 @@ int main(void)
         cmocka_unit_test(reserved_room_is_kept),
         cmocka_unit_test(reserver_that_is_cancelled_gives_back),
         cmocka_unit_test(cancelled_task_learns_it_from_a_channel_that_is_never_empty),
+        cmocka_unit_test(receive_learns_of_a_cancel_that_came_before_it_waits),
         cmocka_unit_test(last_sender_ends_the_channel),
         cmocka_unit_test(receiver_that_closes_drains),
         cmocka_unit_test(waits_end_when_the_other_side_goes),
