@@ -282,9 +282,24 @@ int skua_oneshot_recv(skua_oneshot_receiver *receiver, void *message)
 
 int skua_oneshot_recv_until(skua_oneshot_receiver *receiver, void *message, int64_t deadline)
 {
+    struct oneshot *oneshot = oneshot_of(receiver);
     skua_sync_future recv;
+    struct skua__fiber *fiber;
+    int rc = skua__task_leaf();
 
-    return (int)skua_await_until(skua_oneshot_recv_init(&recv, receiver, message), deadline);
+    if (skua__unlikely(rc != 0))
+        return rc;
+    fiber = skua__fiber_current(skua__thread_self());
+    skua_oneshot_recv_init(&recv, receiver, message);
+    if (skua__unlikely(fiber == NULL))
+        return (int)skua_await_until(&recv.future, deadline);
+    /* A fiber gets in line at once: what an await looks at first, the leaf has. */
+    skua__lock_take(oneshot_lock(oneshot));
+    rc = oneshot_take(oneshot, message);
+    if (rc == -EAGAIN)
+        skua__waiters_push(&oneshot->receiving, &recv.waiter, skua__task_waker(&fiber->task));
+    skua__lock_drop(oneshot_lock(oneshot));
+    return rc == -EAGAIN ? (int)skua__await_asked(fiber, &recv.future, deadline) : rc;
 }
 
 int skua_oneshot_try_recv(skua_oneshot_receiver *receiver, void *message)
