@@ -36,6 +36,8 @@ struct waiter {
 static struct skua__thread thread_states[MODEL_THREADS];
 static int fiber_verdict; /* of those that are fibers; 0: there are none */
 static struct waiter waiters[MODEL_THREADS];
+static struct skua__fiber fibers[MODEL_THREADS];
+static bool as_fibers; /* threads are fibers, too: direct calls then get in line themselves */
 static int answers[MODEL_THREADS];
 static SKUA__UNUSED char work; /* handed from one to the next */
 
@@ -43,6 +45,9 @@ static SKUA__UNUSED char work; /* handed from one to the next */
 
 static struct waiter *waiter_of(skua_waker *waker)
 {
+    for (int i = 0; i < MODEL_THREADS; i++)
+        if (waker == skua__task_waker(&fibers[i].task))
+            return &waiters[i];
     return (struct waiter *)(void *)waker;
 }
 
@@ -52,7 +57,7 @@ void skua_waker_wake(skua_waker *waker)
     model_ring(&waiter_of(waker)->bell);
     /* A wake goes on after the task has begun to run. */
     model_check(!waiter_of(waker)->gone);
-    model_use(waker);
+    model_use(waiter_of(waker));
 }
 
 skua_waker *skua_waker_ref(skua_waker *waker)
@@ -98,11 +103,20 @@ int64_t skua_await(skua_future *future)
 
 int64_t skua__await_asked(struct skua__fiber *fiber, skua_future *future, int64_t deadline)
 {
-    (void)fiber;
-    (void)future;
-    (void)deadline;
-    model_fail(__func__);
-    return 0;
+    struct waiter *waiter = &waiters[model_self()];
+    skua_poll answer;
+
+    do {
+        if (deadline == IMPATIENT) {
+            future->ops->drop(future);
+            answer = -ETIMEDOUT;
+            break;
+        }
+        model_sleep(&waiter->bell);
+        answer = future->ops->poll(future, skua__task_waker(&fiber->task));
+    } while (answer == SKUA_PENDING);
+    model_check(waiter->refs == 0);
+    return answer;
 }
 
 int skua__fiber_verdict(struct skua__fiber *fiber)
@@ -206,6 +220,11 @@ static void waiters_begin(void)
     pool_used = 0;
     for (int i = 0; i < MODEL_THREADS; i++) {
         thread_states[i].budget = 1u << 30;
+        if (as_fibers) {
+            memset(&fibers[i], 0, sizeof fibers[i]);
+            fibers[i].task.flags = SKUA__FIBER;
+            thread_states[i].current = &fibers[i].task;
+        }
         answers[i] = NOT_YET;
     }
 }

@@ -206,6 +206,31 @@ static void test_giving_up(void **state)
     pass_bounded(vain);
 }
 
+/* A fiber that finds nothing gets in line in the same section. */
+static void test_fibers(void **state)
+{
+    struct model_case one = {.name = "fibers: a send, a receive",
+                             .begin = begin,
+                             .thread = {sends, receives},
+                             .end = end_all_received};
+
+    (void)state;
+    as_fibers = true;
+    model_pass(&one);
+    one.name = "fibers: two senders, a receiver of two";
+    one.thread[1] = receives_two;
+    one.thread[2] = sends_another;
+    pass_bounded(one);
+    one.name = "fibers: two receives, one gives up, a send";
+    one.thread[0] = receives;
+    one.thread[1] = receives_a_moment;
+    one.thread[2] = sends;
+    one.end = end_one_received;
+    one.sleep_ends = true;
+    pass_bounded(one);
+    as_fibers = false;
+}
+
 /* ---- reserving ------------------------------------------------------------------------------- */
 
 static int reserve(int64_t deadline)
@@ -375,8 +400,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_send),      cmocka_unit_test(test_unbounded),
-        cmocka_unit_test(test_giving_up), cmocka_unit_test(test_reserve),
-        cmocka_unit_test(test_close),     cmocka_unit_test(test_controls),
+        cmocka_unit_test(test_giving_up), cmocka_unit_test(test_fibers),
+        cmocka_unit_test(test_reserve),   cmocka_unit_test(test_close),
+        cmocka_unit_test(test_controls),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

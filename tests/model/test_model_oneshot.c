@@ -159,6 +159,14 @@ static void test_send(void **state)
     model_pass(&one);
 }
 
+/* Fibers get in line in the section of their first look. */
+static void test_fibers(void **state)
+{
+    as_fibers = true;
+    test_send(state);
+    as_fibers = false;
+}
+
 static void test_ends(void **state)
 {
     struct model_case end = {.name = "the sender leaves, a receive",
@@ -202,6 +210,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_send),
+        cmocka_unit_test(test_fibers),
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_controls),
     };
