@@ -8,15 +8,17 @@
  *         rc = skua_file_close(file);             // reports, too
  *     }
  *
- * The kernel has no way of waiting for a file but to wait, so that each call is a job of
- * blocking.h: the fiber parks, its worker goes on. What is in the page cache is read at once,
- * without a thread. On a plain thread a call is the system call. Poll tasks have the futures at the
- * end, and may close; every other call returns SKUA_EUSAGE there.
+ * The fiber parks, its worker goes on. What is in the page cache is read at once. Other reads, and
+ * writes and syncs, are operations of io_uring where the runtime's driver is that; all else, and
+ * all with epoll, is a job of blocking.h, because without io_uring the kernel has no way of waiting
+ * for a file but to wait. On a plain thread a call is the system call. Poll tasks have the futures
+ * at the end, and may close; every other call returns SKUA_EUSAGE there.
  *
- * Cancel     Cancellation and a deadline that passes take a call out of the pool's line: nothing
- *            was done, -ECANCELED or -ETIMEDOUT. A call that a thread has begun is waited for, and
- *            its result is returned: it uses the caller's buffer, and what it did is not lost. So
- *            each call has either happened or not; "Cancel" below names what consists of several.
+ * Cancel     Cancellation and a deadline that passes take a call out of the pool's line, or of the
+ *            kernel's: nothing was done, -ECANCELED or -ETIMEDOUT. A call that has begun is waited
+ *            for, and its result is returned: it uses the caller's buffer, and what it did is not
+ *            lost. So each call has either happened or not; "Cancel" below names what consists of
+ *            several.
  * Sharing    A file may be used by any number of tasks and threads at a time. The cursor is one
  *            task's at a time, first in, first out; what has an offset does not touch it, and goes
  *            on side by side.
@@ -121,7 +123,8 @@ SKUA_API ssize_t skua_file_read(skua_file *file, void *buf, size_t len);
  *
  * buf, len   the caller's; untouched after the return; at most 4 MiB are written at a time
  * Returns    the count, which may be less than len; SKUA_ECLOSED; -EBADF (not for writing),
- *            -ENOSPC, -EDQUOT, -EFBIG (then SIGXFSZ is raised, too), -EIO …; else as skua_file_read
+ *            -ENOSPC, -EDQUOT, -EFBIG (SIGXFSZ may be raised, too), -EIO …; else as
+ *            skua_file_read
  * Threads    fibers, plain threads
  * Cancel     safe: what was returned was written
  * Since      0.3

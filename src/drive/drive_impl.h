@@ -5,8 +5,8 @@
  *
  *   readiness   skua__source_poll: "may I try?" Both drivers. No buffer is lent to the kernel, so
  *               letting go is immediate. What poll tasks and accept use.
- *   completion  driver_ops.recv: the kernel fills the buffer and says so. io_uring only, fibers
- *               only: letting go means cancelling, and waiting for the kernel's answer.
+ *   completion  driver_ops.recv, .file: the kernel fills the buffer and says so. io_uring only,
+ *               fibers only: letting go means cancelling, and waiting for the kernel's answer.
  *
  * Raw descriptors (io/) wait through an epoll set on both drivers; a ring waits for the set. What
  * is watched so keeps no file open and may be let go of by any thread at any moment, without a
@@ -22,6 +22,8 @@
 
 #include "task/task_impl.h"
 
+struct iovec;
+
 /* What is in flight in a ring: the completion's address. */
 struct skua__op {
     /* Called on the ring's worker; more: it is still in flight, and will be called again. */
@@ -32,6 +34,22 @@ struct skua__op {
 struct skua__poll_op {
     struct skua__op op;
     struct skua__node link; /* the ring's list; the ring's owner */
+};
+
+/* What a ring is to do with a file. */
+enum skua__file_call {
+    SKUA__FILE_READS,
+    SKUA__FILE_WRITES,
+    SKUA__FILE_SYNCS,
+    SKUA__FILE_SYNCS_DATA
+};
+
+struct skua__file_request {
+    enum skua__file_call call;
+    int fd;
+    int count;               /* of the buffers, 1 at least; of reads and writes, as the next two */
+    const struct iovec *iov; /* they and their memory are there until the operation has completed */
+    int64_t offset;
 };
 
 struct skua__source;
@@ -56,6 +74,9 @@ struct skua__driver_ops {
     /* Completion. NULL: this driver has none. Owner thread. recv: 0, or -EAGAIN: not now. */
     int (*recv)(struct skua__driver *driver, struct skua__op *op, int fd, void *buf, size_t len);
     void (*cancel)(struct skua__driver *driver, struct skua__op *op);
+    /* As recv; the request itself is not needed any more when this returns. */
+    int (*file)(struct skua__driver *driver, struct skua__op *op,
+                const struct skua__file_request *request);
 };
 
 /* The common head of all drivers. */
@@ -63,6 +84,7 @@ struct skua__driver {
     const struct skua__driver_ops *ops; /* constant */
     int doorbell;                       /* eventfd, or -1 (kqueue); constant */
     struct skua__node sources;          /* watched, epoll and kqueue; lock: skua__source_lock */
+    unsigned files;                     /* operations on files in flight; owner thread */
     _Atomic uint32_t leaving; /* sources off the list that are still in the set; see there */
 };
 

@@ -5,10 +5,13 @@
  * (the kernel completes only when the worker asks: no interrupts of running tasks), COOP_TASKRUN,
  * none. Nothing is submitted while tasks run: one io_uring_enter a turn takes all that was queued.
  *
- * In flight  polls (readiness of a source, drive_source.c; those for reading stay armed) and
- *            receives (completion, net/tcp). A poll holds a reference of its source. A receive
- *            belongs to a fiber of this worker, which does not leave before it completed; so when
- *            the worker ends, only polls are left, and close lets go of their sources.
+ * In flight  polls (readiness of a source, drive_source.c; those for reading stay armed), receives
+ *            (completion, net/tcp), and what is done to files (fs/file_ring.c). A poll holds a
+ *            reference of its source. The others belong to a fiber of this worker, which does not
+ *            leave before they completed; so when the worker ends, only polls are left, and close
+ *            lets go of their sources.
+ * Probing    no kernel has these flags (5.18) and not the operations (5.6), so that those are not
+ *            asked for one by one.
  * Set        raw descriptors are in an epoll set, made when the first is waited for. A poll of the
  *            set stays armed: when the kernel tells it, the set is asked who it was. A poll of the
  *            descriptor itself would keep its file open, and only this worker could end it.
@@ -27,6 +30,7 @@
 #define URING_ENTRIES 256
 #define URING_COMPLETIONS 2048
 #define URING_BATCH 64
+#define URING_BYTES_MAX ((size_t)0x7ffff000) /* the kernel's own bound of a read or a write */
 
 struct skua__uring {
     struct skua__driver driver;
@@ -251,6 +255,40 @@ static int uring_recv(struct skua__driver *driver, struct skua__op *op, int fd, 
     return 0;
 }
 
+static void uring_prep_transfer(struct io_uring_sqe *sqe, const struct skua__file_request *request)
+{
+    const struct iovec *iov = request->iov;
+    unsigned count = (unsigned)request->count;
+    uint64_t offset = (uint64_t)request->offset;
+    unsigned len = (unsigned)skua__min_size(iov->iov_len, URING_BYTES_MAX);
+    bool reads = request->call == SKUA__FILE_READS;
+
+    if (count == 1 && reads)
+        io_uring_prep_read(sqe, request->fd, iov->iov_base, len, offset);
+    else if (count == 1)
+        io_uring_prep_write(sqe, request->fd, iov->iov_base, len, offset);
+    else if (reads)
+        io_uring_prep_readv(sqe, request->fd, iov, count, offset);
+    else
+        io_uring_prep_writev(sqe, request->fd, iov, count, offset);
+}
+
+static int uring_file(struct skua__driver *driver, struct skua__op *op,
+                      const struct skua__file_request *request)
+{
+    struct io_uring_sqe *sqe = uring_sqe(uring_of(driver));
+
+    if (sqe == NULL)
+        return -EAGAIN;
+    if (request->call == SKUA__FILE_READS || request->call == SKUA__FILE_WRITES)
+        uring_prep_transfer(sqe, request);
+    else
+        io_uring_prep_fsync(sqe, request->fd,
+                            request->call == SKUA__FILE_SYNCS ? 0 : IORING_FSYNC_DATASYNC);
+    io_uring_sqe_set_data(sqe, op);
+    return 0;
+}
+
 static void uring_cancel(struct skua__driver *driver, struct skua__op *op)
 {
     struct skua__uring *uring = uring_of(driver);
@@ -377,10 +415,12 @@ const struct skua__driver_ops skua__uring_ops = {
     .unwatch = uring_unwatch,
     .recv = uring_recv,
     .cancel = uring_cancel,
+    .file = uring_file,
 };
 
 #undef URING_ENTRIES
 #undef URING_COMPLETIONS
 #undef URING_BATCH
+#undef URING_BYTES_MAX
 
 #endif

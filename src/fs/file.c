@@ -23,10 +23,11 @@ void skua__file_unslot(struct skua_file *file)
     skua__os_slot_give(&file_slots, file);
 }
 
-struct skua_file *skua__file_begin(struct skua_file *file, int fd, bool direct)
+struct skua_file *skua__file_begin(struct skua_file *file, int fd, unsigned flags)
 {
     file->fd = fd;
-    file->direct = direct;
+    file->flags = flags;
+    skua__store_relaxed(&file->seekable, 0);
     file->abandoned = false;
     file->cursor = (skua_mutex)SKUA_MUTEX_INIT;
     file->idle = (skua_event)SKUA_EVENT_INIT;
@@ -160,7 +161,7 @@ int skua_file_open(skua_file **ret, const char *path, const skua_file_options *o
         skua__file_unslot(file);
         return (int)fd;
     }
-    *ret = skua__file_begin(file, (int)fd, with->direct != 0);
+    *ret = skua__file_begin(file, (int)fd, (unsigned)flags);
     return 0;
 }
 

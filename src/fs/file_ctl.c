@@ -48,18 +48,35 @@ static int64_t ctl_sync(int fd, struct ctl *ctl)
     return earlier != 0 ? earlier : rc;
 }
 
+/* By the worker's ring, or else by the pool. */
+static int ctl_sync_call(skua_file *file, bool data_only)
+{
+    struct skua__file_request request = {.call =
+                                             data_only ? SKUA__FILE_SYNCS_DATA : SKUA__FILE_SYNCS};
+    struct ctl ctl = {.file = file, .fn = ctl_sync, .number = data_only};
+    int64_t rc = skua__file_enter(file);
+    int earlier;
+
+    if (rc != 0)
+        return (int)rc;
+    if (skua__file_ring(file, &request, &rc)) {
+        earlier = skua__file_take_error(file);
+        rc = earlier != 0 ? earlier : rc;
+    } else if (rc == SKUA__FS_ELSEWHERE) {
+        rc = skua__fs_run(ctl_run, &ctl);
+    }
+    skua__file_let_go(file);
+    return (int)rc;
+}
+
 int skua_file_sync(skua_file *file)
 {
-    struct ctl ctl = {.file = file, .fn = ctl_sync};
-
-    return ctl_call(&ctl);
+    return ctl_sync_call(file, false);
 }
 
 int skua_file_sync_data(skua_file *file)
 {
-    struct ctl ctl = {.file = file, .fn = ctl_sync, .number = 1};
-
-    return ctl_call(&ctl);
+    return ctl_sync_call(file, true);
 }
 
 /* ---- length and blocks ----------------------------------------------------------------------- */

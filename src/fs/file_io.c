@@ -1,7 +1,8 @@
 /* file_io.c - reading and writing: one system call a job, or several until everything is done.
  *
  * Flow       skua_file_read -> held, the cursor taken -> from the page cache, without a thread;
- *            if it is not there: (pool) readv -> the cursor and the file let go of
+ *            if it is not there: (the worker's ring, or else the pool) readv -> the cursor and the
+ *            file let go of
  * Chunks     a job reads or writes 4 MiB at most, so that a cancellation is not waited for long.
  *            The page cache is looked into only for what does not keep the worker: 128 KiB.
  * Cursor     is the kernel's. The mutex keeps what one task reads in several calls together, and
@@ -39,7 +40,8 @@ static bool fio_may_be_now(const struct fio *io)
 {
     size_t len = 0;
 
-    if (io->writes || io->file->direct || io->count > 16 || skua__thread_self()->core == NULL)
+    if (io->writes || (io->file->flags & SKUA__OPEN_DIRECT) || io->count > 16 ||
+        skua__thread_self()->core == NULL)
         return false;
     for (int i = 0; i < io->count; i++) {
         if (io->iov[i].iov_len > FIO_NOW_MAX)
@@ -49,8 +51,25 @@ static bool fio_may_be_now(const struct fio *io)
     return len <= FIO_NOW_MAX;
 }
 
+/* By the worker's ring; false: nothing was done, *ret says why. */
+static bool fio_ring(const struct fio *io, int64_t *ret)
+{
+    struct skua__file_request request = {.call = io->writes ? SKUA__FILE_WRITES : SKUA__FILE_READS,
+                                         .iov = io->iov,
+                                         .count = io->count,
+                                         .offset = io->offset};
+
+    *ret = SKUA__FS_ELSEWHERE;
+    if (io->count < 1 || !skua__file_ring(io->file, &request, ret))
+        return false;
+    if (io->writes)
+        (void)skua__file_wrote(io->file, *ret);
+    return true;
+}
+
 static int64_t fio_once(struct fio *io)
 {
+    int64_t done;
     ssize_t n;
     int rc;
 
@@ -64,6 +83,8 @@ static int64_t fio_once(struct fio *io)
         if (n > 0)
             return n; /* 0 is not believed: Linux 5.9 and 5.10 say so before the end, too */
     }
+    if (fio_ring(io, &done) || done != SKUA__FS_ELSEWHERE)
+        return done; /* or it was cancelled */
     return skua__fs_run(fio_run, io);
 }
 

@@ -19,20 +19,21 @@
 #include <skua/fs.h>
 #include <skua/notify.h>
 
-#include "task/task_impl.h"
+#include "drive/drive_impl.h"
 
 struct statx;
 
 struct skua_file {
-    _Atomic uint32_t life;   /* odd while open; every opening and every close adds one */
-    _Atomic uint32_t refs;   /* see above */
-    int fd;                  /* constant while there is a reference */
-    bool direct;             /* constant while there is a reference */
-    bool abandoned;          /* nobody waits for `idle`; the closer, before it lets go */
-    _Atomic int write_error; /* of a write, that no sync has told of yet; 0 = none */
-    skua_mutex cursor;       /* guards the kernel's cursor of fd */
-    skua_event idle;         /* the last call has ended, after the close */
-    void *next_free;         /* the slots' */
+    _Atomic uint32_t life;       /* odd while open; every opening and every close adds one */
+    _Atomic uint32_t refs;       /* see above */
+    int fd;                      /* constant while there is a reference */
+    unsigned flags;              /* SKUA__OPEN_…; constant while there is a reference */
+    _Atomic uint8_t seekable;    /* 0: nobody has asked yet; SKUA__FILE_SEEKS, …_NOT. Relaxed */
+    bool abandoned;              /* nobody waits for `idle`; the closer, before it lets go */
+    _Atomic int write_error;     /* of a write, that no sync has told of yet; 0 = none */
+    skua_mutex cursor;           /* guards the kernel's cursor of fd */
+    skua_event idle;             /* the last call has ended, after the close */
+    void *next_free;             /* the slots' */
 };
 
 /* ---- running (fs_run.c) ---------------------------------------------------------------------- */
@@ -47,6 +48,9 @@ bool skua__fs_may_wait(void);
 int64_t skua__fs_run(int64_t (*fn)(void *arg), void *arg);
 /* The same until it says something else than SKUA__FS_MORE; in between it may be cancelled. */
 int64_t skua__fs_steps(int64_t (*fn)(void *arg), void *arg);
+/* By skua__file_ring: it is for the pool. */
+#define SKUA__FS_ELSEWHERE (INT64_MAX - 1)
+
 /* Closes a descriptor, whatever happens: on a thread of the pool if that can be had. Of the close
  * itself. */
 int skua__fs_close(int fd);
@@ -59,7 +63,7 @@ void skua__fs_metadata(const struct statx *from, skua_metadata *ret);
 struct skua_file *skua__file_slot(void);
 void skua__file_unslot(struct skua_file *file);
 /* Opens it: the slot is a file with this descriptor. */
-struct skua_file *skua__file_begin(struct skua_file *file, int fd, bool direct);
+struct skua_file *skua__file_begin(struct skua_file *file, int fd, unsigned flags);
 /* A reference, or false: it is closed. */
 bool skua__file_hold(struct skua_file *file);
 void skua__file_let_go(struct skua_file *file);
@@ -76,6 +80,16 @@ SKUA__INLINE bool skua__file_closed(struct skua_file *file)
 
 /* 0: the file is held, and the caller may wait; SKUA_EUSAGE, SKUA_ECLOSED. */
 int skua__file_enter(struct skua_file *file);
+
+/* ---- in a ring (file_ring.c) ----------------------------------------------------------------- */
+
+#define SKUA__FILE_SEEKS 1u
+#define SKUA__FILE_SEEKS_NOT 2u
+
+/* Has the worker's ring do it, for the fiber that calls, which holds the file, and the cursor if
+ * that is meant. True: it was done, *ret is what the kernel says. False: nothing was done, *ret
+ * says why: SKUA__FS_ELSEWHERE, -ECANCELED, -ETIMEDOUT. The request is the callee's. */
+bool skua__file_ring(struct skua_file *file, struct skua__file_request *request, int64_t *ret);
 
 /* ---- whole files (fs_whole.c) ---------------------------------------------------------------- */
 

@@ -391,7 +391,7 @@ int skua_fs_temp_file(skua_file **ret, const char *dir)
         skua__file_unslot(file);
         return (int)fd;
     }
-    *ret = skua__file_begin(file, (int)fd, false);
+    *ret = skua__file_begin(file, (int)fd, SKUA__OPEN_READ | SKUA__OPEN_WRITE);
     return 0;
 }
 

@@ -7,7 +7,8 @@
  * real time, for whatever other threads and the kernel may bring; when that is nothing, either, it
  * is a deadlock.
  *
- * Jobs       while somebody waits for one of blocking.h the clock stands, and the worker waits.
+ * Jobs       while somebody waits for one of blocking.h, or for the kernel to be done with a file,
+ *            the clock stands, and the worker waits.
  * Forever    a timer at the wheel's horizon is a wait without end, and no moment to move to.
  */
 #include <stdio.h>
@@ -128,7 +129,7 @@ static int kit_turn(struct skua__driver *driver, int64_t timeout_ns)
 
     if (timeout_ns == 0 || events != 0 || skua__queue_any(worker))
         return events;
-    if (skua__pool_awaited(skua__load_acquire(&worker->sched->core->pool)))
+    if (driver->files != 0 || skua__pool_awaited(skua__load_acquire(&worker->sched->core->pool)))
         return driver->ops->park.turn(driver, INT64_MAX); /* its end wakes this worker */
     return kit_step(kit, worker) ? 0 : kit_wait(kit, worker);
 }

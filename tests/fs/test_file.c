@@ -1,6 +1,6 @@
 /* test_file.c - open files: what each call does, and what it refuses.
  *
- * Specifies file.h, but for cancelling, closing and faults (test_file_life.c).
+ * Specifies file.h, but for cancelling, closing and faults (test_file_life.c). drivers: both
  */
 #include <fcntl.h>
 #include <sys/stat.h>

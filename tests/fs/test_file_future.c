@@ -1,6 +1,6 @@
 /* test_file_future.c - reads and writes at offsets as futures: in poll tasks, in selects, dropped.
  *
- * Specifies the end of file.h.
+ * Specifies the end of file.h. drivers: both
  */
 #include <sys/stat.h>
 #include <unistd.h>

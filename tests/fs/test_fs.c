@@ -1,6 +1,6 @@
 /* test_fs.c - names of files: metadata, links, directories, whole files.
  *
- * Specifies fs.h, but for cancelling and faults (test_file_life.c).
+ * Specifies fs.h, but for cancelling and faults (test_file_life.c). drivers: both
  */
 #include <fcntl.h>
 #include <sys/stat.h>
