@@ -1,7 +1,8 @@
 /* test_file_faults.c - files, and a system that fails: signals, short counts, memory, full disks.
  *
  * Specifies what file.h and fs.h say of errors: each is reported, a write's twice, and nothing is
- * left behind. On a plain thread, where no driver's call is the nth.
+ * left behind. On a plain thread, where no driver's call is the nth; a ring's faults are in
+ * test_file_ring.c.
  */
 #include <fcntl.h>
 #include <sched.h>
@@ -47,6 +48,36 @@ static int fills(const char *dir, int wanted)
     return wanted == -ENOSPC && skua_fs_exists(path) != 1 ? 7 : 0;
 }
 
+struct filling {
+    const char *dir;
+    int wanted;
+};
+
+static int fills_fiber(void *arg)
+{
+    const struct filling *filling = arg;
+
+    return fills(filling->dir, filling->wanted);
+}
+
+/* On a thread, and on a fiber, where a ring may do it. */
+static int fills_twice(const char *dir, int wanted)
+{
+    struct filling filling = {dir, wanted};
+    skua_runtime *runtime;
+    int rc = fills(dir, wanted);
+    int result = 0;
+
+    if (rc != 0)
+        return rc;
+    if (skua_runtime_new(&runtime, SKUA_RUNTIME_OPTIONS(.kind = SKUA_CURRENT_THREAD)) != 0)
+        return 20;
+    rc = skua_block_on(runtime, fills_fiber, &filling, &result);
+    if (skua_runtime_free(runtime) != 0)
+        return 21;
+    return rc != 0 ? 22 : result != 0 ? 30 + result : 0;
+}
+
 static bool puts_line(const char *path, const char *line)
 {
     int fd = open(path, O_WRONLY);
@@ -69,7 +100,7 @@ static int fills_a_disk(const char *dir)
         !puts_line("/proc/self/uid_map", users) || !puts_line("/proc/self/gid_map", groups) ||
         mount("none", dir, "tmpfs", 0, "size=1m") != 0)
         return 77;
-    rc = fills(dir, -ENOSPC);
+    rc = fills_twice(dir, -ENOSPC);
     if (rc == 0) { /* the old file, and nothing of the new one */
         skua_dir_entry entry;
         skua_dir *entries;
@@ -87,7 +118,7 @@ static int fills_a_limit(const char *dir)
     struct rlimit limit = {1 << 20, 1 << 20};
 
     signal(SIGXFSZ, SIG_IGN);
-    return setrlimit(RLIMIT_FSIZE, &limit) == 0 ? fills(dir, -EFBIG) : 77;
+    return setrlimit(RLIMIT_FSIZE, &limit) == 0 ? fills_twice(dir, -EFBIG) : 77;
 }
 
 /* As somebody whom permissions concern. */

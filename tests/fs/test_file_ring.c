@@ -190,6 +190,9 @@ static void follows(skua_file *file, bool direct)
     int64_t at = 0;
     ssize_t n;
 
+    CHECK_EQ(skua_file_pread(file, bytes, 0, 0), 0);
+    CHECK_EQ(skua_file_readv(file, iov, 0), 0);
+
     while ((n = skua_file_readv(file, iov, 2)) > 0) {
         CHECK_EQ(n, 2 * BLOCK);
         CHECK(filled(one->words, 2 * (size_t)BLOCK, at));
@@ -260,6 +263,50 @@ TEST_FIBER(writes_follow_each_other)
     return 0;
 }
 
+/* What is appended goes to the end, wherever the cursor is. */
+TEST_FIBER(appends_go_to_the_end)
+{
+    struct test_area area;
+    skua_file *file;
+    char c = 0;
+
+    test_area_open(&area);
+    MUST(skua_file_open(&file, test_area_put(&area, "log", "one"),
+                        SKUA_FILE_OPTIONS(.read = 1, .append = 1)) == 0);
+    CHECK_EQ(skua_file_read(file, &c, 1), 1);
+    CHECK_EQ(skua_file_write(file, "two", 3), 3);
+    CHECK_EQ(skua_file_seek(file, 0, SKUA_SEEK_CURSOR), 6);
+    CHECK_EQ(skua_file_pwrite(file, "three", 5, 1), 5);
+    CHECK_EQ(skua_file_seek(file, 0, SKUA_SEEK_CURSOR), 6);
+    CHECK_EQ(skua_file_close(file), 0);
+    CHECK(test_area_has(&area, "log", "onetwothree"));
+    test_area_close(&area);
+    return 0;
+}
+
+/* A ring alone would read and write pipes at any offset. */
+TEST_FIBER(pipes_have_no_offsets)
+{
+    struct test_area area;
+    skua_file *file;
+    char c = 'x';
+
+    test_area_open(&area);
+    MUST(mkfifo(test_area_name(&area, "fifo"), 0600) == 0);
+    MUST(skua_file_open(&file, test_area_name(&area, "fifo"),
+                        SKUA_FILE_OPTIONS(.read = 1, .write = 1)) == 0);
+    for (int i = 0; i < 2; i++) { /* also when it is known */
+        CHECK_EQ(skua_file_pwrite(file, &c, 1, 0), -ESPIPE);
+        CHECK_EQ(skua_file_pwrite_all(file, &c, 1, 7), -ESPIPE);
+        CHECK_EQ(skua_file_write(file, &c, 1), 1);
+        CHECK_EQ(skua_file_pread(file, &c, 1, 0), -ESPIPE);
+        CHECK_EQ(skua_file_read(file, &c, 1), 1);
+    }
+    CHECK_EQ(skua_file_close(file), 0);
+    test_area_close(&area);
+    return 0;
+}
+
 /* ---- cancelled ------------------------------------------------------------------------------- */
 
 /* A round of reads, each cancelled at another moment. How many were. */
@@ -312,7 +359,8 @@ TEST_FIBER(reads_are_cancelled)
             if (n == 12345) /* it was cancelled before it began */
                 CHECK(untouched(&all[i]));
             else if (n < 0)
-                CHECK(n == -ECANCELED || (n == -ETIMEDOUT && all[i].within != 0));
+                CHECK((n == -ECANCELED || (n == -ETIMEDOUT && all[i].within != 0)) &&
+                      untouched(&all[i])); /* nothing was done */
             else
                 CHECK(n == 16 * BLOCK && filled(all[i].words, (size_t)n, all[i].offset));
             memset(all[i].words, 0xaa, all[i].len);
@@ -338,6 +386,7 @@ TEST_FIBER(cancelled_writes_have_happened_or_not)
     struct access *all;
     skua_file *file;
     uint64_t *there;
+    int cancelled = 0;
 
     test_area_open(&area);
     MUST(skua_file_open(&file, test_area_name(&area, "data"), BOTH) == 0);
@@ -358,12 +407,14 @@ TEST_FIBER(cancelled_writes_have_happened_or_not)
     CHECK_EQ(skua_file_truncate(file, (int64_t)COUNT * LEN), 0);
     for (int i = 0; i < COUNT; i++) {
         CHECK_EQ(skua_file_pread_exact(file, there, LEN, all[i].offset), LEN);
+        cancelled += all[i].result == -ECANCELED;
         if (all[i].result > 0)
             CHECK(filled(there, (size_t)all[i].result, all[i].offset + 1));
         else
             CHECK(all[i].result == -ECANCELED && there[0] == 0 && there[LEN / 8 - 1] == 0);
     }
     CHECK_EQ(skua_file_sync(file), 0); /* a cancellation is no failed write */
+    test_note("%d of %d cancelled", cancelled, COUNT);
     free(there);
     access_free(all, COUNT);
     CHECK_EQ(skua_file_close(file), 0);
@@ -568,6 +619,8 @@ int main(void)
         cmocka_unit_test(many_reads_at_a_time),
         cmocka_unit_test(reads_follow_each_other),
         cmocka_unit_test(writes_follow_each_other),
+        cmocka_unit_test(appends_go_to_the_end),
+        cmocka_unit_test(pipes_have_no_offsets),
         cmocka_unit_test(reads_are_cancelled),
         cmocka_unit_test(cancelled_writes_have_happened_or_not),
         cmocka_unit_test(close_waits_for_reads_in_flight),
