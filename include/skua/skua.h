@@ -40,7 +40,7 @@
  *   buffered.h       a buffer in front of one: lines, pieces, printf
  *   framing.h        messages in one: by length, lines, delimiters
  *   resolve.h        names of hosts
- *   net.h            TCP
+ *   net.h            TCP; net_future.h: its waits as futures
  *   udp.h            UDP, also batches, GSO, multicast
  *   unix.h           Unix sockets of every kind; passing descriptors
  *   signal.h         the signals of the system
@@ -76,6 +76,7 @@
 #include <skua/mpmc.h>
 #include <skua/mpsc.h>
 #include <skua/net.h>
+#include <skua/net_future.h>
 #include <skua/notify.h>
 #include <skua/oneshot.h>
 #include <skua/pipe.h>

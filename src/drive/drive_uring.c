@@ -207,7 +207,7 @@ static int uring_watch_raw(struct skua__uring *uring, struct skua__source *sourc
     return skua__epoll_add(&uring->driver, uring->set, source); /* the turn arms the poll */
 }
 
-/* Of raw sources: the set is still there, see source_unwatch. Of others it is the poll that ends. */
+/* Of raw sources: their set is still there, see source_unwatch. Of others the poll ends. */
 static void uring_unwatch(struct skua__source *source)
 {
     skua__epoll_remove(uring_of(skua__load_relaxed(&source->driver))->set, source);

@@ -24,16 +24,16 @@
 struct statx;
 
 struct skua_file {
-    _Atomic uint32_t life;       /* odd while open; every opening and every close adds one */
-    _Atomic uint32_t refs;       /* see above */
-    int fd;                      /* constant while there is a reference */
-    unsigned flags;              /* SKUA__OPEN_…; constant while there is a reference */
-    _Atomic uint8_t seekable;    /* 0: nobody has asked yet; SKUA__FILE_SEEKS, …_NOT. Relaxed */
-    bool abandoned;              /* nobody waits for `idle`; the closer, before it lets go */
-    _Atomic int write_error;     /* of a write, that no sync has told of yet; 0 = none */
-    skua_mutex cursor;           /* guards the kernel's cursor of fd */
-    skua_event idle;             /* the last call has ended, after the close */
-    void *next_free;             /* the slots' */
+    _Atomic uint32_t life;    /* odd while open; every opening and every close adds one */
+    _Atomic uint32_t refs;    /* see above */
+    int fd;                   /* constant while there is a reference */
+    unsigned flags;           /* SKUA__OPEN_…; constant while there is a reference */
+    _Atomic uint8_t seekable; /* 0: nobody has asked yet; SKUA__FILE_SEEKS, …_NOT. Relaxed */
+    bool abandoned;           /* nobody waits for `idle`; the closer, before it lets go */
+    _Atomic int write_error;  /* of a write, that no sync has told of yet; 0 = none */
+    skua_mutex cursor;        /* guards the kernel's cursor of fd */
+    skua_event idle;          /* the last call has ended, after the close */
+    void *next_free;          /* the slots' */
 };
 
 /* ---- running (fs_run.c) ---------------------------------------------------------------------- */

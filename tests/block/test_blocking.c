@@ -1,43 +1,12 @@
 /* test_blocking.c - code that blocks, on threads of its own.
  *
- * Specifies blocking.h and the options and counters of runtime.h that go with it.
+ * Specifies blocking.h; test_blocking_threads.c has the threads.
  */
 #include <pthread.h>
 
-#include "event.h"
+#include "gate.h"
 #include "part.h"
 #include "usage.h"
-
-#ifdef SKUA_FAULTS
-#include "os/os.h"
-#endif
-
-/* A job that runs until the test lets it end. */
-struct gate {
-    atomic_int inside, open, drops;
-};
-
-static int holds(void *arg)
-{
-    struct gate *gate = arg;
-
-    atomic_fetch_add(&gate->inside, 1);
-    while (!atomic_load(&gate->open))
-        test_thread_sleep(100 * SKUA_MICROSECOND);
-    return 7;
-}
-
-static void drops(void *arg)
-{
-    struct gate *gate = arg;
-
-    atomic_fetch_add(&gate->drops, 1);
-}
-
-static int returns_seven(TEST_UNUSED void *arg)
-{
-    return 7;
-}
 
 static int fails(TEST_UNUSED void *arg)
 {
@@ -201,43 +170,6 @@ TEST_FIBER(context_goes_along)
 
 /* ---- cancelling ------------------------------------------------------------------------------ */
 
-struct caller {
-    struct gate *gate;
-    void (*drop)(void *arg);
-    int result;
-};
-
-static int calls(void *arg)
-{
-    struct caller *self = arg;
-
-    self->result = skua_blocking(holds, self->gate, .drop = self->drop);
-    return 0;
-}
-
-static void wait_until_inside(struct gate *gate)
-{
-    while (!atomic_load(&gate->inside))
-        CHECK_EQ(skua_yield(), 0);
-}
-
-static void cancel_while_it_runs(struct gate *gate, void (*drop)(void *arg), int wanted)
-{
-    struct caller caller = {gate, drop, 0};
-    skua_task *task;
-
-    MUST(skua_spawn(NULL, calls, &caller, .task = &task) == 0);
-    wait_until_inside(gate);
-    CHECK_EQ(skua_task_cancel(task), 0);
-    if (drop == NULL) {
-        CHECK_EQ(skua_sleep(MS(2)), 0);
-        CHECK_EQ(skua_task_done(task), 0);
-        atomic_store(&gate->open, 1);
-    }
-    CHECK_EQ(skua_task_join(task, NULL), 0);
-    CHECK_EQ(caller.result, wanted);
-}
-
 TEST_FIBER(running_job_keeps_its_caller)
 {
     struct gate gate = {.open = 0};
@@ -396,128 +328,7 @@ TEST_FIBER(block_in_place_is_not_cancelled)
     return 0;
 }
 
-/* ---- threads --------------------------------------------------------------------------------- */
-
-TEST_FIBER(jobs_are_counted)
-{
-    skua_runtime_stats stats = {.size = sizeof stats};
-    struct gate gate = {.open = 1};
-
-    for (int i = 0; i < 100; i++)
-        CHECK_EQ(skua_blocking(holds, &gate), 7);
-    CHECK(skua_runtime_snapshot(arg, &stats, NULL, 0) > 0);
-    CHECK_EQ(stats.blocking_jobs, 100);
-    CHECK_RANGE(stats.blocking_threads, 1, 10); /* one after the other: no crowd */
-    CHECK_EQ(stats.blocking_queue, 0);
-    CHECK(stats.blocking_wait_ns > 0);
-    return 0;
-}
-
-static int runs_at_most(void *arg)
-{
-    struct gate gate = {.open = 0};
-    struct caller callers[6];
-    skua_runtime_stats stats = {.size = sizeof stats};
-    skua_scope scope;
-
-    MUST(skua_scope_open(&scope, SKUA_COLLECT) == 0);
-    for (int i = 0; i < 6; i++) {
-        callers[i] = (struct caller){&gate, NULL, 0};
-        CHECK_EQ(skua_spawn(&scope, calls, &callers[i]), 0);
-    }
-    while (atomic_load(&gate.inside) < 2)
-        CHECK_EQ(skua_yield(), 0);
-    CHECK_EQ(skua_sleep(MS(10)), 0);
-    CHECK(skua_runtime_snapshot(arg, &stats, NULL, 0) > 0);
-    CHECK_EQ(stats.blocking_threads, 2);
-    CHECK_EQ(stats.blocking_queue, 4);
-    CHECK_EQ(atomic_load(&gate.inside), 2);
-    atomic_store(&gate.open, 1);
-    CHECK_EQ(skua_scope_join(&scope), 0);
-    CHECK_EQ(atomic_load(&gate.inside), 6);
-    return 0;
-}
-
-TEST(threads_are_bounded)
-{
-    skua_runtime *runtime =
-        test_runtime_with(&test_kinds[1], (skua_runtime_options){.blocking_threads = 2});
-
-    test_run(runtime, runs_at_most, runtime);
-    test_runtime_free(runtime);
-}
-
-static int outlives_its_threads(void *arg)
-{
-    skua_runtime_stats stats = {.size = sizeof stats};
-    int64_t until = skua_now() + 2 * SKUA_SECOND;
-
-    CHECK_EQ(skua_blocking(returns_seven, NULL), 7);
-    do {
-        CHECK_EQ(skua_sleep(MS(5)), 0);
-        CHECK(skua_runtime_snapshot(arg, &stats, NULL, 0) > 0);
-    } while (stats.blocking_threads != 0 && skua_now() < until);
-    CHECK_EQ(stats.blocking_threads, 0);
-    CHECK_EQ(skua_blocking(returns_seven, NULL), 7);
-    return 0;
-}
-
-TEST(idle_threads_end)
-{
-    skua_runtime *runtime =
-        test_runtime_with(&test_kinds[1], (skua_runtime_options){.blocking_keep_alive = MS(5)});
-
-    test_run(runtime, outlives_its_threads, runtime);
-    test_runtime_free(runtime);
-}
-
-static int keeps_its_thread(void *arg)
-{
-    skua_runtime_stats stats = {.size = sizeof stats};
-
-    CHECK_EQ(skua_blocking(returns_seven, NULL) + skua_sleep(MS(20)), 7);
-    CHECK(skua_runtime_snapshot(arg, &stats, NULL, 0) > 0);
-    CHECK_EQ(stats.blocking_threads, 1);
-    return 0;
-}
-
-TEST(idle_threads_may_stay_for_ever)
-{
-    skua_runtime *runtime = test_runtime_with(
-        &test_kinds[1], (skua_runtime_options){.blocking_keep_alive = SKUA_FOREVER});
-
-    test_run(runtime, keeps_its_thread, runtime);
-    test_runtime_free(runtime);
-}
-
-static int leaves_a_job(void *arg)
-{
-    cancel_while_it_runs(arg, drops, -ECANCELED);
-    return 0;
-}
-
-/* The runtime does not wait for ever, and the job finds what it needs. */
-TEST(job_may_outlive_its_runtime)
-{
-    static struct gate gate;
-    int threads = test_thread_count();
-    skua_runtime *runtime;
-
-    MUST(skua_runtime_new(&runtime, SKUA_RUNTIME_OPTIONS(.workers = 1, .stop_timeout = MS(20))) ==
-         0);
-    test_run(runtime, leaves_a_job, &gate);
-    MUST(atomic_load(&gate.inside) == 1);
-    CHECK_EQ(skua_runtime_free(runtime), 0);
-    CHECK_EQ(atomic_load(&gate.drops), 0);
-    atomic_store(&gate.open, 1);
-    for (int i = 0; i < 2000 && !atomic_load(&gate.drops); i++)
-        test_thread_sleep(SKUA_MILLISECOND);
-    CHECK_EQ(atomic_load(&gate.drops), 1);
-    CHECK(test_thread_settle(threads) <=
-          threads); /* one of the test before may have been counted */
-}
-
-/* ---- mistakes, faults, the clock of a test --------------------------------------------------- */
+/* ---- mistakes, the clock of a test --------------------------------------------------- */
 
 TEST_FIBER(blocking_refuses)
 {
@@ -555,89 +366,6 @@ TEST(clock_of_a_test_waits_for_jobs)
 {
     CHECK_EQ(skua_test_run(clock_stands, NULL, NULL), 0);
 }
-
-#ifdef SKUA_FAULTS
-static int without_memory(TEST_UNUSED void *arg)
-{
-    struct gate gate = {.open = 1};
-    static const unsigned nth[] = {1, 2,
-                                   2}; /* the pool; the job; with a pool, the thread's start */
-
-    for (size_t i = 0; i < TEST_LEN(nth); i++) {
-        skua__fault_arm(SKUA__FAULT_MALLOC, nth[i], 100, ENOMEM);
-        CHECK_EQ(skua_blocking(holds, &gate, .drop = drops), i < 2 ? -ENOMEM : -EAGAIN);
-        CHECK_EQ(atomic_load(&gate.drops), i + 1);
-        skua__fault_arm(SKUA__FAULT_MALLOC, 0, 0, 0);
-    }
-    skua__fault_arm(SKUA__FAULT_THREAD, 1, 1, EAGAIN);
-    CHECK_EQ(skua_blocking(returns_seven, NULL), -EAGAIN);
-    skua__fault_arm(SKUA__FAULT_THREAD, 0, 0, 0);
-    return skua_blocking(returns_seven, NULL) == 7 ? 0 : -EIO;
-}
-
-/* What a thread has of its own comes before it: whatever of it is not to be had, no thread begins
- * that could not go on. The first test: later there are states of threads that have ended. */
-static int without_memory_for_a_thread(TEST_UNUSED void *arg)
-{
-    /* Pool, job, state; job, state, timers; job, timers, start; job, start. */
-    static const unsigned nth[] = {3, 3, 3, 2};
-    struct gate gate = {.open = 1};
-
-    for (size_t i = 0; i < TEST_LEN(nth); i++) {
-        skua__fault_arm(SKUA__FAULT_MALLOC, nth[i], 100, ENOMEM);
-        CHECK_EQ(skua_blocking(holds, &gate), -EAGAIN);
-    }
-    skua__fault_arm(SKUA__FAULT_MALLOC, 0, 0, 0);
-    CHECK_EQ(atomic_load(&gate.inside), 0);
-    return skua_blocking(returns_seven, NULL) == 7 ? 0 : -EIO;
-}
-
-TEST(blocking_without_memory_for_a_thread)
-{
-    skua_runtime *runtime = test_runtime(&test_kinds[0]);
-
-    test_run(runtime, without_memory_for_a_thread, NULL);
-    test_runtime_free(runtime);
-}
-
-TEST(blocking_without_memory_or_threads)
-{
-    skua_runtime *runtime = test_runtime(&test_kinds[0]);
-
-    test_run(runtime, without_memory, NULL);
-    test_runtime_free(runtime);
-}
-
-/* A thread is there, another cannot be started: the job waits for the first. */
-static int one_thread_serves_all(TEST_UNUSED void *arg)
-{
-    struct gate gate = {.open = 0}, second = {.open = 1};
-    struct caller first = {&gate, NULL, 0}, other = {&second, NULL, 0};
-    skua_scope scope;
-
-    MUST(skua_scope_open(&scope, SKUA_COLLECT) == 0);
-    MUST(skua_spawn(&scope, calls, &first) == 0);
-    wait_until_inside(&gate);
-    skua__fault_arm(SKUA__FAULT_THREAD, 1, 100, EAGAIN);
-    MUST(skua_spawn(&scope, calls, &other) == 0);
-    CHECK_EQ(skua_sleep(MS(2)), 0);
-    CHECK_EQ(atomic_load(&second.inside), 0);
-    atomic_store(&gate.open, 1);
-    CHECK_EQ(skua_scope_join(&scope), 0);
-    skua__fault_arm(SKUA__FAULT_THREAD, 0, 0, 0);
-    CHECK_EQ(first.result, 7);
-    CHECK_EQ(other.result, 7);
-    return 0;
-}
-
-TEST(thread_that_cannot_be_started_hangs_no_job)
-{
-    skua_runtime *runtime = test_runtime(&test_kinds[0]);
-
-    test_run(runtime, one_thread_serves_all, NULL);
-    test_runtime_free(runtime);
-}
-#endif
 
 /* ---- stress ---------------------------------------------------------------------------------- */
 
@@ -700,9 +428,6 @@ TEST(storm_of_jobs_that_are_cut_short)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#ifdef SKUA_FAULTS
-        cmocka_unit_test(blocking_without_memory_for_a_thread),
-#endif
         cmocka_unit_test(blocking_gives_the_result),
         cmocka_unit_test(blocking_on_a_thread_is_a_call),
         cmocka_unit_test(blocking_in_a_poll_task),
@@ -717,17 +442,8 @@ int main(void)
         cmocka_unit_test(select_waits_for_a_job_that_it_lost),
         cmocka_unit_test(job_in_line_is_taken_out),
         cmocka_unit_test(block_in_place_is_not_cancelled),
-        cmocka_unit_test(jobs_are_counted),
-        cmocka_unit_test(threads_are_bounded),
-        cmocka_unit_test(idle_threads_end),
-        cmocka_unit_test(idle_threads_may_stay_for_ever),
-        cmocka_unit_test(job_may_outlive_its_runtime),
         cmocka_unit_test(blocking_refuses),
         cmocka_unit_test(clock_of_a_test_waits_for_jobs),
-#ifdef SKUA_FAULTS
-        cmocka_unit_test(blocking_without_memory_or_threads),
-        cmocka_unit_test(thread_that_cannot_be_started_hangs_no_job),
-#endif
         cmocka_unit_test(storm_of_jobs_that_are_cut_short),
     };
 
