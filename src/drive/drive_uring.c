@@ -164,8 +164,11 @@ static void uring_close(struct skua__driver *driver)
 /* Room for one more; the queue is sent off when it is full. NULL when the kernel takes no more. */
 static struct io_uring_sqe *uring_sqe(struct skua__uring *uring)
 {
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
+    struct io_uring_sqe *sqe;
 
+    if (skua__fault_hit(SKUA__FAULT_RING) != 0)
+        return NULL;
+    sqe = io_uring_get_sqe(&uring->ring);
     if (skua__likely(sqe != NULL))
         return sqe;
     (void)io_uring_submit(&uring->ring);
@@ -289,18 +292,6 @@ static int uring_file(struct skua__driver *driver, struct skua__op *op,
     return 0;
 }
 
-static void uring_cancel(struct skua__driver *driver, struct skua__op *op)
-{
-    struct skua__uring *uring = uring_of(driver);
-    struct io_uring_sqe *sqe = uring_sqe(uring);
-
-    /* Without room the operation is left to complete by itself; its fiber waits for it. */
-    if (sqe == NULL)
-        return;
-    io_uring_prep_cancel(sqe, op, 0);
-    io_uring_sqe_set_data(sqe, &uring->ignored);
-}
-
 /* ---- the turn -------------------------------------------------------------------------------- */
 
 struct uring_done {
@@ -354,6 +345,22 @@ static int uring_reap(struct skua__uring *uring)
         }
     }
     return told;
+}
+
+/* An operation may not end by itself, and its fiber waits until it has: so there has to be room.
+ * When the kernel takes nothing more, that is for completions which nobody has taken (EBUSY), or
+ * for want of memory: they are taken, and it is asked again. */
+static void uring_cancel(struct skua__driver *driver, struct skua__op *op)
+{
+    struct skua__uring *uring = uring_of(driver);
+    struct io_uring_sqe *sqe;
+
+    while ((sqe = uring_sqe(uring)) == NULL) {
+        (void)uring_reap(uring);
+        skua__os_thread_yield();
+    }
+    io_uring_prep_cancel(sqe, op, 0);
+    io_uring_sqe_set_data(sqe, &uring->ignored);
 }
 
 static void uring_enter(struct skua__uring *uring, int64_t timeout_ns)

@@ -29,6 +29,7 @@ enum skua__fault {
     SKUA__FAULT_MMAP,
     SKUA__FAULT_THREAD,
     SKUA__FAULT_SYSCALL, /* sockets, files, epoll, eventfd: everything that makes or uses an fd */
+    SKUA__FAULT_RING,    /* room in a ring for one more operation */
     SKUA__FAULT_SHORT,   /* reading and writing files: a part only, whatever the error */
     SKUA__FAULT_KINDS
 };

@@ -13,6 +13,10 @@
 #include "../lib/sockets.h"
 #include "../lib/usage.h"
 
+#ifdef SKUA_FAULTS
+#include "os/os.h"
+#endif
+
 static skua_task *start(skua_fiber_fn fn, void *arg)
 {
     skua_task *task = NULL;
@@ -86,6 +90,37 @@ TEST_FIBER(tcp_deadline_of_a_read)
     check_read(true);
     return 0;
 }
+
+#ifdef SKUA_FAULTS
+static int reads_one(void *arg)
+{
+    char byte;
+
+    return (int)skua_tcp_read(arg, &byte, 1);
+}
+
+/* On a ring the read is with the kernel, and must be called back however full the ring is. */
+TEST_FIBER(tcp_cancel_in_a_full_ring)
+{
+    skua_tcp *mine, *other;
+    skua_task *task;
+    int result = 0;
+
+    test_tcp_pair(&mine, &other);
+    MUST(skua_spawn(NULL, reads_one, mine, .task = &task) == 0);
+    for (int i = 0; i < 5; i++)
+        CHECK_EQ(skua_sleep(MS(1)),
+                 0); /* it reads; or is cancelled before, which ends it as well */
+    skua__fault_arm(SKUA__FAULT_RING, 1, 5, EBUSY);
+    CHECK_EQ(skua_task_cancel(task), 0);
+    CHECK_EQ(skua_task_join(task, &result), 0);
+    CHECK_EQ(result, -ECANCELED);
+    skua__fault_arm(SKUA__FAULT_RING, 0, 0, 0);
+    CHECK_EQ(skua_tcp_close(mine), 0);
+    CHECK_EQ(skua_tcp_close(other), 0);
+    return 0;
+}
+#endif
 
 /* The sharpest moment: data and cancel come together. Each byte is read once, or stays. */
 struct race {
@@ -435,6 +470,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tcp_cancel_of_a_read),
         cmocka_unit_test(tcp_deadline_of_a_read),
+#ifdef SKUA_FAULTS
+        cmocka_unit_test(tcp_cancel_in_a_full_ring),
+#endif
         cmocka_unit_test(tcp_cancel_races_the_data),
         cmocka_unit_test(tcp_cancelled_task_and_its_shield),
         cmocka_unit_test(tcp_cancel_of_a_write),
