@@ -31,6 +31,7 @@
 #include <sys/uio.h>
 
 #include <skua/future.h>
+#include <skua/io.h>
 
 SKUA_C_BEGIN
 
@@ -218,6 +219,28 @@ SKUA_API ssize_t skua_fd_writev(skua_fd *fd, const struct iovec *iov, int count)
  * Since      0.2
  */
 SKUA_API ssize_t skua_fd_try_write(skua_fd *fd, const void *buf, size_t len);
+
+/* ---- as a stream of bytes -------------------------------------------------------------------- */
+
+/* A descriptor as a stream of bytes (io.h): for buffered.h, framing.h and skua_copy. Pipes, FIFOs,
+ * the standard streams, a child's, terminals and sockets, whose bytes make a stream.
+ *
+ *     char room[4096];
+ *     skua_reader in;
+ *
+ *     skua_reader_init(&in, skua_fd_io(fd), room, sizeof room);
+ *     while ((rc = skua_reader_read_line(&in, 0, &line, &len)) > 0) ...
+ *
+ * skua_io_shutdown ends what a socket sends, for all who have it. Nothing else has an end of that
+ * kind, and it does nothing there: a pipe ends when the last descriptor of its writing end is
+ * closed. What is read after the end of a terminal (^D) or of a FIFO may be there again.
+ *
+ * fd         the caller's
+ * Returns    a value that is good until the handle is closed or released
+ * Threads    any
+ * Since      0.3
+ */
+SKUA_API skua_io skua_fd_io(skua_fd *fd);
 
 /* ---- futures, for poll tasks, select and timeouts -------------------------------------------- */
 
