@@ -1,4 +1,4 @@
-/* skua_sd_event.h - a Skua runtime inside an sd-event loop.
+/* skua_sd_event.h - a Skua runtime inside an sd-event loop, and such a loop inside a runtime.
  *
  *     skua_sd_event guest;
  *
@@ -7,7 +7,11 @@
  *     sd_event_loop(loop);                          // ends after sd_event_exit
  *     skua_sd_event_stop(&guest);
  *
- * Everything here is called on the loop's thread. For your own program: copy it, or include it.
+ * Everything there is called on the loop's thread. The other way round, in a fiber of any runtime:
+ *
+ *     code = skua_sd_event_run(loop);               // as sd_event_loop, and other tasks run, too
+ *
+ * For your own program: copy it, or include it (with skua_foreign.h).
  */
 #ifndef SKUA_SD_EVENT_H
 #define SKUA_SD_EVENT_H
@@ -18,6 +22,10 @@
 #include <systemd/sd-event.h>
 
 #include <skua/skua.h>
+
+#include "skua_foreign.h"
+
+/* ---- a runtime inside a loop ----------------------------------------------------------------- */
 
 typedef struct skua_sd_event {
     skua_runtime *runtime;
@@ -80,6 +88,58 @@ static inline int skua_sd_event_start(skua_sd_event *self, sd_event *loop, skua_
     if (rc < 0)
         skua_sd_event_stop(self);
     return rc < 0 ? rc : 0;
+}
+
+/* ---- a loop inside a runtime ----------------------------------------------------------------- */
+
+/* One round: 1: there is another; 0: the loop has ended; or an error. */
+static inline int skua_sd_event_round(sd_event *loop, skua_fd *fd)
+{
+    int rc = sd_event_prepare(loop);
+    int paused;
+
+    if (rc < 0)
+        return rc;
+    paused = skua_foreign_pause(fd, rc == 0 ? SKUA_FOREVER : 0);
+    /* Also when the task is to end: what was prepared is brought to an end. */
+    if (rc == 0)
+        rc = sd_event_wait(loop, 0);
+    if (rc > 0)
+        rc = sd_event_dispatch(loop);
+    else if (rc == 0)
+        rc = 1;
+    return rc > 0 && paused != 0 ? paused : rc;
+}
+
+/* Runs a loop in the calling fiber, as sd_event_loop does: until sd_event_exit. Meanwhile the other
+ * tasks of the worker run.
+ *
+ * Callbacks run on the fiber's stack (SKUA_STACK_LARGE, if they need it), and may do what a fiber
+ * may; one that waits holds the loop up, and nobody else. What another task adds to the loop is
+ * seen at once if it is a descriptor; a timer, a deferred call and sd_event_exit when something
+ * else has woken the fiber: better done in a callback, of an eventfd, say.
+ *
+ * loop       nobody else runs it
+ * Returns    the code of sd_event_exit; -ECANCELED, -ETIMEDOUT: the task is to end, at most one
+ *            more callback has run, and the loop may be run again; -ESTALE: it has ended before;
+ *            what sd-event says; -EMFILE, -ENOMEM …
+ * Threads    fibers
+ */
+static inline int skua_sd_event_run(sd_event *loop)
+{
+    skua_fd *fd;
+    int code = 0;
+    int rc = skua_foreign_dup(&fd, sd_event_get_fd(loop));
+
+    if (rc != 0)
+        return rc;
+    do {
+        rc = skua_sd_event_round(loop, fd);
+    } while (rc > 0);
+    skua_foreign_undup(fd);
+    if (rc == 0)
+        rc = sd_event_get_exit_code(loop, &code);
+    return rc < 0 ? rc : code;
 }
 
 #endif

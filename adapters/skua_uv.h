@@ -6,7 +6,11 @@
  *     skua_spawn_on(runtime, serve, NULL);
  *     uv_run(uv_default_loop(), UV_RUN_DEFAULT);           // ends after skua_uv_stop
  *
- * Everything here is called on the loop's thread. For your own program: copy it, or include it.
+ * Everything there is called on the loop's thread. The other way round, in a fiber of any runtime:
+ *
+ *     rc = skua_uv_run(loop);                              // as uv_run, and other tasks run, too
+ *
+ * For your own program: copy it, or include it (with skua_foreign.h).
  */
 #ifndef SKUA_UV_H
 #define SKUA_UV_H
@@ -14,6 +18,10 @@
 #include <uv.h>
 
 #include <skua/skua.h>
+
+#include "skua_foreign.h"
+
+/* ---- a runtime inside a loop ----------------------------------------------------------------- */
 
 typedef struct skua_uv {
     skua_runtime *runtime;
@@ -83,5 +91,99 @@ static inline void skua_uv_stop(skua_uv *self)
     uv_close((uv_handle_t *)&self->poll, skua_uv_closed);
     uv_close((uv_handle_t *)&self->timer, skua_uv_closed);
 }
+
+/* ---- a loop inside a runtime ----------------------------------------------------------------- */
+
+/* An older uv_backend_timeout does not know of descriptors that epoll has not been told of yet. */
+#if UV_VERSION_HEX >= 0x012c00
+
+/* The fiber waits in a callback of the loop, just before the loop asks the system. An idle handle
+ * sees to it that it asks without waiting. Neither handle keeps the loop alive. */
+typedef struct skua_uv_host {
+    uv_prepare_t prepare;
+    uv_idle_t idle;
+    skua_fd *backend;
+    int open; /* handles that are not closed yet */
+    int result;
+} skua_uv_host;
+
+static inline void skua_uv_host_on_idle(uv_idle_t *idle)
+{
+    (void)idle;
+}
+
+static inline void skua_uv_host_closed(uv_handle_t *handle)
+{
+    ((skua_uv_host *)handle->data)->open--;
+}
+
+static inline void skua_uv_host_close(skua_uv_host *self)
+{
+    if (uv_is_closing((uv_handle_t *)&self->prepare))
+        return;
+    uv_close((uv_handle_t *)&self->prepare, skua_uv_host_closed);
+    uv_close((uv_handle_t *)&self->idle, skua_uv_host_closed);
+}
+
+static inline void skua_uv_host_on_prepare(uv_prepare_t *prepare)
+{
+    skua_uv_host *self = (skua_uv_host *)prepare->data;
+    uv_loop_t *loop = prepare->loop;
+    int64_t deadline = SKUA_FOREVER;
+    int left;
+
+    uv_idle_stop(&self->idle); /* with it there is never time to wait */
+    uv_update_time(loop);
+    left = uv_backend_timeout(loop); /* 0, too, while there are descriptors to be told to epoll */
+    if (left >= 0)
+        deadline = left == 0 ? 0 : skua_now() + left * SKUA_MILLISECOND;
+    uv_idle_start(&self->idle, skua_uv_host_on_idle);
+    self->result = skua_foreign_pause(self->backend, deadline);
+    if (self->result != 0) {
+        uv_stop(loop);
+        skua_uv_host_close(self);
+    }
+}
+
+/* Runs a loop in the calling fiber, as uv_run with UV_RUN_DEFAULT does: until nothing in it is
+ * alive, or uv_stop. Meanwhile the other tasks of the worker run.
+ *
+ * Callbacks run on the fiber's stack (SKUA_STACK_LARGE, if they need it), and may do what a fiber
+ * may; one that waits holds the loop up, and nobody else. What other tasks and threads want of the
+ * loop they tell by uv_async_send, as always: a timer that is started beside the fiber is seen when
+ * something else has woken it. The end closes two handles, for which the loop goes round once
+ * more without waiting, unless it was a cancellation.
+ *
+ * loop       nobody else runs it
+ * Returns    0: nothing is alive in it; 1: uv_stop; -ECANCELED, -ETIMEDOUT: the task is to end,
+ *            and the loop may be run again; -EMFILE, -ENOMEM …
+ * Threads    fibers
+ */
+static inline int skua_uv_run(uv_loop_t *loop)
+{
+    skua_uv_host self;
+    int rc = skua_foreign_dup(&self.backend, uv_backend_fd(loop));
+
+    if (rc != 0)
+        return rc;
+    self.open = 2;
+    self.result = 0;
+    uv_prepare_init(loop, &self.prepare);
+    uv_idle_init(loop, &self.idle);
+    self.prepare.data = &self;
+    self.idle.data = &self;
+    uv_prepare_start(&self.prepare, skua_uv_host_on_prepare);
+    uv_idle_start(&self.idle, skua_uv_host_on_idle);
+    uv_unref((uv_handle_t *)&self.prepare);
+    uv_unref((uv_handle_t *)&self.idle);
+    uv_run(loop, UV_RUN_DEFAULT);
+    skua_uv_host_close(&self);
+    while (self.open > 0)
+        uv_run(loop, UV_RUN_NOWAIT);
+    skua_foreign_undup(self.backend);
+    return self.result != 0 ? self.result : uv_loop_alive(loop) != 0;
+}
+
+#endif
 
 #endif
