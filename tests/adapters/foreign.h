@@ -32,7 +32,8 @@ struct foreign {
 
     int pipe[2];
     int period;
-    int beats, heard, notified;
+    int beats, notified;
+    atomic_int heard;
     bool answered; /* a callback has spawned the task that answers */
     atomic_int ticks;
     atomic_bool over;
@@ -56,7 +57,7 @@ static TEST_UNUSED void foreign_beats(struct foreign *self)
         self->answered = true;
         CHECK_EQ(skua_spawn_on(skua_runtime_current(), foreign_answers, self), 0);
     }
-    if (self->beats >= FOREIGN_BEATS && self->heard >= 6)
+    if (self->beats >= FOREIGN_BEATS && atomic_load(&self->heard) >= 6)
         self->stop(self);
 }
 
@@ -66,7 +67,7 @@ static TEST_UNUSED void foreign_hears(struct foreign *self)
     ssize_t n = read(self->pipe[0], buf, sizeof buf);
 
     CHECK(n > 0);
-    self->heard += (int)n;
+    atomic_fetch_add(&self->heard, (int)n);
 }
 
 static TEST_UNUSED void foreign_notified(struct foreign *self)
@@ -82,7 +83,7 @@ static void foreign_begin(struct foreign *self, int period)
     MUST(pipe2(self->pipe, O_CLOEXEC | O_NONBLOCK) == 0);
     self->period = period;
     self->beats = 0;
-    self->heard = 0;
+    atomic_store(&self->heard, 0);
     self->notified = 0;
     self->answered = false;
     atomic_store(&self->ticks, 0);
@@ -115,7 +116,7 @@ static void foreign_runs(struct foreign *self)
     MUST(skua_spawn(NULL, foreign_ticks, self, .task = &ticks) == 0);
     CHECK_EQ(self->run(self), self->stopped);
     CHECK_RANGE(self->beats, FOREIGN_BEATS, 10000);
-    CHECK_EQ(self->heard, 6);
+    CHECK_EQ(atomic_load(&self->heard), 6);
     /* Loops round, some to whole milliseconds of a coarse clock. */
     CHECK_RANGE(skua_now() - begin, MS(5), MS(15) + TEST_LATE);
     atomic_store(&self->over, true);
@@ -158,7 +159,7 @@ static void foreign_ends(struct foreign *self)
         MUST(skua_spawn(NULL, ways[way], self, .task = &task) == 0);
         CHECK_EQ(skua_sleep(MS(3)), 0);
         MUST(write(self->pipe[1], "ab", 2) == 2); /* it lives */
-        for (int i = 0; i < 2000 && self->heard != 2 && way == 0; i++)
+        for (int i = 0; i < 2000 && atomic_load(&self->heard) != 2 && way == 0; i++)
             CHECK_EQ(skua_sleep(MS(1)), 0);
         if (way == 0)
             CHECK_EQ(skua_task_cancel(task), 0);
