@@ -246,6 +246,7 @@ typedef struct skua_process_future {
     skua_waiter waiter;
     skua_process *process;
     skua_process_status *status;
+    void *counted; /* where the wait counts, or NULL */
 } skua_process_future;
 
 /* Makes a future of that: ready as skua_process_wait returns.

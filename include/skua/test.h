@@ -19,7 +19,9 @@
  *            earliest timer, to the nanosecond: timers fire one moment after the other, and a day
  *            of sleep takes no time. A task that waits for time in a loop of skua_yield never
  *            waits, so that it stops the clock for good. Other threads and runtimes keep the
- *            system's clock.
+ *            system's clock. While a task waits for a job of blocking.h, or of a file, the clock
+ *            stands; while one waits for a child process, or for its output (process.h), it stands
+ *            as long as the test has patience.
  * Order      with a seed each turn goes to any runnable task of the highest priority, instead of
  *            the one that was first, and may end at any of its waits, also at one that is ready.
  *            The same seed draws the same order, as long as all that wakes tasks comes from within:
@@ -43,7 +45,8 @@ typedef struct skua_test_options {
     int paused;    /* not 0: the clock begins paused, as by skua_test_pause (default 0) */
     int64_t
         patience; /* ns of the system's clock that other threads and I/O from outside have to wake
-                     a task when nothing else will, before it is a deadlock (default 1 s) */
+                     a task when nothing else will, before it is a deadlock; and that a child
+                     process has before the clock jumps (default 1 s) */
     const skua_runtime_options *runtime; /* what else its runtime is to be; kind, workers and seed
                          are the test's (default NULL: defaults) */
 } skua_test_options;

@@ -47,6 +47,12 @@ void skua__process_end(struct skua_process *process);
 /* Wakes everybody who waits. Under no lock. */
 void skua__process_tell(struct skua_process *process, bool closed);
 
+/* The calling task's runtime counts one more that something of a child is waited for, so that a
+ * test's clock knows that it will come. What skua__process_ignore takes; NULL outside tasks. */
+struct skua__core *skua__process_expect(void);
+/* No more. */
+void skua__process_ignore(struct skua__core *core);
+
 /* ---- the reaper (process_reap.c) ----------------------------------------------------------- */
 
 /* Sees to it that there is a thread, and that it stays for one more child: 0, or an error. */

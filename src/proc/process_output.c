@@ -137,12 +137,14 @@ static int output_serve_thread(struct output_work *work, int64_t deadline)
 
 static int output_run(skua_process *process, struct output_work *work, int64_t deadline)
 {
-    bool on_task = skua__thread_self()->core != NULL;
+    struct skua__core *core = skua__process_expect();
+    bool on_task = core != NULL;
     int rc = 0;
 
     while (rc == 0 &&
            (work->pipes[0].fd != NULL || work->pipes[1].fd != NULL || work->pipes[2].fd != NULL))
         rc = on_task ? output_serve(work, deadline) : output_serve_thread(work, deadline);
+    skua__process_ignore(core);
     return rc != 0 ? rc : skua_process_wait_until(process, &work->text->status, deadline);
 }
 

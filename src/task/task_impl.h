@@ -173,7 +173,8 @@ struct skua__core {
     unsigned blocking_threads;         /* constant, as the next two */
     int64_t blocking_keep_alive;
     const char *name;
-    const int64_t *clock; /* a test's own, ns; its worker's; NULL = the system's; constant */
+    _Atomic uint32_t awaited; /* by its tasks, of the outside: a test's clock stands; relaxed */
+    const int64_t *clock;     /* a test's own, ns; its worker's; NULL = the system's; constant */
 };
 
 /* What this floor keeps for each thread that ever calls Skua; a worker has one inside. Plain

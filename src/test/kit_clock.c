@@ -9,6 +9,8 @@
  *
  * Jobs       while somebody waits for one of blocking.h, or for the kernel to be done with a file,
  *            the clock stands, and the worker waits.
+ * Children   while somebody waits for one (process.h) the same, but for the test's patience at
+ *            most: it may be one that ends only when a timer has fired.
  * Forever    a timer at the wheel's horizon is a wait without end, and no moment to move to.
  */
 #include <stdio.h>
@@ -102,8 +104,8 @@ static bool kit_step(struct skua__kit *kit, struct skua__worker *worker)
     return true;
 }
 
-/* Nothing here will wake a task: waits for the outside, as long as the test has patience. */
-static int kit_wait(struct skua__kit *kit, struct skua__worker *worker)
+/* Waits for the outside, as long as the test has patience; events, or 0. */
+static int kit_outside(struct skua__kit *kit, struct skua__worker *worker)
 {
     struct skua__driver *driver = worker->thread.driver;
     int64_t begin = skua__os_now();
@@ -115,6 +117,14 @@ static int kit_wait(struct skua__kit *kit, struct skua__worker *worker)
         if (left != SKUA_FOREVER)
             left = kit->patience - (skua__os_now() - begin);
     }
+    return events;
+}
+
+/* Nothing here will wake a task. */
+static int kit_wait(struct skua__kit *kit, struct skua__worker *worker)
+{
+    int events = kit_outside(kit, worker);
+
     if (events == 0 && !skua__queue_any(worker))
         kit_deadlock(kit, worker);
     return events;
@@ -125,12 +135,17 @@ static int kit_turn(struct skua__driver *driver, int64_t timeout_ns)
     struct skua__thread *self = skua__thread_self();
     struct skua__worker *worker = skua__worker_of(self);
     struct skua__kit *kit = skua__kit_of(self);
+    struct skua__core *core = worker->sched->core;
     int events = driver->ops->park.turn(driver, 0);
 
     if (timeout_ns == 0 || events != 0 || skua__queue_any(worker))
         return events;
-    if (driver->files != 0 || skua__pool_awaited(skua__load_acquire(&worker->sched->core->pool)))
+    if (driver->files != 0 || skua__pool_awaited(skua__load_acquire(&core->pool)))
         return driver->ops->park.turn(driver, INT64_MAX); /* its end wakes this worker */
+    if (skua__load_relaxed(&core->awaited) != 0)          /* this thread's own, as its tasks are */
+        events = kit_outside(kit, worker);
+    if (events != 0 || skua__queue_any(worker))
+        return events;
     return kit_step(kit, worker) ? 0 : kit_wait(kit, worker);
 }
 
