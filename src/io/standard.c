@@ -4,6 +4,7 @@
  *            have it. Two of the streams may be one open file (a terminal): whoever finds it
  *            blocking keeps a second number of it. When the last shared handle goes, all that are
  *            kept are made blocking again: so none is while a handle needs it non-blocking.
+ * Forks      wait for the lock: the child finds it free, and its own count of the handles.
  */
 #include <skua/standard.h>
 
@@ -65,6 +66,7 @@ static int standard_share(skua_fd *fd, int stream)
 {
     int rc;
 
+    skua__os_lock_over_fork(&standard_lock);
     skua__lock_take(&standard_lock);
     rc = standard_make_nonblocking(stream);
     if (rc == 0) {

@@ -10,9 +10,13 @@
  */
 #include "proc/process_impl.h"
 
-static struct skua__lock *process_lock(struct skua_process *process)
+/* One for all children: they come and go too seldom to get in each other's way, and forks wait for
+ * it. The own lock of each child could not be told to fork. */
+static struct skua__lock process_lock;
+
+void skua__process_mind_forks(void)
 {
-    return skua__sync_lock(&process->lock);
+    skua__os_lock_over_fork(&process_lock);
 }
 
 void skua__process_unref(struct skua_process *process)
@@ -36,11 +40,11 @@ void skua__process_tell(struct skua_process *process, bool closed)
 {
     struct skua__chain chain = {NULL, NULL};
 
-    skua__lock_take(process_lock(process));
+    skua__lock_take(&process_lock);
     process->closed = process->closed || closed;
     while (process->waiters.first != NULL)
         skua__waiters_grant(&process->waiters, process->waiters.first, &chain);
-    skua__lock_drop(process_lock(process));
+    skua__lock_drop(&process_lock);
     skua__chain_wake(&chain);
 }
 
@@ -166,7 +170,7 @@ static skua_poll process_first_poll(skua_process_future *self, skua_waker *waker
     struct skua_process *process = self->process;
     skua_poll answer;
 
-    skua__lock_take(process_lock(process));
+    skua__lock_take(&process_lock);
     /* ENDED is set before the list is taken: who does not see it is on the list by then. */
     answer = process_ended(process, self->status);
     if (answer == -EAGAIN && process->closed) {
@@ -177,7 +181,7 @@ static skua_poll process_first_poll(skua_process_future *self, skua_waker *waker
         self->counted = skua__process_expect();
         answer = SKUA_PENDING;
     }
-    skua__lock_drop(process_lock(process));
+    skua__lock_drop(&process_lock);
     return answer;
 }
 
@@ -189,7 +193,7 @@ static skua_poll process_poll(skua_future *future, skua_waker *waker)
 
     if (skua__load_relaxed(skua__waiter_state(&self->waiter)) == SKUA__IDLE)
         return process_first_poll(self, waker);
-    answer = skua__waiter_again(&self->waiter, process_lock(process), waker);
+    answer = skua__waiter_again(&self->waiter, &process_lock, waker);
     if (answer == SKUA_PENDING)
         return answer;
     answer = process_ended(process, self->status);
@@ -204,7 +208,7 @@ static void process_drop(skua_future *future)
 
     if (skua__load_relaxed(skua__waiter_state(&self->waiter)) == SKUA__IDLE)
         return;
-    (void)skua__waiter_leave(&self->waiter, process_lock(self->process), &self->process->waiters);
+    (void)skua__waiter_leave(&self->waiter, &process_lock, &self->process->waiters);
     skua__process_ignore(self->counted);
     skua__process_unref(self->process);
 }

@@ -26,13 +26,12 @@ struct skua_process {
     _Atomic uint32_t refs;
     _Atomic uint32_t state;      /* the reaper's; sequential with `signalling` */
     _Atomic uint32_t signalling; /* who is between a look at the state and a system call */
-    uint8_t lock;                /* guards waiters and closed */
-    bool closed;                 /* lock */
-    skua_waiter_list waiters;    /* lock */
-    struct skua__node watched;   /* in one of the reaper's lists; lock: its */
-    int pid;                     /* constant */
-    int pidfd;                   /* constant until the last reference; -1: none */
-    int lost;                    /* 0 or -ECHILD; written before ENDED, as status */
+    bool closed;                 /* lock: of process.c, as the next */
+    skua_waiter_list waiters;
+    struct skua__node watched; /* in one of the reaper's lists; lock: its */
+    int pid;                   /* constant */
+    int pidfd;                 /* constant until the last reference; -1: none */
+    int lost;                  /* 0 or -ECHILD; written before ENDED, as status */
     skua_process_status status;
     skua_fd *pipes[3]; /* ours, until they are taken; the handle's owner */
     bool grouped;      /* constant, as the next */
@@ -44,6 +43,8 @@ void skua__process_unref(struct skua_process *process);
 void skua__process_close_pipes(struct skua_process *process);
 /* The reaper: the child has ended. Reaps it and tells everybody; takes the reaper's reference. */
 void skua__process_end(struct skua_process *process);
+/* Before the first child: a fork is not to find the waits' lock taken. */
+void skua__process_mind_forks(void);
 /* Wakes everybody who waits. Under no lock. */
 void skua__process_tell(struct skua_process *process, bool closed);
 

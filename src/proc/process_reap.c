@@ -193,6 +193,7 @@ static void reap_mind_forks(void)
     uint32_t no = 0;
 
     skua__os_lock_over_fork(&reap_lock);
+    skua__process_mind_forks();
     if (skua__cas_strong_acq_rel(&minded, &no, 1))
         (void)skua__os_at_fork(NULL, NULL, reap_forked); /* no memory: none for a fork either */
 }

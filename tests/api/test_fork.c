@@ -3,8 +3,10 @@
  *
  * Specifies runtime.h, fork: in the child a runtime of the parent answers SKUA_EUSAGE, told once,
  * and never hangs; runtimes of the child's own work, with I/O, blocking jobs and signals; it does
- * not matter what the parent was doing; and the parent goes on.
+ * not matter what the parent was doing; locks of children and of standard streams are free in the
+ * child; and the parent goes on.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -211,10 +213,83 @@ static int fork_in_fiber(const struct test_kind *kind)
     return 0;
 }
 
+/* ---- locks ----------------------------------------------------------------------------------- */
+
+struct busy {
+    skua_process *process;
+    atomic_int over;
+};
+
+/* In and out of the line of those who wait for a child. */
+static void *awaits_process(void *arg)
+{
+    struct busy *busy = arg;
+
+    while (!atomic_load(&busy->over))
+        MUST_BE(skua_process_wait_until(busy->process, NULL, skua_now() + 1000), -ETIMEDOUT);
+    return NULL;
+}
+
+static void *opens_stdin(void *arg)
+{
+    struct busy *busy = arg;
+    skua_fd *in;
+
+    while (!atomic_load(&busy->over)) {
+        MUST_BE(skua_stdin_open(&in), 0);
+        MUST_BE(skua_fd_close(in), 0);
+    }
+    return NULL;
+}
+
+_Noreturn static void finds_locks_free(struct busy *busy)
+{
+    skua_fd *in;
+
+    alarm(20);
+    MUST_BE(skua_process_wait_until(busy->process, NULL, skua_now() + 1000), -ETIMEDOUT);
+    MUST_BE(skua_stdin_open(&in), 0);
+    MUST_BE(skua_fd_close(in), 0);
+    _exit(0);
+}
+
+/* Standard input is the master of a terminal: it cannot be opened anew, and is shared. */
+static int forks_under_locks(void)
+{
+    static void *(*const busies[])(void *) = {awaits_process, awaits_process, opens_stdin};
+    static const char *const argv[] = {"sleep", "60", NULL};
+    struct busy busy = {.over = 0};
+    pthread_t threads[TEST_LEN(busies)];
+    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+    MUST(master >= 0 && dup2(master, 0) == 0);
+    MUST_BE(
+        skua_process_spawn(&busy.process, argv, .in = SKUA_STDIO_NULL, .kill_on_close = SIGKILL),
+        0);
+    for (size_t i = 0; i < TEST_LEN(busies); i++)
+        MUST(pthread_create(&threads[i], NULL, busies[i], &busy) == 0);
+    for (int i = 0; i < TEST_COUNT(500); i++) {
+        int pid = fork();
+
+        MUST(pid >= 0);
+        if (pid == 0)
+            finds_locks_free(&busy);
+        check_ended(pid);
+    }
+    atomic_store(&busy.over, 1);
+    for (size_t i = 0; i < TEST_LEN(busies); i++)
+        pthread_join(threads[i], NULL);
+    MUST_BE(skua_process_close(busy.process), 0);
+    printf("went on\n");
+    return 0;
+}
+
 static int child_main(const char *mode)
 {
     int kind = mode[1] - '0';
 
+    if (mode[0] == 'l')
+        return forks_under_locks();
     return mode[0] == 't' ? forks(&test_kinds[kind], 30) : fork_in_fiber(&test_kinds[kind]);
 }
 
@@ -241,6 +316,16 @@ TEST(fork_while_workers_work)
     check_child("t4");
 }
 
+TEST(fork_under_locks)
+{
+    struct test_child child;
+
+    test_limit(60);
+    if (!CHECK_EQ(test_child_run(&child, "l", NULL), 0) ||
+        !CHECK(strstr(child.text, "went on") != NULL))
+        test_note("it wrote: %s", child.text);
+}
+
 TEST(fork_in_a_fiber)
 {
     test_limit(60);
@@ -254,6 +339,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fork_while_workers_work),
         cmocka_unit_test(fork_in_a_fiber),
+        cmocka_unit_test(fork_under_locks),
     };
 
     if (argc == 3)
