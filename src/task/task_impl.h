@@ -218,8 +218,7 @@ struct skua__thread {
 SKUA__NOINLINE struct skua__thread *skua__thread_self(void);
 /* The same, or NULL: makes nothing, so that a signal handler may ask. */
 SKUA__NOINLINE struct skua__thread *skua__thread_peek(void);
-/* Starts a thread of the library's own, which nobody joins and which has its state already: 0,
- * -ENOMEM, -EAGAIN. */
+/* Starts a thread of our own, which nobody joins, with its state: 0, -ENOMEM, -EAGAIN. */
 int skua__thread_start(const char *name, void (*fn)(void *arg), void *arg);
 /* Makes `thread` the calling thread's and returns the one before (NULL: none yet). */
 struct skua__thread *skua__thread_adopt(struct skua__thread *thread);
