@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "../lib/event.h"
+#include "../lib/parked.h"
 
 static skua_task *start(skua_fiber_fn fn, void *arg)
 {
@@ -364,7 +365,7 @@ TEST_FIBER(cancel_of_a_poll_task)
     victim_init(&victim);
     MUST(skua_spawn_poll(NULL, poll_waits, &state, .task = &task) == 0);
     CHECK_EQ(test_event_wait(&victim.ready), 0);
-    skua_sleep(MS(2));
+    test_until_parked(task, NULL);
     CHECK_EQ(skua_task_cancel(task), 0);
     CHECK_EQ(finish(task), -ECANCELED);
     return 0;

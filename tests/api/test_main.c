@@ -12,6 +12,7 @@
 
 #include "../lib/child.h"
 #include "../lib/event.h"
+#include "../lib/parked.h"
 
 /* ---- the children ---------------------------------------------------------------------------- */
 
@@ -63,8 +64,12 @@ static int speaks_later(void *arg)
 
 static int leaves_child_behind(void *arg)
 {
-    CHECK_EQ(skua_spawn(NULL, speaks_later, arg), 0);
-    skua_sleep(MS(10));
+    skua_task *task;
+
+    MUST(skua_spawn(NULL, speaks_later, arg, .task = &task) == 0);
+    if (arg) /* who is cancelled before it begins says nothing */
+        test_until_parked(task, "sleep");
+    skua_task_detach(task);
     return arg ? -EIO : 0;
 }
 
@@ -82,9 +87,15 @@ static int drains(void *arg)
 /* Three that go on: a child, one of the runtime's, the program's fiber. */
 static int serves(void *arg)
 {
-    MUST(skua_spawn(NULL, drains, arg, .name = "request") == 0);
-    MUST(skua_spawn_on(skua_runtime_current(), drains, NULL, .name = "service") == 0);
-    (void)skua_sleep(MS(5));
+    skua_runtime *runtime = skua_runtime_current();
+    skua_task *tasks[2];
+
+    MUST(skua_spawn(NULL, drains, arg, .name = "request", .task = &tasks[0]) == 0);
+    MUST(skua_spawn_on(runtime, drains, NULL, .name = "service", .task = &tasks[1]) == 0);
+    for (int i = 0; i < 2; i++) {
+        test_until_parked(tasks[i], "sleep");
+        skua_task_detach(tasks[i]);
+    }
     say("ready\n");
     (void)skua_sleep(SKUA_FOREVER);
     CHECK_EQ(skua_spawn(NULL, test_fiber_return, NULL), -ECANCELED);

@@ -4,6 +4,7 @@
  * the turn's budget; task.h: skua_spawn_poll. A poll task that is always ready starves nobody.
  */
 #include "../lib/event.h"
+#include "../lib/parked.h"
 
 static int run_poll(skua_poll_fn fn, const void *state, size_t size)
 {
@@ -75,11 +76,11 @@ TEST_FIBER(poll_task_waits_in_branches)
     int result = 0;
 
     MUST(skua_spawn_poll(NULL, waits_twice, &state, .task = &task) == 0);
-    skua_sleep(MS(2));
+    test_until_parked(task, NULL);
     test_event_nudge(&one);
     test_event_set(&one);
-    skua_sleep(MS(2));
-    CHECK_EQ(skua_task_done(task), 0);
+    test_until_parked(task, NULL);
+    CHECK_EQ(test_event_waiters(&two), 1);
     test_event_nudge(&two);
     test_event_set(&two);
     CHECK_EQ(skua_task_join(task, &result), 0);

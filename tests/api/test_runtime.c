@@ -291,7 +291,7 @@ TEST(runtime_current_thread_runs_inside_block_on)
 }
 
 struct leftover {
-    atomic_int ended;
+    atomic_int begun, ended;
     int rc, result;
     int64_t duration;
 };
@@ -300,6 +300,7 @@ static int is_left_over(void *arg)
 {
     struct leftover *self = arg;
 
+    atomic_store(&self->begun, 1);
     self->rc = skua_sleep(self->duration);
     skua_shield_begin();
     skua_sleep(MS(5));
@@ -310,9 +311,11 @@ static int is_left_over(void *arg)
 
 static int leaves_one_over(void *arg)
 {
-    CHECK_EQ(skua_spawn(NULL, is_left_over, arg), 0);
-    skua_sleep(MS(5));
-    return ((struct leftover *)arg)->result;
+    struct leftover *self = arg;
+
+    CHECK_EQ(skua_spawn(NULL, is_left_over, self), 0);
+    test_yield_until(&self->begun); /* who is cancelled before that never begins */
+    return self->result;
 }
 
 /* Joined always; cancelled when the fiber failed. */

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "../lib/parked.h"
 #include "../lib/part.h"
 #include "../lib/sockets.h"
 #include "../lib/usage.h"
@@ -141,7 +142,7 @@ TEST_FIBER(copy_tcp_ends_at_each_wait)
         task = start(copies_one, &middle);
         if (full)
             test_tcp_fill(middle.client, 0);
-        skua_sleep(MS(2));
+        test_until_parked(task, NULL);
         switch (way / 2) {
         case 0:
             CHECK_EQ(skua_task_cancel(task), 0);
@@ -339,7 +340,7 @@ TEST_FIBER(sendfile_goes_on_where_it_was)
     reader = start(reads_until_cancelled, &race);
     for (int i = 0; i < 3; i++) {
         sender = start(sends, &sending);
-        skua_sleep(MS(2));
+        test_until_parked(sender, NULL); /* the peer has no more room */
         skua_task_cancel(sender);
         CHECK_EQ(finish(sender), -ECANCELED);
         test_pattern_fill(buf, 64, (size_t)i * 64);

@@ -4,6 +4,7 @@
  * Specifies io.h, the first part: short reads and writes, ends, errors at each step, -EINTR,
  * deadlines, cancellation, tables that lie; and net.h, skua_tcp_io.
  */
+#include "../lib/parked.h"
 #include "../lib/sockets.h"
 #include "fake.h"
 
@@ -120,7 +121,7 @@ TEST_FIBER(io_ends_with_the_task)
     int result = 0;
 
     MUST(skua_spawn(NULL, reads_six, &from, .task = &task) == 0);
-    skua_sleep(MS(1));
+    test_until_parked(task, NULL);
     CHECK_EQ(skua_task_cancel(task), 0);
     CHECK_EQ(skua_task_join(task, &result), 0);
     CHECK_EQ(result, -ECANCELED);

@@ -3,6 +3,7 @@
  * Specifies buffered.h, skua_reader: bytes, peeking, pieces and lines in streams that come in any
  * pieces, limits, ends, sticky errors, deadlines and cancellation at each wait, allocation.
  */
+#include "../lib/parked.h"
 #include "fake.h"
 
 #ifdef SKUA_FAULTS
@@ -264,7 +265,7 @@ TEST_FIBER(reader_goes_on_after_a_cancel)
 
         MUST(skua_reader_init(&reader, fake_io(&fake), room, sizeof room) == 0);
         MUST(skua_spawn(NULL, reads_a_line, &reader, .task = &task) == 0);
-        skua_sleep(MS(1));
+        test_until_parked(task, NULL);
         CHECK_EQ(skua_task_cancel(task), 0);
         CHECK_EQ(skua_task_join(task, &result), 0);
         CHECK_EQ(result, -ECANCELED);

@@ -3,6 +3,7 @@
  * Specifies buffered.h, skua_writer: what is written arrives in order whatever the stream takes at
  * a time; writes are whole or not at all; errors are told, and told again; close reports.
  */
+#include "../lib/parked.h"
 #include "fake.h"
 
 #ifdef SKUA_FAULTS
@@ -168,7 +169,7 @@ TEST_FIBER(writer_goes_on_after_a_cancel)
     MUST(skua_writer_init(&writer, fake_io(&fake), room, sizeof room) == 0);
     CHECK_EQ(skua_writer_write(&writer, "0123456", 7), 7);
     MUST(skua_spawn(NULL, flushes, &writer, .task = &task) == 0);
-    skua_sleep(MS(1));
+    test_until_parked(task, NULL);
     CHECK_EQ(skua_task_cancel(task), 0);
     CHECK_EQ(skua_task_join(task, &result), 0);
     CHECK_EQ(result, -ECANCELED);

@@ -9,6 +9,7 @@
 
 #include "area.h"
 #include "event.h"
+#include "parked.h"
 #include "part.h"
 #include "usage.h"
 
@@ -258,7 +259,7 @@ TEST_FIBER(wait_for_the_cursor_is_cancelled)
     first.file = second.file = open_fifo(&area, &writer);
     holds = begin_read(&first);
     MUST(skua_spawn(NULL, reads, &second, .task = &waits) == 0);
-    CHECK_EQ(skua_sleep(MS(2)), 0);
+    test_until_parked(waits, NULL);
     CHECK_EQ(skua_task_cancel(waits), 0);
     CHECK_EQ(skua_task_join(waits, NULL), 0);
     CHECK_EQ(second.result, -ECANCELED);
@@ -288,7 +289,7 @@ TEST_FIBER(wait_for_a_lock_is_cancelled)
     MUST(skua_file_open(&b, test_area_name(&area, "a"), NULL) == 0);
     CHECK_EQ(skua_file_lock(a, SKUA_FILE_SHARED), 0);
     MUST(skua_spawn(NULL, locks, b, .task = &task) == 0);
-    CHECK_EQ(skua_sleep(MS(5)), 0);
+    test_until_parked(task, NULL);
     CHECK_EQ(skua_task_cancel(task), 0);
     CHECK_EQ(skua_task_join(task, &result), 0);
     CHECK_EQ(result, 0);
@@ -390,9 +391,9 @@ TEST_FIBER(close_waits_for_what_runs_and_ends_what_waits)
     first.file = second.file = open_fifo(&area, &writer);
     runs = begin_read(&first);
     MUST(skua_spawn(NULL, reads, &second, .task = &waits) == 0);
-    CHECK_EQ(skua_sleep(MS(1)), 0);
+    test_until_parked(waits, NULL);
     MUST(skua_spawn(NULL, closes, first.file, .task = &closer) == 0);
-    CHECK_EQ(skua_sleep(MS(1)), 0);
+    test_until_parked(closer, NULL);
     CHECK_EQ(skua_task_cancel(closer), 0); /* no way back */
     CHECK_EQ(skua_sleep(MS(1)), 0);
     CHECK_EQ(skua_task_done(closer), 0);

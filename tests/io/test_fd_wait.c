@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../lib/parked.h"
 #include "../lib/part.h"
 #include "../lib/usage.h"
 #include "io/io_impl.h"
@@ -88,7 +89,7 @@ TEST_FIBER(fd_cancel_and_deadline_lose_nothing)
     for (int i = 0; i < 5; i++) {
         skua_task *task = start(i % 2 ? reads_byte : waits_readable, reader);
 
-        skua_sleep(MS(1));
+        test_until_parked(task, NULL);
         CHECK_EQ(skua_task_cancel(task), 0);
         CHECK_EQ(finish(task), -ECANCELED);
         CHECK_EQ(skua_fd_read_until(reader, buf, 1, skua_now() + MS(1)), -ETIMEDOUT);
@@ -113,7 +114,7 @@ TEST_FIBER(fd_cancelled_write_has_written_nothing)
     for (int i = 0; i < 3; i++) {
         skua_task *task = start(writes_byte, writer);
 
-        skua_sleep(MS(1));
+        test_until_parked(task, NULL);
         CHECK_EQ(skua_task_cancel(task), 0);
         CHECK_EQ(finish(task), -ECANCELED);
         CHECK_EQ(skua_fd_write_until(writer, "x", 1, skua_now() + MS(1)), -ETIMEDOUT);
@@ -524,8 +525,7 @@ TEST(fd_is_watched_on_when_its_first_runtime_ends)
         adopt_pipe(&mover.reader, &mover.writer);
         test_run(first, reads_in_vain, &mover);
         MUST(skua_spawn_on(second, reads_elsewhere, &mover, .task = &handle) == 0);
-        test_yield_until(&mover.waits);
-        test_thread_sleep(MS(20));
+        test_until_parked(handle, NULL);
         test_runtime_free(first);
         CHECK_EQ(skua_fd_write(mover.writer, "x", 1), 1);
         CHECK_EQ(skua_task_join(handle, NULL), 0);

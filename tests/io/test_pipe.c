@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "../lib/child.h"
+#include "../lib/parked.h"
 #include "../lib/part.h"
 #include "../lib/usage.h"
 #include "os/os.h"
@@ -254,8 +255,9 @@ TEST_FIBER(fifo_writer_waits_for_a_reader)
     int fds = test_fd_count();
     char buf[8];
 
-    skua_sleep(MS(20));
-    CHECK(atomic_load(&heart) > 2);
+    test_until_parked(task, "fifo.open");
+    for (int beats_before = atomic_load(&heart); atomic_load(&heart) < beats_before + 3;)
+        skua_sleep(MS(1));
     CHECK_EQ(skua_task_cancel(task), 0);
     CHECK_EQ(finish(task), -ECANCELED);
     CHECK_EQ(skua_fifo_open_until(&writer, path, SKUA_FIFO_WRITE, skua_now() + MS(5)), -ETIMEDOUT);
@@ -264,7 +266,7 @@ TEST_FIBER(fifo_writer_waits_for_a_reader)
     CHECK(writer == NULL);
     CHECK_EQ(test_fd_count(), fds);
     task = start(opens_for_writing, NULL);
-    skua_sleep(MS(5));
+    test_until_parked(task, "fifo.open");
     MUST(skua_fifo_open(&reader, path, SKUA_FIFO_READ | SKUA_FIFO_PATIENT) == 0);
     CHECK_EQ(skua_fd_read(reader, buf, 8), 3);
     CHECK_EQ(finish(task), 0);

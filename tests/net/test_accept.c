@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "../lib/event.h"
+#include "../lib/parked.h"
 #include "../lib/sockets.h"
 #include "../lib/usage.h"
 
@@ -90,6 +91,7 @@ TEST_FIBER(accept_without_descriptors_goes_on)
 
     MUST(connect(raw, (struct sockaddr *)&to, sizeof to) == 0);
     MUST(skua_spawn(NULL, accepts_hungrily, &self, .task = &task) == 0);
+    test_until_parked(task, NULL);
     CHECK_EQ(skua_sleep(MS(200)), 0);
     CHECK_EQ(skua_task_done(task), 0); /* it neither fails ... */
     MUST(setrlimit(RLIMIT_NOFILE, &before) == 0);
@@ -126,7 +128,7 @@ TEST_FIBER(accept_without_descriptors_does_not_spin)
 
     MUST(connect(raw, (struct sockaddr *)&to, sizeof to) == 0);
     MUST(skua_spawn(NULL, accepts_hungrily, &self, .task = &task) == 0);
-    skua_sleep(MS(20));
+    test_until_parked(task, NULL);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
     skua_sleep(MS(300));
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &later);
@@ -361,7 +363,7 @@ TEST_FIBER(accept_ends_with_the_listener)
     skua_tcp *none = NULL;
 
     MUST(skua_spawn(NULL, accepts_hungrily, &self, .task = &task) == 0);
-    skua_sleep(MS(10));
+    test_until_parked(task, NULL);
     CHECK_EQ(skua_tcp_accept(self.listener, &none), -EBUSY);
     CHECK_EQ(skua_listener_close(self.listener), 0);
     CHECK_EQ(skua_task_join(task, NULL), 0);

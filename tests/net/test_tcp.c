@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../lib/event.h"
+#include "../lib/parked.h"
 #include "../lib/sockets.h"
 
 static skua_task *start(skua_fiber_fn fn, void *arg)
@@ -154,7 +155,7 @@ TEST_FIBER(tcp_reset_by_the_peer)
 
     test_tcp_raw_pair(&tcp, &raw);
     reader = start(reads_one, tcp);
-    skua_sleep(MS(10)); /* it waits */
+    test_until_parked(reader, "tcp.read");
     test_raw_reset(raw);
     CHECK_EQ(finish(reader), -ECONNRESET);
     CHECK(skua_tcp_read(tcp, buf, 1) <= 0);
@@ -219,17 +220,23 @@ static int writes_on_and_on(void *arg)
     return (int)n;
 }
 
+/* The writer finds no room: it waits for good, not for a moment. */
+static void both_wait(skua_tcp *tcp, skua_task **reader, skua_task **writer)
+{
+    (void)test_tcp_fill(tcp, 0);
+    *reader = start(reads_one, tcp);
+    *writer = start(writes_on_and_on, tcp);
+    test_until_parked(*reader, "tcp.read");
+    test_until_parked(*writer, "tcp.write");
+}
+
 TEST_FIBER(tcp_close_ends_the_waits_of_others)
 {
     skua_task *reader, *writer;
     skua_tcp *a, *b;
 
     test_tcp_pair(&a, &b);
-    reader = start(reads_one, a);
-    writer = start(writes_on_and_on, a);
-    skua_sleep(MS(50)); /* both wait */
-    CHECK_EQ(skua_task_done(reader), 0);
-    CHECK_EQ(skua_task_done(writer), 0);
+    both_wait(a, &reader, &writer);
     CHECK_EQ(skua_tcp_close(a), 0);
     CHECK_EQ(finish(reader), SKUA_ECLOSED);
     CHECK_EQ(finish(writer), SKUA_ECLOSED);
@@ -272,9 +279,7 @@ TEST_FIBER(tcp_second_reader_is_busy)
     char byte;
 
     test_tcp_pair(&a, &b);
-    reader = start(reads_one, a);
-    writer = start(writes_on_and_on, a);
-    skua_sleep(MS(50));
+    both_wait(a, &reader, &writer);
     CHECK_EQ(skua_tcp_read(a, &byte, 1), -EBUSY);
     CHECK_EQ(skua_tcp_read_exact(a, &byte, 1), -EBUSY);
     CHECK_EQ(skua_tcp_write(a, "x", 1), -EBUSY);
@@ -354,7 +359,7 @@ TEST_FIBER(tcp_halves_close_on_their_own)
     test_tcp_pair(&a, &b);
     CHECK_EQ(skua_tcp_split(a, &reader, &writer), 0);
     waits = start(reads_one, reader);
-    skua_sleep(MS(5));
+    test_until_parked(waits, "tcp.read");
     CHECK_EQ(skua_tcp_close(writer), 0);
     CHECK_EQ(skua_tcp_read(b, &byte, 1), 0);
     CHECK_EQ(skua_tcp_write(writer, "x", 1), SKUA_ECLOSED);
@@ -424,7 +429,7 @@ TEST_FIBER(tcp_vectors_wait)
         iov[i] = (struct iovec){&room[i], 1};
     test_tcp_pair(&a, &b);
     MUST(skua_spawn(NULL, reads_vector, b, .task = &reader, .stack = SKUA_STACK_LARGE) == 0);
-    skua_sleep(MS(5));
+    test_until_parked(reader, NULL);
     CHECK_EQ(skua_tcp_writev(a, iov, 1024), 1024);
     CHECK_EQ(finish(reader), 1024);
     CHECK_EQ(skua_tcp_close(a), 0);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../lib/event.h"
+#include "../lib/parked.h"
 #include "../lib/sockets.h"
 #include "../lib/usage.h"
 
@@ -63,9 +64,10 @@ static void check_read(bool by_deadline)
     for (int round = 0; round < 5; round++) {
         test_pattern_fill(self.buf, ROOM, 1000);
         reader = start(reads_in_vain, &self);
-        skua_sleep(MS(2));
-        if (!by_deadline)
+        if (!by_deadline) {
+            test_until_parked(reader, "tcp.read");
             CHECK_EQ(skua_task_cancel(reader), 0);
+        }
         CHECK_EQ(finish(reader), by_deadline ? -ETIMEDOUT : -ECANCELED);
         test_pattern_fill(other, ROOM, (size_t)round);
         CHECK_EQ(skua_tcp_write_all(peer, other, ROOM), ROOM);
@@ -199,7 +201,7 @@ TEST_FIBER(tcp_cancelled_task_and_its_shield)
     test_tcp_pair(&self.tcp, &peer);
     CHECK_EQ(skua_tcp_write_all(peer, "abc", 3), 3);
     task = start(reads_cancelled, &self);
-    skua_sleep(MS(5));
+    test_until_parked(task, "sleep");
     CHECK_EQ(skua_task_cancel(task), 0);
     CHECK_EQ(finish(task), -ECANCELED);
     CHECK(memcmp(room, "abc", 3) == 0);
@@ -256,9 +258,10 @@ static void check_write(bool by_deadline)
         sent += test_tcp_fill(self.tcp, sent);
         byte = 0xaa;
         writer = start(writes_in_vain, &self);
-        skua_sleep(MS(2));
-        if (!by_deadline)
+        if (!by_deadline) {
+            test_until_parked(writer, "tcp.write");
             CHECK_EQ(skua_task_cancel(writer), 0);
+        }
         CHECK_EQ(finish(writer), by_deadline ? -ETIMEDOUT : -ECANCELED);
         byte = 0x55; /* must not go out in place of what was cancelled */
         seen += drain(peer, seen, sent - seen);
@@ -301,7 +304,7 @@ TEST_FIBER(tcp_cancel_of_write_all)
     test_pattern_fill(self.buf, 16 << 20, 0);
     test_tcp_pair(&self.tcp, &peer);
     writer = start(writes_much, &self);
-    skua_sleep(MS(30));
+    test_until_parked(writer, "tcp.write");
     CHECK_EQ(skua_task_cancel(writer), 0);
     CHECK_EQ(finish(writer), -ECANCELED);
     memset(self.buf, 0xee, 16 << 20);
@@ -340,7 +343,7 @@ TEST_FIBER(tcp_cancel_of_an_accept)
 
     for (int round = 0; round < 5; round++) {
         task = start(accepts_one, &self);
-        skua_sleep(MS(2));
+        test_until_parked(task, "tcp.accept");
         CHECK_EQ(skua_task_cancel(task), 0);
         CHECK_EQ(finish(task), -ECANCELED);
         CHECK(self.tcp == NULL);
@@ -444,8 +447,7 @@ TEST_FIBER(tcp_cancel_of_a_connect)
 
     deaf_open(&deaf);
     task = start(connects_in_vain, &self);
-    skua_sleep(MS(10));
-    CHECK_EQ(skua_task_done(task), 0);
+    test_until_parked(task, NULL);
     CHECK_EQ(skua_task_cancel(task), 0);
     CHECK_EQ(finish(task), -ECANCELED);
     begin = skua_now();

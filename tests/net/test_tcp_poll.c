@@ -6,6 +6,7 @@
  * futures that are awaited on fibers.
  */
 #include "../lib/event.h"
+#include "../lib/parked.h"
 #include "../lib/sockets.h"
 
 /* ---- an echo server of poll tasks ------------------------------------------------------------ */
@@ -147,7 +148,7 @@ TEST_FIBER(tcp_poll_cancel_has_read_nothing)
     test_tcp_pair(&state.tcp, &peer);
     for (int i = 0; i < 10; i++) {
         MUST(skua_spawn_poll(NULL, reads_once, &state, .task = &task) == 0);
-        skua_sleep(MS(1));
+        test_until_parked(task, NULL);
         CHECK_EQ(skua_task_cancel(task), 0);
         CHECK_EQ(end_of(task), -ECANCELED);
         CHECK_EQ(skua_tcp_write_all(peer, "abc", 3), 3);
@@ -170,7 +171,8 @@ TEST_FIBER(tcp_poll_close_ends_the_wait)
     test_tcp_pair(&state.tcp, &peer);
     MUST(skua_spawn_poll(NULL, reads_once, &state, .task = &reader) == 0);
     MUST(skua_spawn_poll(NULL, serve, &server, .task = &acceptor) == 0);
-    skua_sleep(MS(5));
+    test_until_parked(reader, NULL);
+    test_until_parked(acceptor, NULL);
     CHECK_EQ(skua_tcp_close(state.tcp), 0);
     CHECK_EQ(skua_listener_close(server.listener), 0);
     CHECK_EQ(end_of(reader), SKUA_ECLOSED);
@@ -188,7 +190,7 @@ TEST_FIBER(tcp_poll_second_reader_is_busy)
 
     test_tcp_pair(&state.tcp, &peer);
     MUST(skua_spawn_poll(NULL, reads_once, &state, .task = &first) == 0);
-    skua_sleep(MS(5));
+    test_until_parked(first, NULL);
     MUST(skua_spawn_poll(NULL, reads_once, &state, .task = &second) == 0);
     CHECK_EQ(end_of(second), -EBUSY);
     CHECK_EQ(skua_tcp_read(state.tcp, &byte, 1), -EBUSY);
@@ -267,7 +269,7 @@ TEST_FIBER(tcp_poll_two_futures_of_one_task)
     test_tcp_pair(&state.tcp, &peer);
     MUST(skua_spawn_poll(NULL, reads_and_writes, &state, .task = &task) == 0);
     CHECK_EQ(skua_tcp_read_exact(peer, buf, 4), 4);
-    skua_sleep(MS(2));
+    test_until_parked(task, NULL);
     CHECK_EQ(skua_tcp_write_all(peer, buf, 4), 4);
     CHECK_EQ(end_of(task), 0);
     CHECK_EQ(skua_tcp_close(state.tcp), 0);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../lib/event.h"
+#include "../lib/parked.h"
 #include "../lib/sockets.h"
 #include "net/net_impl.h"
 
@@ -232,9 +233,7 @@ TEST(socket_is_watched_on_when_its_first_runtime_ends)
         test_tcp_pair(&mover.a, &mover.b);
         test_run(first, reads_in_vain, &mover);
         MUST(skua_spawn_on(second, reads_elsewhere, &mover, .task = &handle) == 0);
-        while (!atomic_load(&mover.waits))
-            continue;
-        test_thread_sleep(MS(20));
+        test_until_parked(handle, "tcp.read");
         test_runtime_free(first);
         CHECK_EQ(skua_tcp_write(mover.b, "x", 1), 1);
         CHECK_EQ(skua_task_join(handle, NULL), 0);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../lib/event.h"
+#include "../lib/parked.h"
 #include "../lib/sockets.h"
 
 /* Waits at most `ns`. */
@@ -190,7 +191,7 @@ static void end_one(enum end end)
 
     test_tcp_raw_pair(&waiting.tcp, &raw);
     MUST(skua_spawn(NULL, waits_until_readable, &waiting, .task = &waiter) == 0);
-    CHECK_EQ(skua_sleep(MS(2)), 0);
+    test_until_parked(waiter, NULL);
     if (end == PEER_CLOSES)
         close(raw);
     else if (end == PEER_RESETS || end == CLOSED_BEHIND_A_RESET)

@@ -9,6 +9,7 @@
 #include <signal.h>
 
 #include "../lib/event.h"
+#include "../lib/parked.h"
 #include "../lib/sockets.h"
 
 static skua_udp *bound(const char *at, skua_address *address)
@@ -274,7 +275,7 @@ TEST_FIBER(udp_refused_ends_a_wait)
     CHECK_EQ(skua_udp_close(gone), 0);
     CHECK_EQ(skua_udp_connect(a, &nobody), 0);
     MUST(skua_spawn(NULL, receives_refusal, a, .task = &task) == 0);
-    skua_sleep(MS(3));
+    test_until_parked(task, "udp.recv");
     CHECK_EQ(skua_udp_send(a, "x", 1), 1);
     CHECK_EQ(skua_task_join(task, &result), 0);
     CHECK_EQ(result, -ECONNREFUSED);

@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "../lib/event.h"
+#include "../lib/parked.h"
 #include "../lib/sockets.h"
 #include "../lib/usage.h"
 #include "os/os.h"
@@ -67,7 +68,7 @@ TEST_FIBER(udp_cancelled_receive_has_received_nothing)
     for (int i = 0; i < 10; i++) {
         memset(self.buf, 'z', sizeof self.buf);
         MUST(skua_spawn(NULL, receives, &self, .task = &task) == 0);
-        skua_sleep(MS(1));
+        test_until_parked(task, "udp.recv");
         CHECK_EQ(skua_task_cancel(task), 0);
         CHECK_EQ(finish(task), -ECANCELED);
         CHECK_EQ(skua_udp_send(peer, "abc", 3), 3);
@@ -191,7 +192,7 @@ TEST_FIBER(udp_second_receiver_is_busy)
 
     udp_pair(&self.udp, &peer);
     MUST(skua_spawn(NULL, receives, &self, .task = &task) == 0);
-    skua_sleep(MS(5));
+    test_until_parked(task, "udp.recv");
     CHECK_EQ(skua_udp_recv(self.udp, &byte, 1), -EBUSY);
     CHECK_EQ(skua_udp_readable(self.udp), -EBUSY);
     CHECK_EQ(skua_udp_send(self.udp, "x", 1), 1); /* sending is another matter */
@@ -225,7 +226,8 @@ TEST_FIBER(udp_close_ends_the_waits)
     other.udp = bound(&at);
     MUST(skua_spawn(NULL, receives, &self, .task = &task) == 0);
     MUST(pthread_create(&thread, NULL, receives_thread, &other) == 0);
-    skua_sleep(MS(10));
+    test_until_parked(task, "udp.recv");
+    test_until_udp_read(other.udp);
     CHECK_EQ(skua_udp_close(self.udp), 0);
     CHECK_EQ(skua_udp_close(other.udp), 0);
     CHECK_EQ(finish(task), SKUA_ECLOSED);

@@ -5,6 +5,7 @@
  * as a remark and left out.
  */
 #include "../lib/event.h"
+#include "../lib/parked.h"
 #include "../lib/sockets.h"
 
 static skua_udp *bound(const char *at, skua_address *address)
@@ -213,7 +214,7 @@ TEST_FIBER(udp_many_in_a_poll_task)
     int result;
 
     MUST(skua_spawn_poll(NULL, receives_many, &state, .task = &task) == 0);
-    skua_sleep(MS(2));
+    test_until_parked(task, NULL);
     CHECK_EQ(skua_udp_send_to(a, "abc", 3, &at_b), 3);
     CHECK_EQ(skua_task_join(task, &result), 0);
     CHECK_EQ(result, 1);

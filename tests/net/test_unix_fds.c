@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../lib/event.h"
+#include "../lib/parked.h"
 #include "../lib/sockets.h"
 #include "../lib/usage.h"
 #include "os/os.h"
@@ -171,7 +172,7 @@ static void check_marks(bool fiber)
         MUST(skua_spawn(NULL, reads_past_marks_fiber, &state, .task = &task) == 0);
     else
         MUST(skua_spawn_poll(NULL, reads_past_marks, &state, .task = &task) == 0);
-    skua_sleep(MS(2)); /* it waits */
+    test_until_parked(task, NULL);
     for (int i = 0; i < 3; i++) {
         CHECK_EQ(skua_unix_send_fds(a, &send), 1);
         CHECK_EQ(skua_tcp_write(a, "bc", 2), 2);
@@ -222,7 +223,7 @@ TEST_FIBER(fds_waits_end_and_have_moved_nothing)
     for (int i = 0; i < 5; i++) {
         self.deadline = SKUA_FOREVER;
         MUST(skua_spawn(NULL, receives, &self, .task = &task) == 0);
-        skua_sleep(MS(1));
+        test_until_parked(task, NULL);
         CHECK_EQ(skua_tcp_read(self.tcp, &byte, 1), -EBUSY);
         CHECK_EQ(skua_task_cancel(task), 0);
         CHECK_EQ(skua_task_join(task, &result), 0);
@@ -236,7 +237,7 @@ TEST_FIBER(fds_waits_end_and_have_moved_nothing)
         close(self.fds[0]);
     }
     MUST(skua_spawn(NULL, receives, &self, .task = &task) == 0);
-    skua_sleep(MS(1));
+    test_until_parked(task, NULL);
     CHECK_EQ(skua_tcp_close(self.tcp), 0);
     CHECK_EQ(skua_task_join(task, &result), 0);
     CHECK_EQ(result, SKUA_ECLOSED);

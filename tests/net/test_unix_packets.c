@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../lib/event.h"
+#include "../lib/parked.h"
 #include "../lib/sockets.h"
 #include "os/os.h"
 
@@ -116,7 +117,7 @@ static void check_idle(struct full *self)
     int64_t begin;
 
     MUST(skua_spawn(NULL, receives_nothing, self->out, .task = &reader) == 0);
-    skua_sleep(MS(2));
+    test_until_parked(reader, "udp.recv");
     skua__fault_arm(SKUA__FAULT_SYSCALL, 0, 0, 0);
     begin = skua_now();
     CHECK_EQ(skua_udp_send_to_until(self->out, "x", 1, &self->to, begin + MS(30)), -ETIMEDOUT);
@@ -153,7 +154,8 @@ TEST_FIBER(unix_datagrams_in_vain)
     check_idle(&idle);
     MUST(skua_spawn(NULL, sends_in_vain, &self, .task = &task) == 0);
     MUST(pthread_create(&thread, NULL, sends_in_vain_thread, &other) == 0);
-    skua_sleep(MS(10));
+    test_until_parked(task, "udp.send");
+    test_until_udp_written(other.out);
     CHECK_EQ(skua_udp_send_to(self.out, "x", 1, &self.to), -EBUSY);
     CHECK_EQ(skua_udp_close(self.out), 0);
     CHECK_EQ(skua_udp_close(other.out), 0);

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "parked.h"
 #include "part.h"
 #include "shell.h"
 #include "usage.h"
@@ -101,7 +102,7 @@ TEST_FIBER(cancelled_wait_leaves_the_child)
     int result;
 
     MUST(skua_spawn(NULL, waits_to_its_end, process, .task = &task) == 0);
-    CHECK_EQ(skua_sleep(MS(1)), 0);
+    test_until_parked(task, NULL);
     CHECK_EQ(skua_task_cancel(task), 0);
     CHECK_EQ(skua_task_join(task, &result), 0);
     CHECK_EQ(result, -ECANCELED);
@@ -274,13 +275,12 @@ TEST_FIBER(close_wakes_who_waits)
     skua_fd *in = skua_process_take_in(process);
     atomic_int told = 0;
     struct watcher watcher = {process, &told, 0};
-    skua_scope scope;
+    skua_task *task;
 
-    MUST(skua_scope_open(&scope, SKUA_COLLECT) == 0);
-    CHECK_EQ(skua_spawn(&scope, watches, &watcher), 0);
-    CHECK_EQ(skua_sleep(MS(5)), 0);
+    MUST(skua_spawn(NULL, watches, &watcher, .task = &task) == 0);
+    test_until_parked(task, NULL);
     CHECK_EQ(skua_process_close(process), 0);
-    CHECK_EQ(skua_scope_join(&scope), 0);
+    CHECK_EQ(skua_task_join(task, NULL), 0);
     CHECK_EQ(watcher.rc, SKUA_ECLOSED);
     CHECK_EQ(skua_fd_close(in), 0);
     return 0;

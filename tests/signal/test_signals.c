@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../lib/child.h"
+#include "../lib/parked.h"
 #include "../lib/part.h"
 #include "../lib/usage.h"
 
@@ -270,22 +271,32 @@ static int waits_for_one(void *arg)
     return skua_signals_next(arg);
 }
 
+struct thread_waits {
+    skua_signals *signals;
+    atomic_int id;
+};
+
 static void *thread_waits(void *arg)
 {
-    return (void *)(intptr_t)skua_signals_next(arg);
+    struct thread_waits *self = arg;
+
+    test_thread_is(&self->id);
+    return (void *)(intptr_t)skua_signals_next(self->signals);
 }
 
 TEST_FIBER(signals_close_tells)
 {
     skua_signals *signals = open_one(SIGUSR1);
+    struct thread_waits waits = {.signals = signals};
     skua_task *task;
     pthread_t thread;
     void *answer;
     int result;
 
-    MUST(pthread_create(&thread, NULL, thread_waits, signals) == 0);
     MUST(skua_spawn(NULL, waits_for_one, signals, .task = &task) == 0);
-    skua_sleep(MS(10));
+    test_until_parked(task, "signals");
+    MUST(pthread_create(&thread, NULL, thread_waits, &waits) == 0);
+    test_until_asleep(&waits.id);
     skua_signals_close(signals);
     CHECK_EQ(skua_task_join(task, &result), 0);
     CHECK_EQ(result, SKUA_ECLOSED);
@@ -301,7 +312,7 @@ TEST_FIBER(signals_cancel)
     int result;
 
     MUST(skua_spawn(NULL, waits_for_one, signals, .task = &task) == 0);
-    skua_sleep(MS(1));
+    test_until_parked(task, "signals");
     skua_task_cancel(task);
     CHECK_EQ(skua_task_join(task, &result), 0);
     CHECK_EQ(result, -ECANCELED);
@@ -364,13 +375,13 @@ TEST_FIBER(signals_ctrl_c)
     int result;
 
     MUST(skua_spawn(NULL, ctrl_c, NULL, .task = &task) == 0);
-    skua_sleep(MS(5));
+    test_until_parked(task, NULL);
     send_self(SIGINT);
     CHECK_EQ(skua_task_join(task, &result), 0);
     CHECK_EQ(result, 0);
     CHECK_EQ(skua_signals_next(guard), SIGINT);
     MUST(skua_spawn(NULL, ctrl_c, NULL, .task = &task) == 0);
-    skua_sleep(MS(1));
+    test_until_parked(task, NULL);
     skua_task_cancel(task);
     CHECK_EQ(skua_task_join(task, &result), 0);
     CHECK_EQ(result, -ECANCELED);

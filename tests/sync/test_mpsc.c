@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "../lib/event.h"
+#include "../lib/parked.h"
 
 struct channel {
     skua_mpsc_sender *tx;
@@ -349,7 +350,7 @@ TEST_FIBER(waits_end_when_the_other_side_goes)
             CHECK_EQ(send_number(&channel, 1), 0);
         MUST(skua_spawn(NULL, side == 0 ? receives_one : sends_its_number, &self, .task = &task) ==
              0);
-        CHECK_EQ(skua_sleep(MS(1)), 0);
+        test_until_parked(task, NULL);
         if (side == 0)
             skua_mpsc_sender_close(channel.tx);
         else if (side == 1)
