@@ -297,9 +297,9 @@ TEST_FIBER(deadline_ends_tcp)
     skua_tcp *a, *b, *none = NULL;
     skua_deadline deadline;
     int64_t begin;
+    ssize_t n;
 
     test_tcp_pair(&a, &b);
-    test_tcp_fill(a, 0);
     begin = skua_now();
     CHECK_EQ(skua_deadline_begin(&deadline, begin + MS(10)), 0);
     CHECK_TIMED_OUT(skua_tcp_read(a, &byte, 1), begin, MS(10));
@@ -308,10 +308,14 @@ TEST_FIBER(deadline_ends_tcp)
     CHECK_EQ(skua_deadline_begin(&deadline, begin + MS(10)), 0);
     CHECK_TIMED_OUT(skua_tcp_accept(listener, &none), begin, MS(10));
     CHECK_EQ(skua_deadline_end(&deadline), 0);
-    begin = skua_now();
-    CHECK_EQ(skua_deadline_begin(&deadline, begin + MS(10)), 0);
-    CHECK_TIMED_OUT(skua_tcp_write(a, "x", 1), begin, MS(10));
-    CHECK_EQ(skua_deadline_end(&deadline), 0);
+    do { /* the kernel may find a little more room, some time later */
+        test_tcp_fill(a, 0);
+        begin = skua_now();
+        CHECK_EQ(skua_deadline_begin(&deadline, begin + MS(10)), 0);
+        n = skua_tcp_write(a, "x", 1);
+        CHECK_EQ(skua_deadline_end(&deadline), 0);
+    } while (n == 1);
+    CHECK_TIMED_OUT(n, begin, MS(10));
     CHECK(none == NULL);
     CHECK_EQ(skua_tcp_close(a), 0);
     CHECK_EQ(skua_tcp_close(b), 0);

@@ -39,15 +39,22 @@ static bool is_parked(skua_task *task, const char *name)
     return waits != NULL && strcmp(waits, name) == 0 && is_idle(task);
 }
 
-void test_until_parked(skua_task *task, const char *name)
+bool test_parks(skua_task *task, const char *name)
 {
     unsigned looks = 0;
 
     while (!is_parked(task, name)) {
-        if (!CHECK_EQ(skua_task_done(task), 0))
-            return;
+        if (skua_task_done(task))
+            return false;
         look_again(&looks);
     }
+    return true;
+}
+
+void test_until_parked(skua_task *task, const char *name)
+{
+    if (!CHECK(test_parks(task, name)))
+        test_note("that does not wait for %s", name != NULL ? name : "anything");
 }
 
 static void until_waited(struct skua__source *source, unsigned direction)

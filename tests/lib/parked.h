@@ -19,6 +19,8 @@
  * this name (NULL: in any wait, a sleep as well). A poll task's waits have no names: it is pending,
  * and nobody has woken it. That the task ends instead is a failure. */
 void test_until_parked(skua_task *task, const char *name);
+/* The same where it may as well end: whether it is parked. */
+bool test_parks(skua_task *task, const char *name);
 
 /* Waits until somebody waits for input, a task that lends no buffer or a plain thread. */
 void test_until_tcp_read(skua_tcp *tcp);
