@@ -195,11 +195,13 @@ TEST_FIBER(deadline_of_owner_and_children)
     for (int i = 0; i < 10; i++) {
         skua_deadline deadline;
         skua_scope scope;
+        int rc;
 
         CHECK_EQ(skua_deadline_begin(&deadline, skua_now() + MS(10)), 0);
         skua_scope_open(&scope, i & 1 ? SKUA_FAIL_FAST : SKUA_COLLECT);
         CHECK_EQ(skua_spawn(&scope, test_fiber_forever, NULL), 0);
-        CHECK_EQ(skua_spawn(&scope, test_fiber_forever, NULL), 0);
+        rc = skua_spawn(&scope, test_fiber_forever, NULL);
+        CHECK(rc == 0 || (rc == -ECANCELED && skua_now() >= skua_deadline_current()));
         CHECK_EQ(skua_scope_join(&scope), -ETIMEDOUT);
         CHECK_EQ(skua_deadline_end(&deadline), 0);
     }
@@ -222,7 +224,7 @@ static skua_poll poll_inherits(void *state, skua_waker *waker)
     SKUA_ASYNC(self, waker);
     CHECK_EQ(skua_deadline_current(), self->deadline);
     SKUA_AWAIT_TO(self->answer, skua_sleep_init(&self->sleep, MS(1)));
-    CHECK_EQ(self->answer, 0);
+    CHECK(self->answer == 0 || skua_now() >= self->deadline); /* it may begin very late */
     SKUA_AWAIT_TO(self->answer, test_event_wait_init(&self->wait, self->never));
     CHECK_EQ(self->answer, -ETIMEDOUT);
     CHECK(skua_now() >= self->deadline);

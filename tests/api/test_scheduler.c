@@ -241,14 +241,21 @@ TEST(queue_is_inherited)
 
 struct grind {
     int64_t until;
+    int enough; /* turns to end after; 0: none */
     atomic_int turns, others;
 };
+
+static bool goes_on(struct grind *self)
+{
+    return skua_now() < self->until &&
+           (self->enough == 0 || atomic_load(&self->turns) < self->enough);
+}
 
 static int grinds(void *arg)
 {
     struct grind *self = arg;
 
-    while (skua_now() < self->until) {
+    while (goes_on(self)) {
         int before = atomic_load(&self->others);
 
         CHECK_EQ(skua_yield_if_needed(), 0);
@@ -261,7 +268,7 @@ static int others_run(void *arg)
 {
     struct grind *self = arg;
 
-    while (skua_now() < self->until) {
+    while (goes_on(self)) {
         atomic_fetch_add(&self->others, 1);
         CHECK_EQ(skua_yield(), 0);
     }
@@ -272,7 +279,7 @@ static int grinds_beside_others(void *arg)
 {
     struct grind *self = arg;
 
-    self->until = skua_now() + MS(50);
+    self->until = skua_now() + 4 * TEST_LATE;
     CHECK_EQ(skua_spawn(NULL, grinds, self), 0);
     CHECK_EQ(skua_spawn(NULL, others_run, self), 0);
     return 0;
@@ -283,18 +290,21 @@ TEST(yield_if_needed_lets_others_run)
 {
     static skua_task_queue queue = {.name = "hasty", .latency = MS(2)};
     skua_runtime *runtime = test_runtime(&current);
-    struct grind grind = {.until = 0};
+    struct grind grind = {.enough = 100};
     skua_shares hasty;
+    int64_t begin;
 
     test_run(runtime, grinds_beside_others, &grind);
-    CHECK(atomic_load(&grind.turns) > 100);
+    CHECK_EQ(atomic_load(&grind.turns), 100);
     test_runtime_free(runtime);
     MUST(skua_shares_init(&hasty, &queue, 1) == 0);
-    grind = (struct grind){.until = 0};
+    grind = (struct grind){.enough = 50};
+    begin = skua_now();
     runtime = test_runtime_with(
         &current, (skua_runtime_options){.scheduler = &hasty.scheduler, .budget = 1u << 30});
     test_run(runtime, grinds_beside_others, &grind);
-    CHECK_RANGE(atomic_load(&grind.turns), 5, 60); /* once in half of the goal */
+    CHECK_EQ(atomic_load(&grind.turns), 50);
+    CHECK(skua_now() - begin >= 40 * MS(1)); /* no more than once in half of the goal */
     test_runtime_free(runtime);
 }
 
