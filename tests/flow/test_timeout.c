@@ -123,7 +123,7 @@ static int waits_a_little(void *arg)
     struct late *self = arg;
     int64_t result = 0;
 
-    CHECK_EQ(skua_timeout(self->parts.futures[0], MS(2), &result), 0);
+    CHECK_EQ(skua_timeout(self->parts.futures[0], MS(50), &result), 0);
     test_parts_check(&self->parts, 1, 0);
     return (int)result;
 }
@@ -138,7 +138,7 @@ TEST_FIBER_CURRENT(timeout_is_not_for_work_that_is_ready)
     MUST(skua_spawn(NULL, waits_a_little, &late, .task = &late.task) == 0);
     while (test_event_waiters(&late.parts.part[0].given) == 0)
         CHECK_EQ(skua_yield(), 0);
-    for (end = skua_now() + MS(5); skua_now() < end;)
+    for (end = skua_now() + MS(55); skua_now() < end;)
         continue; /* this fiber keeps the worker */
     test_part_give(&late.parts.part[0], 5);
     CHECK_EQ(skua_task_join(late.task, &result), 0);
