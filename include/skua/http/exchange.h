@@ -25,7 +25,7 @@
 
 #include <stdarg.h>
 
-#include <skua/base.h>
+#include <skua/io.h>
 
 SKUA_C_BEGIN
 
@@ -139,13 +139,23 @@ SKUA_API const char *skua_http_peer(const skua_http_exchange *exchange);
  */
 SKUA_API int64_t skua_http_body_length(const skua_http_exchange *exchange);
 
+/* Sets a limit for this body alone, instead of the server's body_max: before it is read.
+ *
+ * max        bytes; -1: any number
+ * Returns    0; -EINVAL
+ * Threads    the handler's
+ * Since      0.2
+ */
+SKUA_API int skua_http_set_body_max(skua_http_exchange *exchange, int64_t max);
+
 /* Reads what is there of the body, at least one byte. A client that waits to be asked
  * ("Expect: 100-continue") is asked at the first read.
  *
  * buf, len   the caller's
  * Returns    the count; 0: all was read (or len is 0); SKUA_ELIMIT: it is longer than the server's
  *            or the route's limit; -EBADMSG: it is malformed; SKUA_EEOF: the client went away in
- *            the middle; -ETIMEDOUT: it is too slow; -ECANCELED
+ *            the middle; -ETIMEDOUT: it is too slow, or the handler's own deadline has ended;
+ *            -ECANCELED
  * Cancel     safe: nothing was read
  * Threads    the handler's
  * Since      0.2
@@ -163,6 +173,17 @@ SKUA_API ssize_t skua_http_read(skua_http_exchange *exchange, void *buf, size_t 
  */
 SKUA_API SKUA_NODISCARD int skua_http_read_all(skua_http_exchange *exchange, char **ret,
                                                size_t *len, size_t limit);
+
+/* A header that came behind a body in chunks: a trailer, a checksum for instance. They are never
+ * among the headers of the request (RFC 9110, 6.5).
+ *
+ * name       in any case
+ * Returns    its value, "" when it is empty; NULL: there is none, or the body was not read to its
+ *            end (skua_http_read said 0) yet
+ * Threads    the handler's
+ * Since      0.2
+ */
+SKUA_API const char *skua_http_trailer(const skua_http_exchange *exchange, const char *name);
 
 /* ---- the response ---------------------------------------------------------------------------- */
 
@@ -250,6 +271,27 @@ SKUA_API int skua_http_flush(skua_http_exchange *exchange);
  */
 SKUA_API int skua_http_begun(const skua_http_exchange *exchange);
 
+/* ---- another protocol ------------------------------------------------------------------------ */
+
+/* Leaves HTTP: sends "101 Switching Protocols" with the headers that were set, and hands over the
+ * connection's bytes. Afterwards the handler talks to the client as the other protocol says, and
+ * with time-outs of its own; the connection ends when it returns.
+ *
+ * protocol   one of those that the client's Upgrade header lists, "websocket"; sent as it is
+ * ret        receives the stream: first what the client has sent behind its request. It is valid
+ *            until the handler returns, which closes it
+ * Returns    0; -ENOTSUP: the client did not ask for it, or it does not speak HTTP/1.1; -EBUSY: the
+ *            request has a body that was not read to its end; nothing was sent in both cases, and
+ *            the status is 200 again; -EINVAL; -EALREADY: the response was begun; else as
+ *            skua_http_reply
+ * Cancel     not safe, as skua_http_reply
+ * Threads    the handler's
+ * Since      0.2
+ * Source     RFC 9110, 7.8
+ */
+SKUA_API SKUA_NODISCARD int skua_http_upgrade(skua_http_exchange *exchange, const char *protocol,
+                                              skua_io *ret);
+
 /* ---- the rest -------------------------------------------------------------------------------- */
 
 /* Memory that lives as long as the exchange.
@@ -261,7 +303,7 @@ SKUA_API int skua_http_begun(const skua_http_exchange *exchange);
  */
 SKUA_API void *skua_http_alloc(skua_http_exchange *exchange, size_t size);
 
-/* The status that stands for an error code.
+/* The status that stands for an error code. A body that came too slowly is 408, whatever this says.
  *
  * Returns    -ENOENT 404, -EACCES and -EPERM 403, -EINVAL and -EBADMSG 400, -EEXIST and -EBUSY 409,
  *            SKUA_ELIMIT 413, -ETIMEDOUT 504, -ECANCELED, SKUA_ESTOPPED and -EAGAIN 503, else 500

@@ -19,12 +19,15 @@
  *            no more connections, closes those that are idle, lets the requests under way end,
  *            whose answers say "Connection: close", and returns when the last has. After
  *            drain_timeout it cancels what is left.
+ * Upgrades   a handler may take the connection over (skua_http_upgrade). It is under way until the
+ *            handler returns.
+ * Sockets    of any kind that listens: skua_tcp_listen, skua_unix_listen, skua_tcp_listen_adopt.
  * Defences   everything that a client can make the server hold has a limit, everything it can make
  *            it wait for a time-out, all with defaults. A request that two programs may understand
  *            differently (both a length and chunks, two lengths, a bare LF, no or two Host headers,
  *            blanks before a colon, a folded header) gets 400, and its connection is closed.
  *
- * Source     RFC 9110 and 9112; the defaults after nginx's and Go's.
+ * Source     RFC 9110 and 9112; the defaults after nginx's and Go's, the least rate Kestrel's.
  */
 #ifndef SKUA_HTTP_SERVER_H
 #define SKUA_HTTP_SERVER_H
@@ -46,7 +49,9 @@ typedef struct skua_http_server_options {
     size_t connections_max;  /* at a time; default 10,000; more wait to be accepted */
     size_t requests_max;     /* of one connection, which is then closed; default 0: any number */
     int64_t head_timeout;    /* from a request's first byte to the end of its headers; 10 s; 408 */
-    int64_t body_timeout;    /* without a byte of the body; 30 s */
+    int64_t body_timeout;    /* without a byte of the body; 30 s; 408 */
+    int64_t body_rate_min;   /* bytes a second that a body must bring on average, once 5 s were
+                                spent waiting for it; default 240; -1: any; 408 */
     int64_t write_timeout;   /* without the client taking a byte of the response; 30 s */
     int64_t idle_timeout;    /* until the next request, or the first; 75 s */
     int64_t handler_timeout; /* of a handler: its waits get -ETIMEDOUT; none */

@@ -27,6 +27,7 @@ void skua__http_exchange_reset(skua_http_exchange *exchange)
     exchange->body_read = 0;
     exchange->body_ended = true;
     exchange->body_error = 0;
+    exchange->trailers = (struct skua__http_fields){NULL, 0, 0};
     exchange->params_count = 0;
     exchange->route = NULL;
     exchange->status = 200;
@@ -123,6 +124,22 @@ const char *skua_http_query_value(skua_http_exchange *exchange, const char *name
 }
 
 /* ---- the request's body ---------------------------------------------------------------------- */
+
+int skua_http_set_body_max(skua_http_exchange *exchange, int64_t max)
+{
+    if (max < -1)
+        return -EINVAL;
+    exchange->body_max = max;
+    return 0;
+}
+
+const char *skua_http_trailer(const skua_http_exchange *exchange, const char *name)
+{
+    const struct skua__http_field *field =
+        skua__http_fields_find(&exchange->trailers, name, strlen(name), 0);
+
+    return field != NULL ? field->value : NULL;
+}
 
 int64_t skua_http_body_length(const skua_http_exchange *exchange)
 {
@@ -285,13 +302,15 @@ static int exchange_begin(skua_http_exchange *exchange, int64_t length)
     struct skua__http_field *said =
         skua__http_fields_find(&exchange->response, "content-length", 14, 0);
 
-    if (length == SKUA__HTTP_STREAMED && said != NULL)
+    exchange->bodiless =
+        exchange->status == 204 || exchange->status == 304 || strcmp(exchange->method, "HEAD") == 0;
+    if (said != NULL && (length == SKUA__HTTP_STREAMED || (length == 0 && exchange->bodiless)))
         length = skua__http_number(said->value, said->value_len);
+    else if (length == 0 && exchange->status == 304)
+        length = SKUA__HTTP_STREAMED; /* how long a 200 would be is not known: RFC 9110, 8.6 */
     if (said != NULL)
         skua__http_fields_remove(&exchange->response, "content-length", 14);
     exchange->response_left = length;
-    exchange->bodiless =
-        exchange->status == 204 || exchange->status == 304 || strcmp(exchange->method, "HEAD") == 0;
     exchange->begun = true;
     exchange->error = exchange->carrier->begin(exchange);
     return exchange->error;
@@ -388,6 +407,29 @@ int skua_http_flush(skua_http_exchange *exchange)
     return rc;
 }
 
+int skua_http_upgrade(skua_http_exchange *exchange, const char *protocol, skua_io *ret)
+{
+    int rc;
+
+    if (*protocol == '\0' || !skua__http_is_value(protocol, strlen(protocol)))
+        return -EINVAL;
+    if (exchange->begun)
+        return -EALREADY;
+    if (exchange->carrier->upgrade == NULL)
+        return -ENOTSUP;
+    skua__http_fields_remove(&exchange->response, "content-length", 14);
+    skua__http_fields_remove(&exchange->response, "upgrade", 7);
+    exchange->status = 101;
+    rc = exchange->carrier->upgrade(exchange, protocol, ret);
+    if (rc == -ENOTSUP || rc == -EBUSY) {
+        exchange->status = 200;
+        return rc;
+    }
+    exchange->begun = exchange->ended = true;
+    exchange->error = rc;
+    return rc;
+}
+
 /* ---- behind the handler ---------------------------------------------------------------------- */
 
 int skua__http_exchange_refuse(skua_http_exchange *exchange, int status)
@@ -397,18 +439,28 @@ int skua__http_exchange_refuse(skua_http_exchange *exchange, int status)
                             skua_http_reason(status));
 }
 
+/* The handler has sent nothing: an error page, or an answer without a body. */
+static int exchange_finish_unbegun(skua_http_exchange *exchange, int rc)
+{
+    const struct skua__http_field *said =
+        skua__http_fields_find(&exchange->response, "content-length", 14, 0);
+
+    if (rc == -ETIMEDOUT && exchange->body_error == -ETIMEDOUT)
+        return skua__http_exchange_refuse(exchange, 408);
+    if (rc < 0)
+        return skua__http_exchange_refuse(exchange, skua_http_status_of(rc));
+    if (said == NULL && exchange->status == 200)
+        exchange->status = 204;
+    rc = exchange_begin(exchange, said != NULL ? SKUA__HTTP_STREAMED : 0);
+    return rc == 0 ? exchange_end(exchange) : rc;
+}
+
 int skua__http_exchange_finish(skua_http_exchange *exchange, int rc)
 {
     if (exchange->ended)
         return exchange->error;
-    if (!exchange->begun && rc < 0)
-        return skua__http_exchange_refuse(exchange, skua_http_status_of(rc));
-    if (!exchange->begun && exchange->status == 200)
-        exchange->status = 204;
-    if (!exchange->begun) {
-        rc = exchange_begin(exchange, 0);
-        return rc == 0 ? exchange_end(exchange) : rc;
-    }
+    if (!exchange->begun)
+        return exchange_finish_unbegun(exchange, rc);
     return rc < 0 ? rc : exchange_end(exchange);
 }
 

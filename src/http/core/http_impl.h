@@ -91,6 +91,9 @@ struct skua__http_carrier {
     int (*flush)(skua_http_exchange *exchange);
     /* The response is whole. */
     int (*end)(skua_http_exchange *exchange);
+    /* Instead of begin: sends the head, and hands over the stream; 0 or an error. NULL: the
+     * protocol has no such thing. */
+    int (*upgrade)(skua_http_exchange *exchange, const char *protocol, skua_io *ret);
 };
 
 struct skua__http_param {
@@ -114,7 +117,8 @@ struct skua_http_exchange {
     int64_t body_max;    /* -1: any */
     int64_t body_read;   /* bytes so far */
     bool body_ended;     /* there is no more */
-    int body_error;      /* it has failed, and does so again; 0: no */
+    int body_error;      /* it has failed, and does so again; 0: no. -ETIMEDOUT: the carrier's */
+    struct skua__http_fields trailers; /* with the body's end */
 
     /* of the route */
     const char *route; /* its pattern; NULL: none yet */

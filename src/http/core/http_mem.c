@@ -68,6 +68,8 @@ void *skua__http_arena_alloc(struct skua__http_arena *arena, size_t size)
 
     if (size > SIZE_MAX / 2)
         return NULL;
+    if (size == 0)
+        size = 1; /* NULL is for failure */
     size = (size + MEM_ALIGN - 1) / MEM_ALIGN * MEM_ALIGN;
     if (size > arena->left && mem_block(arena, size) != 0)
         return NULL;

@@ -31,9 +31,11 @@ static int head_on_url(llhttp_t *parser, const char *at, size_t len)
     return 0;
 }
 
-/* Room for one more field, which is then the last one. */
+/* Room for one more field, which is then the last one. One too many is the last, too. */
 static int head_field_begin(struct skua__h1 *h1)
 {
+    if (h1->fields_count > h1->options->headers_max)
+        return -1;
     if (h1->fields_count == h1->fields_room) {
         size_t room = h1->fields_room != 0 ? 2 * h1->fields_room : 32;
         void *fields = skua__http_realloc(h1->fields, room * sizeof *h1->fields);
@@ -86,6 +88,7 @@ static const llhttp_settings_t head_settings = {
     .on_header_value = head_on_value,
     .on_header_value_complete = head_on_value_done,
     .on_headers_complete = head_on_done,
+    .on_chunk_header = skua__h1_on_chunk,
     .on_body = skua__h1_on_body,
     .on_message_complete = skua__h1_on_done,
 };
@@ -153,6 +156,7 @@ static int head_body(struct skua__h1 *h1)
         exchange->body_length = -1;
     exchange->body_ended = exchange->body_length == 0;
     h1->body_left = exchange->body_length;
+    h1->body_came = (int64_t)(h1->len - h1->pos);
     expect = skua__http_fields_find(&exchange->request, "expect", 6, 0);
     if (expect == NULL || exchange->version < 11)
         return 0;
@@ -160,6 +164,11 @@ static int head_body(struct skua__h1 *h1)
         return 417;
     h1->continue_wanted = !exchange->body_ended;
     return 0;
+}
+
+static bool head_begins(const char *text, const char *with)
+{
+    return strlen(text) >= strlen(with) && skua__http_same(text, with, strlen(with));
 }
 
 /* Cuts the target into authority, path and query. */
@@ -173,7 +182,7 @@ static int head_target(struct skua__h1 *h1, char *target)
             return 400;
     if (strcmp(exchange->method, "CONNECT") == 0)
         return 501;
-    if (strncmp(target, "http://", 7) == 0 || strncmp(target, "https://", 8) == 0) {
+    if (head_begins(target, "http://") || head_begins(target, "https://")) {
         char *host = strstr(target, "//") + 2;
         size_t len = strcspn(host, "/?");
         char *authority = len != 0 ? skua__http_arena_copy(&exchange->arena, host, len) : NULL;
@@ -184,8 +193,10 @@ static int head_target(struct skua__h1 *h1, char *target)
             return 503;
         exchange->authority = authority; /* instead of Host: RFC 9112, 3.2.2 */
         target = host + len;
-        if (*target != '/')
-            *--target = '/'; /* there is the host's last byte, or the scheme's slash */
+        if (*target == '\0' && strcmp(exchange->method, "OPTIONS") == 0)
+            *--target = '*'; /* RFC 9112, 3.2.4; there is the host's last byte */
+        else if (*target != '/')
+            *--target = '/';
     }
     if (*target != '/' && !(strcmp(target, "*") == 0 && strcmp(exchange->method, "OPTIONS") == 0))
         return 400;
@@ -241,6 +252,8 @@ static int head_exchange(struct skua__h1 *h1)
 
     if (!head_lines_are_whole(h1->in, h1->pos) || h1->target.len == 0)
         return 400;
+    if (h1->pos > h1->options->head_max) /* a body's buffer may have been longer */
+        return h1->target.len < h1->options->head_max ? 431 : 414;
     if (memcmp(h1->in + h1->target.at + h1->target.len, " HTTP/", 6) != 0)
         return 400; /* llhttp knows of RTSP, too */
     exchange->version = 10 * h1->parser.http_major + h1->parser.http_minor;
@@ -254,6 +267,8 @@ static int head_exchange(struct skua__h1 *h1)
     if (status != 0 || (host == NULL && exchange->version == 11))
         return 400;
     exchange->authority = host != NULL ? host->value : "";
+    if (!head_authority_is_one(exchange->authority)) /* even where the target has another */
+        return 400;
     status = head_target(h1, head_cut(h1, h1->target));
     if (status == 0)
         status = head_body(h1);
@@ -290,9 +305,14 @@ static int head_begin(struct skua__h1 *h1)
     h1->fields_count = 0;
     h1->field_open = h1->head_done = h1->body_done = h1->continue_wanted = false;
     h1->span_len = 0;
+    h1->body_parsed = h1->body_bytes = h1->body_waited = 0;
+    h1->trailing = false;
+    h1->trailers = NULL;
+    h1->trailers_len = h1->trailers_room = 0;
     h1->keep_alive = false;
     skua__http_exchange_reset(&h1->exchange);
     h1->exchange.version = 11;
+    h1->exchange.body_max = h1->options->body_max;
     return 0;
 }
 
@@ -316,6 +336,8 @@ static int head_parse(struct skua__h1 *h1)
 
         return skua__http_is_token(h1->in, len) ? 501 : 400;
     }
+    if (h1->fields_count > h1->options->headers_max)
+        return 431;
     return rc == HPE_USER ? 503 : 400;
 }
 
@@ -339,12 +361,15 @@ static int head_room(struct skua__h1 *h1)
     return 0;
 }
 
-/* Waits for the first byte of a request: 1; 0: the connection ends here. */
+/* Waits for the first byte of a request: 1; 0: the connection ends here. It is not idle as long as
+ * an answer is on its way: who stops the server would cut it off. */
 static int head_wait(struct skua__h1 *h1)
 {
     const struct skua__h1_watch *watch = h1->watch;
-    ssize_t n;
+    ssize_t n = skua__h1_flush(h1);
 
+    if (n != 0)
+        return (int)n;
     if (!watch->idle(h1->watcher, true))
         return 0;
     n = skua__h1_fill(h1, skua__h1_deadline(h1->options->idle_timeout));

@@ -2,7 +2,9 @@
  *
  *   h1_head.c    a request's head: read, parsed by llhttp, checked, turned into an exchange
  *   h1_body.c    its body
+ *   h1_trailer.c the headers behind a body in chunks
  *   h1_write.c   the response
+ *   h1_upgrade.c the connection's bytes for the handler, behind a 101
  *   h1_serve.c   the loop: idle, head, handler, behind it, again
  */
 #ifndef SKUA_HTTP_H1_IMPL_H
@@ -15,15 +17,23 @@
 
 #include "http/core/http_impl.h"
 
+/* Since `now`; what is beyond all time is SKUA_FOREVER. */
+static inline int64_t skua__h1_after(int64_t now, int64_t timeout)
+{
+    return timeout < SKUA_FOREVER - now ? now + timeout : SKUA_FOREVER;
+}
+
 /* Since now; SKUA_FOREVER stays. */
 static inline int64_t skua__h1_deadline(int64_t timeout)
 {
-    return timeout == SKUA_FOREVER ? SKUA_FOREVER : skua_now() + timeout;
+    return timeout == SKUA_FOREVER ? SKUA_FOREVER : skua__h1_after(skua_now(), timeout);
 }
 
 /* Of a connection's buffers to begin with; the one for reading grows up to the limit of a head. */
 #define SKUA__H1_IN ((size_t)4096)
 #define SKUA__H1_OUT ((size_t)16384)
+/* What a body may take in any case, before the least rate counts. */
+#define SKUA__H1_BODY_GRACE (5 * SKUA_SECOND)
 
 /* What the server is told, and tells. */
 struct skua__h1_watch {
@@ -70,8 +80,13 @@ struct skua__h1 {
     /* the body */
     const char *span; /* parsed, and not taken yet */
     size_t span_len;
-    int64_t body_left; /* not parsed yet; below 0: in chunks */
+    int64_t body_left;               /* not parsed yet; below 0: in chunks */
+    int64_t body_parsed, body_bytes; /* with what frames it, and without */
+    int64_t body_came, body_waited;  /* bytes that were read, and the time that it took, ns */
     bool body_done;
+    bool trailing;  /* behind the last chunk */
+    char *trailers; /* the arena's; as they came so far */
+    size_t trailers_len, trailers_room;
     bool continue_wanted; /* the client waits for "100 Continue" */
 
     /* writing */
@@ -98,12 +113,21 @@ bool skua__h1_body_skip(struct skua__h1 *h1);
 bool skua__h1_body_too_much(const struct skua__h1 *h1);
 /* The parser's callbacks for a body. */
 int skua__h1_on_body(llhttp_t *parser, const char *at, size_t len);
+int skua__h1_on_chunk(llhttp_t *parser);
 int skua__h1_on_done(llhttp_t *parser);
+
+/* h1_trailer.c. Takes what is there of them; with the last one the body is done. 0 or an error. */
+int skua__h1_trailers(struct skua__h1 *h1);
+
+/* h1_upgrade.c */
+int skua__h1_upgrade(skua_http_exchange *exchange, const char *protocol, skua_io *ret);
 
 /* h1_write.c */
 extern const struct skua__http_carrier skua__h1_carrier;
 int skua__h1_flush(struct skua__h1 *h1);
 int skua__h1_continue(struct skua__h1 *h1);
+/* The head of a 101. */
+int skua__h1_write_upgrade(struct skua__h1 *h1, const char *protocol);
 
 /* h1_serve.c: until the connection ends. */
 int skua__h1_serve(struct skua__h1 *h1, skua_http_handler handler, void *state);

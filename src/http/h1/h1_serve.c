@@ -1,8 +1,8 @@
 /* h1_serve.c - a connection's life: idle, a head, the handler, what is left behind it, again.
  *
- * The end    of a connection whose client may still be sending: closing it then would make our
- *            system answer with a reset, which throws away the response that is on its way. So we
- *            say that we are done, and read what comes, for a while (RFC 9112, 9.6).
+ * The end    of a connection whose client is, or may be, still sending: closing it then would make
+ *            our system answer with a reset, which throws away the response that is on its way. So
+ *            we say that we are done, and read what comes, for a while (RFC 9112, 9.6).
  */
 #include <skua/task.h>
 
@@ -70,7 +70,7 @@ static int serve_one(struct skua__h1 *h1, skua_http_handler handler, void *state
     int rc;
 
     if (timeout != SKUA_FOREVER)
-        (void)skua_deadline_begin(&frame, skua_now() + timeout);
+        (void)skua_deadline_begin(&frame, skua__h1_deadline(timeout));
     rc = handler(exchange, state);
     if (timeout != SKUA_FOREVER)
         (void)skua_deadline_end(&frame);
@@ -95,8 +95,12 @@ int skua__h1_serve(struct skua__h1 *h1, skua_http_handler handler, void *state)
         if (rc <= 0)
             break;
     }
-    if (rc == 0)
-        return skua__h1_flush(h1);
+    if (rc == 0) {
+        rc = skua__h1_flush(h1);
+        if (rc == 0 && h1->len > h1->pos) /* it sends requests that are not going to be answered */
+            serve_linger(h1);
+        return rc;
+    }
     (void)skua__h1_flush(h1); /* the answers before, and what there is of one that is cut short */
     if (rc == -EBADMSG)
         serve_linger(h1);

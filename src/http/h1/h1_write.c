@@ -225,17 +225,14 @@ static int write_framing(struct skua__h1 *h1)
     return rc;
 }
 
-static int h1_begin(skua_http_exchange *exchange)
+/* The line, and the headers but those of framing. */
+static int write_head(struct skua__h1 *h1)
 {
-    struct skua__h1 *h1 = (struct skua__h1 *)exchange;
+    skua_http_exchange *exchange = &h1->exchange;
     const char *server = h1->options->server_name;
     char line[64];
     int rc;
 
-    if (h1->watch->last(h1->watcher))
-        h1->keep_alive = false;
-    if (skua__h1_body_too_much(h1))
-        h1->keep_alive = false;
     if (exchange->status == 200) {
         rc = write_put(h1, "HTTP/1.1 200 OK\r\n", 17);
     } else {
@@ -253,6 +250,19 @@ static int h1_begin(skua_http_exchange *exchange)
 
         rc = write_field(h1, field->name, field->name_len, field->value, field->value_len);
     }
+    return rc;
+}
+
+static int h1_begin(skua_http_exchange *exchange)
+{
+    struct skua__h1 *h1 = (struct skua__h1 *)exchange;
+    int rc;
+
+    if (h1->watch->last(h1->watcher))
+        h1->keep_alive = false;
+    if (skua__h1_body_too_much(h1))
+        h1->keep_alive = false;
+    rc = write_head(h1);
     if (rc == 0)
         rc = write_framing(h1);
     return rc == 0 ? write_put(h1, "\r\n", 2) : rc;
@@ -279,6 +289,16 @@ static int h1_end(skua_http_exchange *exchange)
     return h1->chunked ? write_put(h1, "0\r\n\r\n", 5) : 0;
 }
 
+int skua__h1_write_upgrade(struct skua__h1 *h1, const char *protocol)
+{
+    int rc = write_head(h1);
+
+    h1->chunked = false;
+    if (rc == 0)
+        rc = write_field(h1, "Upgrade", 7, protocol, strlen(protocol));
+    return rc == 0 ? write_text(h1, "Connection: Upgrade\r\n\r\n") : rc;
+}
+
 int skua__h1_continue(struct skua__h1 *h1)
 {
     h1->continue_wanted = false;
@@ -289,7 +309,8 @@ const struct skua__http_carrier skua__h1_carrier = {.read = skua__h1_body_read,
                                                     .begin = h1_begin,
                                                     .write = h1_write,
                                                     .flush = h1_flush,
-                                                    .end = h1_end};
+                                                    .end = h1_end,
+                                                    .upgrade = skua__h1_upgrade};
 
 #undef WRITE_NO_CHUNK
 #undef WRITE_CHUNK_HEAD

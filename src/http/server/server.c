@@ -87,6 +87,7 @@ static int server_options(skua_http_server_options *ret, const skua_http_server_
     if (ret->connections_max == 0)
         ret->connections_max = 10000;
     server_default(&ret->body_max, (int64_t)1 << 20);
+    server_default(&ret->body_rate_min, 240);
     server_default(&ret->head_timeout, 10 * SKUA_SECOND);
     server_default(&ret->body_timeout, 30 * SKUA_SECOND);
     server_default(&ret->write_timeout, 30 * SKUA_SECOND);
@@ -94,6 +95,7 @@ static int server_options(skua_http_server_options *ret, const skua_http_server_
     server_default(&ret->handler_timeout, SKUA_FOREVER);
     server_default(&ret->drain_timeout, 10 * SKUA_SECOND);
     if (ret->head_max < 256 || ret->head_max > UINT32_MAX / 2 || ret->body_max < -1 ||
+        ret->body_rate_min < -1 || ret->body_rate_min > INT32_MAX ||
         ret->connections_max > UINT32_MAX / 2 || ret->head_timeout < 0 || ret->body_timeout < 0 ||
         ret->write_timeout < 0 || ret->idle_timeout < 0 || ret->handler_timeout < 0 ||
         ret->drain_timeout < 0)

@@ -1,0 +1,308 @@
+/* drivers: both */
+/* test_http_sockets.c - connections that are taken over, of other kinds, or end at a bad moment.
+ *
+ * Specifies skua_http_upgrade; a server on a Unix socket; that a stop does not cut off an answer
+ * that is on its way; and that an answer reaches a client who went on sending.
+ */
+#include <skua/unix.h>
+
+#include <unistd.h>
+
+#include "../lib/event.h"
+#include "../lib/sockets.h"
+#include "http/h1/h1_impl.h"
+#include "served.h"
+
+/* ---- another protocol ------------------------------------------------------------------------ */
+
+#define UPGRADE                                                                                    \
+    "GET /up HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: b, shout\r\n"
+
+/* Answers each byte with itself, as a capital. */
+static int shouts(skua_http_exchange *exchange, void *state)
+{
+    skua_io io;
+    char text[10];
+    ssize_t n;
+    int rc;
+
+    CHECK_EQ(skua_http_upgrade(exchange, "", &io), -EINVAL);
+    CHECK_EQ(skua_http_upgrade(exchange, "a\r\nb", &io), -EINVAL);
+    CHECK_EQ(skua_http_upgrade(exchange, "other", &io), -ENOTSUP);
+    CHECK_EQ(skua_http_set_header(exchange, "X-Loud", "very"), 0);
+    rc = skua_http_upgrade(exchange, "shout", &io);
+    if (rc == -ENOTSUP)
+        return hello(exchange, state);
+    if (rc == -EBUSY)
+        return skua_http_reply(exchange, 409, NULL, "body\n", 5);
+    CHECK_EQ(rc, 0);
+    CHECK_EQ(skua_http_begun(exchange), 1);
+    CHECK_EQ(skua_http_write(exchange, "x", 1), -EALREADY);
+    CHECK_EQ(skua_http_upgrade(exchange, "shout", &io), -EALREADY);
+    while ((n = skua_io_read(io, text, sizeof text)) > 0) {
+        for (ssize_t i = 0; i < n; i++)
+            text[i] = (char)(text[i] >= 'a' ? text[i] - 'a' + 'A' : text[i]);
+        CHECK_EQ(skua_io_write_all(io, text, (size_t)n), n);
+    }
+    CHECK_EQ(n, state != NULL ? (intptr_t)state : 0);
+    if (n == 0)
+        CHECK_EQ(skua_io_write_all(io, "!", 1), 1);
+    return 0;
+}
+
+TEST_FIBER(http_upgrade)
+{
+    struct talk *talk = calloc(1, sizeof *talk);
+
+    MUST(talk != NULL);
+    talk->handler = shouts;
+    for (talk->piece = 0; talk->piece < 3; talk->piece++) {
+        talk_to(talk, UPGRADE "\r\nabc defghijklmnopqrstuvwxyz");
+        CHECK_EQ(talk_status(talk, 0), 101);
+        CHECK(strstr(talk->text, "X-Loud: very\r\n") != NULL);
+        CHECK(strstr(talk->text, "Upgrade: shout\r\nConnection: Upgrade\r\n\r\n") != NULL);
+        CHECK(strstr(talk->text, "Content-Length") == NULL);
+        CHECK(strstr(talk->text, "chunked") == NULL);
+        CHECK_STR(talk_body(talk, 0), "ABC DEFGHIJKLMNOPQRSTUVWXYZ!");
+        CHECK_EQ(talk->rc, 0);
+    }
+    free(talk);
+    return 0;
+}
+
+TEST_FIBER(http_upgrade_that_nobody_asked_for)
+{
+    struct talk *talk = calloc(1, sizeof *talk);
+
+    MUST(talk != NULL);
+    talk->handler = shouts;
+    talk_to(talk, GET "\r\n" GET "Upgrade: shout\r\n\r\n" GET "Connection: Upgrade\r\n\r\n");
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(talk_status(talk, i), 200);
+    CHECK(strstr(talk->text, "Content-Length: 6\r\n") != NULL);
+    talk_to(talk, "GET / HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: shout\r\n\r\n");
+    CHECK_EQ(talk_status(talk, 0), 200);
+    talk_to(talk, UPGRADE "Content-Length: 3\r\n\r\nabc" GET "\r\n");
+    CHECK_EQ(talk_status(talk, 0), 409);
+    CHECK_EQ(talk_status(talk, 1), 200); /* the connection goes on */
+    free(talk);
+    return 0;
+}
+
+/* Behind a 101 a connection is under way: a stop waits for it, and then cancels it. */
+TEST_FIBER(http_upgrade_and_stop)
+{
+    struct served served;
+    skua_tcp *tcp;
+    char text[4096];
+
+    served_begin(&served, shouts, (void *)(intptr_t)-ECANCELED,
+                 SKUA_HTTP_SERVER_OPTIONS(.drain_timeout = MS(50)));
+    tcp = connected(&served);
+    says(tcp, UPGRADE "\r\nab");
+    hears(tcp, text, sizeof text, "AB", 1);
+    says(tcp, "cd");
+    hears(tcp, text, sizeof text, "CD", 1);
+    served_end(&served);
+    CHECK_EQ(skua_tcp_close(tcp), 0);
+    return 0;
+}
+
+/* ---- other sockets --------------------------------------------------------------------------- */
+
+TEST_FIBER(http_unix_socket)
+{
+    static int count;
+    struct served served;
+    skua_tcp *tcp;
+    char path[64], text[4096];
+
+    (void)snprintf(path, sizeof path, "@skua-http-%d-%d", (int)getpid(), count++);
+    MUST(skua_unix_listen(&served.listener, path, NULL) == 0);
+    served_begin_on(&served, hello, NULL, NULL);
+    MUST(skua_unix_connect(&tcp, path) == 0);
+    for (int i = 0; i < 2; i++) {
+        says(tcp, GET "\r\n");
+        hears(tcp, text, sizeof text, "hello\n", 1);
+    }
+    served_end(&served);
+    hears_the_end(tcp);
+    CHECK_EQ(skua_tcp_close(tcp), 0);
+    return 0;
+}
+
+/* ---- ends at a bad moment -------------------------------------------------------------------- */
+
+#define BIG ((size_t)8 << 20)
+
+static int is_big(skua_http_exchange *exchange, void *state)
+{
+    struct test_event *inside = state;
+    char *text = malloc(BIG);
+    int rc;
+
+    MUST(text != NULL);
+    memset(text, 'a', BIG);
+    CHECK_EQ(skua_http_set_header(exchange, "Content-Length", "8388608"), 0);
+    test_event_set(inside);
+    rc = skua_http_write(exchange, text, BIG - 10000) > 0 ? 0 : -EIO;
+    if (rc == 0) /* the rest is gathered: it is sent when the connection begins to wait */
+        rc = skua_http_write(exchange, text, 10000) > 0 ? 0 : -EIO;
+    free(text);
+    return rc;
+}
+
+static int reads_all(void *arg)
+{
+    skua_tcp *tcp = arg;
+    char *text = malloc(65536);
+    size_t sum = 0;
+    ssize_t n;
+
+    MUST(text != NULL);
+    CHECK_EQ(skua_sleep(MS(30)), 0); /* long enough for a stop to begin meanwhile */
+    while ((n = skua_tcp_read(tcp, text, 65536)) > 0)
+        sum += (size_t)n;
+    CHECK_EQ(n, 0);
+    CHECK_RANGE(sum, BIG, BIG + 1000);
+    free(text);
+    return 0;
+}
+
+TEST_FIBER(http_stop_does_not_cut_an_answer)
+{
+    struct test_event inside = TEST_EVENT_INIT;
+    struct served served;
+    skua_task *reader;
+    skua_tcp *tcp;
+
+    served_begin(&served, is_big, &inside, NULL);
+    tcp = connected(&served);
+    says(tcp, GET "\r\n");
+    CHECK_EQ(test_event_wait(&inside), 0);
+    CHECK_EQ(skua_spawn(NULL, reads_all, tcp, .task = &reader), 0);
+    served_end(&served);
+    CHECK_EQ(skua_task_join(reader, NULL), 0);
+    CHECK_EQ(skua_tcp_close(tcp), 0);
+    return 0;
+}
+
+/* The same at the very last piece: the handler has returned, and the client reads nothing. */
+static int fills(skua_http_exchange *exchange, void *state)
+{
+    char text[6000];
+
+    (void)state;
+    memset(text, 'a', sizeof text);
+    return skua_http_reply(exchange, 200, NULL, text, sizeof text);
+}
+
+static bool watch_idle(void *arg, bool idle)
+{
+    *(bool *)arg = idle;
+    return true;
+}
+
+static bool watch_last(void *arg)
+{
+    (void)arg;
+    return false;
+}
+
+static void watch_refused(void *arg)
+{
+    (void)arg;
+}
+
+struct watched {
+    skua_duplex *end;
+    bool idle;
+};
+
+static int watched_serve(void *arg)
+{
+    static const struct skua__h1_watch watch = {watch_idle, watch_last, watch_refused};
+    const skua_http_server_options options = {.head_max = 8192,
+                                              .headers_max = 10,
+                                              .body_max = 10,
+                                              .body_rate_min = -1,
+                                              .head_timeout = SKUA_HOUR,
+                                              .body_timeout = SKUA_HOUR,
+                                              .write_timeout = SKUA_HOUR,
+                                              .idle_timeout = SKUA_HOUR,
+                                              .handler_timeout = SKUA_FOREVER};
+    struct watched *self = arg;
+    struct skua__h1 h1;
+
+    MUST(skua__h1_init(&h1, skua_duplex_io(self->end), &options) == 0);
+    skua__h1_watch_by(&h1, &watch, &self->idle);
+    CHECK_EQ(skua__h1_serve(&h1, fills, NULL), 0);
+    skua__h1_free(&h1);
+    skua_duplex_close(self->end);
+    return 0;
+}
+
+TEST_FIBER_CLOCK(http_not_idle_before_the_answer_is_out)
+{
+    struct watched watched;
+    skua_duplex *client;
+    skua_scope scope;
+    char text[8192];
+
+    MUST(skua_duplex_new(&client, &watched.end, 4096) == 0);
+    MUST(skua_scope_open(&scope, SKUA_COLLECT) == 0);
+    MUST(skua_spawn(&scope, watched_serve, &watched) == 0);
+    CHECK_EQ(skua_sleep(MS(1)), 0);
+    CHECK(watched.idle);
+    CHECK_RANGE(skua_io_write_all(skua_duplex_io(client), GET "\r\n", strlen(GET) + 2), 1, 100);
+    CHECK_EQ(skua_sleep(MS(1)), 0);
+    CHECK(!watched.idle);
+    CHECK_EQ(skua_io_read_exact(skua_duplex_io(client), text, 6000), 6000);
+    CHECK_EQ(skua_sleep(MS(1)), 0);
+    CHECK(watched.idle);
+    skua_duplex_close(client);
+    CHECK_EQ(skua_scope_join(&scope), 0);
+    return 0;
+}
+
+/* The last answer of a connection, to a client who has sent more than that: no reset may take it
+ * away. */
+TEST_FIBER(http_last_answer_reaches_a_client_who_sends)
+{
+    struct served served;
+    const size_t each = strlen(GET "\r\n"), len = 5000 * each;
+    char *text = malloc(len + 1);
+    char answer[4096];
+    skua_tcp *tcp;
+
+    MUST(text != NULL);
+    for (size_t i = 0; i < len; i += each)
+        memcpy(text + i, GET "\r\n", each + 1);
+    served_begin(&served, hello, NULL, SKUA_HTTP_SERVER_OPTIONS(.requests_max = 1));
+    for (int i = 0; i < 20; i++) {
+        tcp = connected(&served);
+        (void)skua_tcp_write_all(tcp, text, len);
+        CHECK_EQ(skua_sleep(MS(2)), 0);
+        hears(tcp, answer, sizeof answer, "hello\n", 1);
+        CHECK_EQ(skua_tcp_write_all(tcp, "G", 1), 1); /* somebody still listens */
+        CHECK_EQ(skua_tcp_close(tcp), 0);
+    }
+    free(text);
+    served_end(&served);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(http_upgrade),
+        cmocka_unit_test(http_upgrade_that_nobody_asked_for),
+        cmocka_unit_test(http_upgrade_and_stop),
+        cmocka_unit_test(http_unix_socket),
+        cmocka_unit_test(http_stop_does_not_cut_an_answer),
+        cmocka_unit_test(http_not_idle_before_the_answer_is_out),
+        cmocka_unit_test(http_last_answer_reaches_a_client_who_sends),
+    };
+
+    return TEST_MAIN(tests);
+}
