@@ -47,3 +47,18 @@ endif()
 set_target_properties(
     skua-http PROPERTIES C_VISIBILITY_PRESET hidden VERSION ${PROJECT_VERSION}
                          SOVERSION ${PROJECT_VERSION_MAJOR} POSITION_INDEPENDENT_CODE ON)
+
+# The parser under libFuzzer: its own sources again, with what measures the ways it takes.
+option(SKUA_FUZZ "Build fuzz_http_request, which needs clang" OFF)
+if(SKUA_FUZZ AND LLHTTP_SOURCES AND CMAKE_C_COMPILER_ID MATCHES "Clang")
+    file(GLOB skua_fuzz_sources CONFIGURE_DEPENDS src/http/core/*.c src/http/h1/*.c)
+    add_executable(
+        fuzz_http_request tests/http/fuzz_http_request.c ${skua_fuzz_sources}
+                          ${LLHTTP_SOURCES}/llhttp.c ${LLHTTP_SOURCES}/api.c
+                          ${LLHTTP_SOURCES}/http.c)
+    target_link_libraries(fuzz_http_request PRIVATE skua skua_flags)
+    target_include_directories(fuzz_http_request PRIVATE src ${LLHTTP_HEADERS})
+    target_compile_definitions(fuzz_http_request PRIVATE LLHTTP_STRICT_MODE=1)
+    target_compile_options(fuzz_http_request PRIVATE -O1 -g -fsanitize=fuzzer,address)
+    target_link_options(fuzz_http_request PRIVATE -fsanitize=fuzzer,address)
+endif()

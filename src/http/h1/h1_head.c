@@ -330,11 +330,14 @@ static int head_parse(struct skua__h1 *h1)
     }
     if (rc == HPE_INVALID_VERSION)
         return 505;
-    if (rc == HPE_INVALID_METHOD) {
-        const char *blank = memchr(h1->in, ' ', h1->len);
-        size_t len = blank != NULL ? (size_t)(blank - h1->in) : h1->len;
+    if (rc == HPE_INVALID_METHOD) { /* what follows may not be there yet: it does not count */
+        size_t len = (size_t)(llhttp_get_error_pos(&h1->parser) - h1->in) + 1;
+        size_t blank = 0; /* half of a blank line may have come with the piece before */
 
-        return skua__http_is_token(h1->in, len) ? 501 : 400;
+        len = len < h1->len ? len : h1->len;
+        while (blank < len && (h1->in[blank] == '\r' || h1->in[blank] == '\n'))
+            blank++;
+        return skua__http_is_token(h1->in + blank, len - blank) ? 501 : 400;
     }
     if (h1->fields_count > h1->options->headers_max)
         return 431;
