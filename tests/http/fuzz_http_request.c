@@ -1,4 +1,4 @@
-/* fuzz_http_request.c - libFuzzer's entry: see fuzz_http_request.h. Built with SKUA_FUZZ=ON by clang.
+/* fuzz_http_request.c - libFuzzer's entry (fuzz_http_request.h): built by clang with SKUA_FUZZ=ON.
  *
  *     fuzz_http_request -max_total_time=600 -dict=http.dict CORPUS
  *

@@ -345,13 +345,29 @@ static int exchange_end(skua_http_exchange *exchange)
     return exchange->error;
 }
 
+/* Needs no copy: the head is written before the caller has its string again. */
+static int exchange_type(skua_http_exchange *exchange, const char *type)
+{
+    size_t len = strlen(type);
+    struct skua__http_field *at;
+
+    if (!skua__http_is_value(type, len) || len > UINT32_MAX / 2)
+        return -EINVAL;
+    skua__http_fields_remove(&exchange->response, "Content-Type", 12);
+    at = skua__http_fields_add(&exchange->response, &exchange->arena);
+    if (at == NULL)
+        return -ENOMEM;
+    *at = (struct skua__http_field){"Content-Type", type, 12, (uint32_t)len};
+    return 0;
+}
+
 int skua_http_reply(skua_http_exchange *exchange, int status, const char *type, const void *body,
                     size_t len)
 {
     int rc = skua_http_set_status(exchange, status);
 
     if (rc == 0 && type != NULL)
-        rc = skua_http_set_header(exchange, "Content-Type", type);
+        rc = exchange_type(exchange, type);
     if (rc == 0)
         rc = exchange_begin(exchange, (int64_t)len);
     if (rc == 0)

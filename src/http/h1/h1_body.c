@@ -205,18 +205,21 @@ bool skua__h1_body_too_much(const struct skua__h1 *h1)
 bool skua__h1_body_skip(struct skua__h1 *h1)
 {
     skua_http_exchange *exchange = &h1->exchange;
-    char waste[4096];
     int64_t skipped = 0;
-    ssize_t n;
 
     if (exchange->body_ended)
         return true;
     if (skua__h1_body_too_much(h1))
         return false;
-    while ((n = skua__h1_body_read(exchange, waste, sizeof waste)) > 0)
-        if ((skipped += n) > BODY_SKIP)
+    while (skipped <= BODY_SKIP) {
+        if (body_next(h1) != 0)
             return false;
-    return n == 0;
+        if (h1->span_len == 0)
+            return true;
+        skipped += (int64_t)h1->span_len;
+        h1->span_len = 0;
+    }
+    return false;
 }
 
 #undef BODY_ROOM_MIN

@@ -47,16 +47,16 @@ void skua__h1_free(struct skua__h1 *h1)
     memset(h1, 0, sizeof *h1);
 }
 
+/* The buffer is free by now, and a fiber's stack is dear: what it has touched stays in memory. */
 static void serve_linger(struct skua__h1 *h1)
 {
     int64_t deadline = skua_now() + SERVE_LINGER;
-    char waste[4096];
     size_t sum = 0;
     ssize_t n;
 
     if (skua_io_shutdown(h1->io) != 0)
         return;
-    while ((n = skua_io_read_until(h1->io, waste, sizeof waste, deadline)) > 0)
+    while ((n = skua_io_read_until(h1->io, h1->in, h1->in_room, deadline)) > 0)
         if ((sum += (size_t)n) > SERVE_LINGER_MAX)
             return;
 }

@@ -200,18 +200,26 @@ static int write_field(struct skua__h1 *h1, const char *name, size_t name_len, c
     return rc == 0 ? write_put(h1, "\r\n", 2) : rc;
 }
 
+static int write_length(struct skua__h1 *h1, uint64_t length)
+{
+    char digits[20];
+    char *at = digits + sizeof digits;
+
+    do
+        *--at = (char)('0' + length % 10);
+    while ((length /= 10) != 0);
+    return write_field(h1, "Content-Length", 14, at, (size_t)(digits + sizeof digits - at));
+}
+
 /* How the body's end is known; and whether the connection can be used again. */
 static int write_framing(struct skua__h1 *h1)
 {
     skua_http_exchange *exchange = &h1->exchange;
-    char length[24];
     int rc = 0;
-    int n;
 
     h1->chunked = false;
     if (exchange->response_left >= 0 && exchange->status != 204) {
-        n = snprintf(length, sizeof length, "%lld", (long long)exchange->response_left);
-        rc = write_field(h1, "Content-Length", 14, length, (size_t)n);
+        rc = write_length(h1, (uint64_t)exchange->response_left);
     } else if (!exchange->bodiless && exchange->version == 11) {
         h1->chunked = true;
         rc = write_text(h1, "Transfer-Encoding: chunked\r\n");
