@@ -201,7 +201,7 @@ static int fetch_from_itself(struct app *app)
     if (rc == 0) {
         (void)skua_listener_address(site.listener, address, sizeof address);
         for (app->count = 0; app->count < 8; app->count++) {
-            (void)snprintf(urls[app->count], sizeof urls[0], "http://%.48s/%d", address,
+            (void)snprintf(urls[app->count], sizeof urls[0], "http://%.40s/%d", address,
                            251 * app->count + 1);
             app->downloads[app->count] = (struct download){.url = urls[app->count], .size = -1};
         }

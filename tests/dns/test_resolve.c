@@ -176,9 +176,9 @@ static void slow_end(void)
         test_thread_sleep(MS(1));
         if (runtime != NULL)
             CHECK(skua_runtime_snapshot(runtime, &stats, NULL, 0) > 0);
-    } while (runtime == NULL ? atomic_load(&names_over) < 1
-                             : stats.blocking_queue != 0 ||
-                                   stats.blocking_idle != stats.blocking_threads);
+    } while (runtime == NULL
+                 ? atomic_load(&names_over) < 1
+                 : stats.blocking_queue != 0 || stats.blocking_idle != stats.blocking_threads);
     CHECK_EQ(atomic_load(&names_over), atomic_load(&names_inside));
 }
 

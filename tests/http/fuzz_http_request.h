@@ -157,7 +157,7 @@ static inline void fuzz_serve(struct fuzz *fuzz)
     skua__h1_free(&h1);
 }
 
-/* The next line of status, as a number; 0: there is none. A head that is both too long and malformed
+/* The next line of status, as a number; 0: there is none. A head that is too long and malformed
  * may be told either, and so in each way of being too long. */
 static inline int fuzz_status(const char **at)
 {

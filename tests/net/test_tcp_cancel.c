@@ -263,7 +263,7 @@ static void check_write(bool by_deadline)
             CHECK_EQ(skua_task_cancel(writer), 0);
         result = finish(writer);
         byte = (unsigned char)~byte; /* must not go out in place of what was cancelled */
-        if (result == 1) /* the kernel has found some room after all */
+        if (result == 1)             /* the kernel has found some room after all */
             sent++;
         else
             in_vain += CHECK_EQ(result, by_deadline ? -ETIMEDOUT : -ECANCELED);

@@ -265,9 +265,8 @@ TEST_FIBER_CLOCK(for_each_concurrent_on_a_clock)
     atomic_int sum = 0;
 
     counts_from_zero();
-    CHECK_EQ(skua_stream_for_each_concurrent(SCRIPT(30, 20, WAIT, 10, 40), 3, sleeps_and_adds,
-                                             &sum),
-             0);
+    CHECK_EQ(
+        skua_stream_for_each_concurrent(SCRIPT(30, 20, WAIT, 10, 40), 3, sleeps_and_adds, &sum), 0);
     CHECK_EQ(atomic_load(&most), 3);
     CHECK_EQ(skua_now() - begin, MS(5)); /* 40 began at 1 ms, when 10 had ended */
     return 0;
