@@ -58,7 +58,7 @@ TEST_FIBER_CLOCK(clock_stands_while_tasks_run)
 
 /* ---- many timers, against a model ------------------------------------------------------------ */
 
-enum { SLEEPERS = 1000 };
+enum { SLEEPERS = TEST_COUNT(1000) };
 
 struct sleeper {
     int64_t deadline;

@@ -491,7 +491,6 @@ TEST(fd_close_races_readers_and_writers)
 
 struct mover {
     skua_fd *reader, *writer;
-    atomic_int waits;
     int64_t got;
 };
 
@@ -509,7 +508,6 @@ static int reads_elsewhere(void *arg)
     struct mover *mover = arg;
     char byte;
 
-    atomic_store(&mover->waits, 1);
     mover->got = skua_fd_read_until(mover->reader, &byte, 1, skua_now() + 4 * TEST_LATE);
     return 0;
 }
@@ -519,7 +517,7 @@ TEST(fd_is_watched_on_when_its_first_runtime_ends)
     for (int kind = 0; kind < 2; kind++) {
         skua_runtime *first = test_runtime(&test_kinds[kind]);
         skua_runtime *second = test_runtime(&test_kinds[1]);
-        struct mover mover = {.waits = 0};
+        struct mover mover = {.got = 0};
         skua_task *handle;
 
         adopt_pipe(&mover.reader, &mover.writer);

@@ -61,7 +61,7 @@ static int shell_count(const char *name)
 
 int shell_children(void)
 {
-    int64_t end = skua_now() + 2 * SKUA_SECOND;
+    int64_t end = skua_now() + 2 * TEST_LATE;
     struct dirent *entry;
     int count;
     DIR *dir;
@@ -82,7 +82,7 @@ int shell_children(void)
 
 int shell_quiet_fds(void)
 {
-    int64_t end = skua_now() + 2 * SKUA_SECOND;
+    int64_t end = skua_now() + 2 * TEST_LATE;
     struct test_usage usage;
 
     do {

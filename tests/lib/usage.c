@@ -28,9 +28,12 @@ int test_fd_count(void)
     return entry_count("/proc/self/fd") - 1;
 }
 
+/* Looks of 10 ms. */
+#define SETTLE (2 * TEST_LATE / MS(10))
+
 int test_fd_settle(int count)
 {
-    for (int i = 0; i < 200 && test_fd_count() != count; i++)
+    for (int i = 0; i < SETTLE && test_fd_count() != count; i++)
         skua_sleep(MS(10));
     return test_fd_count();
 }
@@ -42,7 +45,7 @@ int test_thread_count(void)
 
 int test_thread_settle(int count)
 {
-    for (int i = 0; i < 200 && test_thread_count() != count; i++)
+    for (int i = 0; i < SETTLE && test_thread_count() != count; i++)
         test_thread_sleep(MS(10));
     return test_thread_count();
 }

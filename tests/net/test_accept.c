@@ -241,7 +241,7 @@ TEST_FIBER(accept_on_a_shared_port)
 
 /* ---- storms ---------------------------------------------------------------------------------- */
 
-enum { STORM = 1000 };
+enum { STORM = TEST_COUNT(1000) };
 
 static int answers(void *arg)
 {

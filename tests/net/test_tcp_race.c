@@ -181,8 +181,9 @@ TEST_FIBER(late_hangup_of_another_socket_is_no_livelock)
     test_tcp_pair(&a, &b);
     MUST(skua_spawn(NULL, beats, &heart, .task = &handle) == 0);
     skua__source_tell(&skua__tcp_stream(a)->source, SKUA__READABLE | SKUA__HANGUP);
-    CHECK_EQ(skua_tcp_read_until(a, &byte, 1, skua_now() + MS(200)), -ETIMEDOUT);
-    CHECK(atomic_load(&heart) > 5);
+    do
+        CHECK_EQ(skua_tcp_read_until(a, &byte, 1, skua_now() + MS(100)), -ETIMEDOUT);
+    while (atomic_load(&heart) <= 5);
     /* A true one is still seen. */
     CHECK_EQ(skua_tcp_write(b, "x", 1), 1);
     CHECK_EQ(skua_tcp_close(b), 0);
@@ -199,7 +200,6 @@ TEST_FIBER(late_hangup_of_another_socket_is_no_livelock)
 struct mover {
     skua_tcp *a;
     skua_tcp *b;
-    atomic_int waits;
     int64_t got;
 };
 
@@ -217,7 +217,6 @@ static int reads_elsewhere(void *arg)
     struct mover *mover = arg;
     char byte;
 
-    atomic_store(&mover->waits, 1);
     mover->got = skua_tcp_read_until(mover->a, &byte, 1, skua_now() + 4 * TEST_LATE);
     return 0;
 }
@@ -227,7 +226,7 @@ TEST(socket_is_watched_on_when_its_first_runtime_ends)
     for (int kind = 0; kind < 2; kind++) { /* the first: current-thread, or one worker */
         skua_runtime *first = test_runtime(&test_kinds[kind]);
         skua_runtime *second = test_runtime(&test_kinds[1]);
-        struct mover mover = {.waits = 0};
+        struct mover mover = {.got = 0};
         skua_task *handle;
 
         test_tcp_pair(&mover.a, &mover.b);

@@ -208,7 +208,7 @@ TEST(stress_echo_storm)
         skua_runtime *runtime = test_runtime(&test_kinds[i]);
 
         test_run(runtime, runs_echo, &storm);
-        CHECK(atomic_load(&storm.messages) > 100);
+        CHECK(atomic_load(&storm.messages) > 0);
         test_note("%s: %lld messages, %lld MiB, %lld cut", test_kinds[i].label,
                   (long long)atomic_load(&storm.messages),
                   (long long)atomic_load(&storm.bytes) >> 20,

@@ -176,6 +176,8 @@ static void play(const struct test_kind *kind, bool threads, bool haunted, int64
     if (haunted)
         MUST(pthread_create(&ghost, NULL, haunts, table) == 0);
     test_thread_sleep(time);
+    while (atomic_load(&table->token) <= 100) /* a busy machine; or a lost wake, and it hangs */
+        test_thread_sleep(MS(1));
     atomic_store(&table->over, true);
     for (int i = 0; i < SEATS; i++) {
         wake_seat(&table->seats[i]);
@@ -186,7 +188,6 @@ static void play(const struct test_kind *kind, bool threads, bool haunted, int64
     }
     if (haunted)
         pthread_join(ghost, NULL);
-    CHECK(atomic_load(&table->token) > 100);
     test_note("%s%s%s: %lld hand-overs", kind->label, threads ? ", threads" : "",
               haunted ? ", haunted" : "", (long long)atomic_load(&table->token));
     test_runtime_free(runtime);
