@@ -314,15 +314,6 @@ static int sends(void *arg)
     return n < 0 ? (int)n : skua_tcp_shutdown(self->tcp);
 }
 
-/* So that little fits into the kernel. */
-static void make_small(skua_tcp *tcp)
-{
-    int fd = skua__tcp_stream(tcp)->source.fd, size = 16384;
-
-    MUST(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size) == 0);
-    MUST(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size) == 0);
-}
-
 /* A large file and a slow reader: it waits for room. Cancelled on the way it knows how far it came;
  * and the socket is read meanwhile, by a fiber whose buffer a ring would have been lent. */
 TEST_FIBER(sendfile_goes_on_where_it_was)
@@ -334,8 +325,8 @@ TEST_FIBER(sendfile_goes_on_where_it_was)
     skua_tcp *peer;
 
     test_tcp_pair(&sending.tcp, &peer);
-    make_small(sending.tcp);
-    make_small(peer);
+    test_tcp_small(sending.tcp);
+    test_tcp_small(peer);
     race.tcp = sending.tcp;
     reader = start(reads_until_cancelled, &race);
     for (int i = 0; i < 3; i++) {

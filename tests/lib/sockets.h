@@ -18,8 +18,10 @@ int test_raw_connect(const char *address);
 int test_port(const char *address);
 /* Closes a raw socket with a reset. */
 void test_raw_reset(int raw);
-/* Writes until the socket takes no more for 50 ms, and all that it took has come or waits there;
- * the count. The pattern goes on from `at`. */
+/* Makes the kernel's buffers of a socket small, so that little fits into them. */
+void test_tcp_small(skua_tcp *tcp);
+/* Writes until the socket takes no more for 50 ms; the count. The pattern goes on from `at`. The
+ * kernel may find some more room later: it sends on when it has the time, and tries again. */
 size_t test_tcp_fill(skua_tcp *tcp, size_t at);
 
 /* Byte `at` of an endless pattern, and buffers of it. */

@@ -362,7 +362,7 @@ TEST_FIBER(many_at_once)
     skua_scope scope;
 
     MUST(skua_scope_open(&scope, SKUA_COLLECT) == 0);
-    for (intptr_t i = 0; i < 100; i++)
+    for (intptr_t i = 0; i < TEST_COUNT(100); i++)
         CHECK_EQ(skua_spawn(&scope, runs_one, (void *)i), 0);
     CHECK_EQ(skua_scope_join(&scope), 0);
     return 0;
@@ -430,6 +430,7 @@ TEST(each_resource_fails)
     int fds = shell_quiet_fds();
 
     test_limit(60);
+    (void)skua_yield(); /* so that this thread has its own state, for which there is always memory */
     for (size_t k = 0; k < TEST_LEN(faults); k++)
         for (unsigned count = 1; count <= 1000000; count += 999999)
             for (unsigned n = 1; n < 100; n++) {
@@ -458,7 +459,7 @@ static int spawns_and_waits(void)
     skua_process_status status;
 
     if (skua_process_spawn(&process, SKUA_ARGV("sh", "-c", "exit 7")) != 0 ||
-        skua_process_wait_until(process, &status, skua_now() + 5 * SKUA_SECOND) != 0)
+        skua_process_wait_until(process, &status, skua_now() + 5 * TEST_LATE) != 0)
         return 1;
     skua_process_close(process);
     return status.code == 7 ? 0 : 2;
