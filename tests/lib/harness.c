@@ -153,8 +153,8 @@ static _Noreturn void bite(void)
     abort();
 }
 
-/* Under the lock. A test that was at work, but had little of the processor: the machine is busy with
- * others. It is given the same time once more, some times. Who hangs uses next to none, or all. */
+/* Under the lock. A test that was at work, but had little of the processor: the machine is busy
+ * with others. It is given the same time again, four times. Who hangs uses next to none, or all. */
 static bool is_starved(void)
 {
     int64_t used = cpu_ns() - guard.used;

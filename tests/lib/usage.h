@@ -14,8 +14,8 @@ struct test_usage {
 void test_usage_of(const char *prefix, struct test_usage *usage);
 /* Open descriptors. */
 int test_fd_count(void);
-/* Waits up to 2 TEST_LATE until there are `count` of them: one that an operation in the kernel holds is
- * closed when the kernel has given it back. Fibers and threads. */
+/* Waits up to 2 TEST_LATE until there are `count` of them: one that an operation in the kernel
+ * holds is closed when the kernel has given it back. Fibers and threads. */
 int test_fd_settle(int count);
 /* Threads; under TSan one is the sanitizer's own. */
 int test_thread_count(void);

@@ -430,7 +430,7 @@ TEST(each_resource_fails)
     int fds = shell_quiet_fds();
 
     test_limit(60);
-    (void)skua_yield(); /* so that this thread has its own state, for which there is always memory */
+    (void)skua_yield(); /* this thread has its own state: that there is always memory for */
     for (size_t k = 0; k < TEST_LEN(faults); k++)
         for (unsigned count = 1; count <= 1000000; count += 999999)
             for (unsigned n = 1; n < 100; n++) {
