@@ -105,8 +105,10 @@ static void block_line_up(struct skua__pool *pool, unsigned index, struct skua__
     skua__lock_take(&shard->lock);
     skua__list_push(&shard->jobs, &job->link);
     job->lined_up = true;
-    skua__add_seq(&pool->queued, 1);
+    /* In this order, and the other way round below: who sees it counted finds its line, and waits
+     * at the lock; it does not look round and round while we are off the processor. */
     skua__or_acq_rel(&pool->lines, 1u << index);
+    skua__add_seq(&pool->queued, 1);
     skua__lock_drop(&shard->lock);
 }
 
@@ -226,8 +228,10 @@ static bool block_idle(struct skua__pool *pool, bool *spins)
             *spins = skua__os_now() - since < BLOCK_SPIN_PAYS;
             return true;
         }
+        /* As long as there is none, and not: as long as there are as many as before. One may have
+         * been taken meanwhile, and another given. */
         if (!over)
-            over = skua__os_futex_wait(&pool->tokens, tokens, deadline) == -ETIMEDOUT;
+            over = skua__os_futex_wait(&pool->tokens, 0, deadline) == -ETIMEDOUT;
         if (over && block_claim(&pool->idle))
             return false;
         if (over)
