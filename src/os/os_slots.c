@@ -23,15 +23,14 @@ void *skua__os_slot_take(struct skua__slots *slots)
 {
     void *slot;
 
+    /* Before the first section of all: a fork in the middle of it would leave it locked. */
+    skua__os_lock_over_fork(&slots_lock);
     skua__lock_take(&slots_lock);
     slot = slots->free;
     if (slot != NULL)
         slots->free = *slots_link(slots, slot);
     skua__lock_drop(&slots_lock);
-    if (slot != NULL)
-        return slot;
-    skua__os_lock_over_fork(&slots_lock);
-    return skua__os_alloc_aligned(slots->size, SKUA__CACHE_LINE);
+    return slot != NULL ? slot : skua__os_alloc_aligned(slots->size, SKUA__CACHE_LINE);
 }
 
 void skua__os_slot_give(struct skua__slots *slots, void *slot)
