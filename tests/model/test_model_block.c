@@ -34,6 +34,7 @@ static struct model_bell met[2]; /* jobs 0 and 1 meet */
 static struct model_bell began;  /* job 0 runs */
 static bool meeting;
 static bool stopped;
+static unsigned spinner; /* a thread that has slept for a short time */
 static unsigned submitted[JOBS];
 static unsigned ran[JOBS];
 static unsigned refused[JOBS];
@@ -169,6 +170,7 @@ static void pool_begin(unsigned submitters, unsigned most)
     memset(asleep_on, 0, sizeof asleep_on);
     meeting = false;
     stopped = false;
+    spinner = MODEL_THREADS;
     impatient = false;
     now = 0;
     started = 0;
@@ -239,7 +241,7 @@ static void pool_thread(void)
 /* One that has looked for work already. */
 static void pool_thread_idles(void)
 {
-    bool spins = false;
+    bool spins = spinner == (unsigned)model_self();
 
     if (block_idle(&pool, &spins))
         block_thread(&pool);
@@ -340,6 +342,14 @@ static void begin_one_thread(void)
     pool_threads(1);
 }
 
+static void begin_spinner(void)
+{
+    pool_begin(2, 2);
+    pool_threads(2);
+    skua__store_relaxed(&pool.coming, 0);
+    spinner = 2;
+}
+
 static void test_spin(void **state)
 {
     struct model_case spin = {.name = "three jobs, a thread, and one more if need be",
@@ -351,6 +361,13 @@ static void test_spin(void **state)
                               .stale = 1};
 
     (void)state;
+    model_pass(&spin);
+    spin.name = "two jobs from two, one who spins and one who sleeps";
+    spin.begin = begin_spinner;
+    spin.thread[0] = submits_0;
+    spin.thread[1] = submits_1;
+    spin.thread[2] = spin.thread[3] = pool_thread_idles;
+    spin.preemptions = 2;
     model_pass(&spin);
 }
 
@@ -369,7 +386,7 @@ static void test_leaves(void **state)
                                 .thread = {submits_two, pool_thread, pool_thread, pool_thread},
                                 .end = ended_all_ran,
                                 .sleep_ends = true,
-                                .preemptions = 1,
+                                .preemptions = 3,
                                 .stale = 1};
 
     (void)state;
