@@ -33,7 +33,8 @@ struct skua__op {
 /* A readiness poll in flight in a ring. */
 struct skua__poll_op {
     struct skua__op op;
-    struct skua__node link; /* the ring's list; the ring's owner */
+    struct skua__node link; /* the ring's list; the ring's owner, as the next one */
+    bool unwanted;          /* it is to be cancelled when there is room */
 };
 
 /* What a ring is to do with a file. */
@@ -73,7 +74,9 @@ struct skua__driver_ops {
     int (*descriptor)(struct skua__driver *driver);
     /* Completion. NULL: this driver has none. Owner thread. recv: 0, or -EAGAIN: not now. */
     int (*recv)(struct skua__driver *driver, struct skua__op *op, int fd, void *buf, size_t len);
-    void (*cancel)(struct skua__driver *driver, struct skua__op *op);
+    /* Ends an operation early: it completes soon. 0, or -EAGAIN: not now, as recv; a readiness poll
+     * is cancelled by a later turn then. */
+    int (*cancel)(struct skua__driver *driver, struct skua__op *op);
     /* As recv; the request itself is not needed any more when this returns. */
     int (*file)(struct skua__driver *driver, struct skua__op *op,
                 const struct skua__file_request *request);

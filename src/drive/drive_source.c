@@ -339,7 +339,7 @@ static void source_read_poll_done(struct skua__op *op, int result, bool more)
         skua__load_seq(&source->ready) & SKUA__CLOSED_READ) { /* set before that shutdown */
         struct skua__driver *driver = skua__thread_self()->driver;
 
-        driver->ops->cancel(driver, op);
+        (void)driver->ops->cancel(driver, op); /* now, or in a later turn */
     }
 }
 

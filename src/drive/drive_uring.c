@@ -39,6 +39,7 @@ struct skua__uring {
     uint64_t bell_count;     /* where it reads to */
     struct skua__op ignored; /* completions that nobody waits for: cancels */
     struct skua__node polls; /* in flight; owner thread */
+    bool unwanted;           /* some of them are to be cancelled */
     bool ringing;            /* the doorbell's read is in flight */
     int guest_fd;            /* an epoll set of ring and doorbell; -1: not made yet */
     /* The epoll set of raw sources, or -1. Written once, by the owner thread, before the first of
@@ -192,7 +193,7 @@ static void uring_arm_set(struct skua__uring *uring)
     struct io_uring_sqe *sqe = uring->set < 0 || uring->set_polled ? NULL : uring_sqe(uring);
 
     if (sqe == NULL)
-        return; /* mostly: nothing to arm; or no room, and the next turn arms it */
+        return; /* mostly: nothing to arm; or no room: see uring_turn */
     io_uring_prep_poll_multishot(sqe, uring->set, POLLIN);
     io_uring_sqe_set_data(sqe, &uring->set_poll);
     uring->set_polled = true;
@@ -242,6 +243,7 @@ static int uring_watch(struct skua__driver *driver, struct skua__source *source,
     else
         io_uring_prep_poll_add(sqe, source->fd, POLLOUT);
     io_uring_sqe_set_data(sqe, &source->polls[direction].op);
+    source->polls[direction].unwanted = false;
     skua__list_push(&uring->polls, &source->polls[direction].link);
     return 0;
 }
@@ -347,20 +349,37 @@ static int uring_reap(struct skua__uring *uring)
     return told;
 }
 
-/* An operation may not end by itself, and its fiber waits until it has: so there has to be room.
- * When the kernel takes nothing more, that is for completions which nobody has taken (EBUSY), or
- * for want of memory: they are taken, and it is asked again. */
-static void uring_cancel(struct skua__driver *driver, struct skua__op *op)
+/* The kernel takes nothing more for want of memory, or for completions that nobody has taken. Those
+ * are taken in a turn, and only there: on its own stack, and not in the middle of others. */
+static int uring_cancel(struct skua__driver *driver, struct skua__op *op)
 {
     struct skua__uring *uring = uring_of(driver);
-    struct io_uring_sqe *sqe;
+    struct skua__source *source = skua__source_of_reader(op);
+    struct io_uring_sqe *sqe = uring_sqe(uring);
 
-    while ((sqe = uring_sqe(uring)) == NULL) {
-        (void)uring_reap(uring);
-        skua__os_thread_yield();
+    if (source != NULL) {
+        source->polls[SKUA__READ].unwanted = sqe == NULL;
+        uring->unwanted |= sqe == NULL;
     }
+    if (sqe == NULL)
+        return -EAGAIN;
     io_uring_prep_cancel(sqe, op, 0);
     io_uring_sqe_set_data(sqe, &uring->ignored);
+    return 0;
+}
+
+/* Polls that found no room for their cancel. */
+static SKUA__COLD void uring_cancel_again(struct skua__uring *uring)
+{
+    struct skua__node *node = uring->polls.next;
+
+    uring->unwanted = false;
+    for (; node != &uring->polls && !uring->unwanted; node = node->next) {
+        struct skua__poll_op *poll = skua__container(node, struct skua__poll_op, link);
+
+        if (poll->unwanted)
+            (void)uring_cancel(&uring->driver, &poll->op);
+    }
 }
 
 static void uring_enter(struct skua__uring *uring, int64_t timeout_ns)
@@ -385,6 +404,12 @@ static int uring_turn(struct skua__driver *driver, int64_t timeout_ns)
 
     uring_arm_bell(uring);
     uring_arm_set(uring);
+    if (skua__unlikely(uring->unwanted))
+        uring_cancel_again(uring);
+    /* What has found no room is tried again at once: a wait might have no end without it. */
+    if (skua__unlikely(!uring->ringing || uring->unwanted ||
+                       (uring->set >= 0 && !uring->set_polled)))
+        timeout_ns = 0;
     skua__os_let_signals_in();
     uring_enter(uring, timeout_ns);
     skua__os_let_signals_in();

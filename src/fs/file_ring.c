@@ -76,11 +76,15 @@ static void fring_drop(skua_future *future)
 {
     struct fring *self = skua__container(future, struct fring, future);
 
+    struct skua__thread *thread = skua__thread_self(); /* its fiber stays here */
+    struct skua__fiber *fiber = skua__fiber_current(thread);
+
     self->dropped = true;
-    if (self->state == FRING_FLYING)
-        self->driver->ops->cancel(self->driver, &self->op);
+    /* It may not end by itself. Where there is no room for the cancel, the worker makes some. */
+    while (self->state == FRING_FLYING && self->driver->ops->cancel(self->driver, &self->op) != 0)
+        skua__fiber_yield(thread, fiber);
     while (self->state == FRING_FLYING)
-        skua__fiber_park(skua__thread_self(), skua__fiber_current(skua__thread_self()));
+        skua__fiber_park(thread, fiber);
 }
 
 static const skua_future_ops fring_ops = {.name = "file", .poll = fring_poll, .drop = fring_drop};

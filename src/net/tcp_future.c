@@ -342,20 +342,29 @@ static skua_poll tcp_poll(skua_future *future, skua_waker *waker)
     return tcp_finish(self, answer);
 }
 
+/* Calls a lent receive back, and waits until it has landed. */
+static void tcp_recall(skua_tcp_future *self, struct skua__thread *thread)
+{
+    struct skua__op *op = (struct skua__op *)(void *)&self->operation;
+    struct skua__fiber *fiber = skua__fiber_current(thread);
+
+    /* The fiber that lent it: it is to be woken now, whoever was to be. */
+    tcp_fly_for(self, skua__task_waker(thread->current));
+    /* It may not land by itself. Where there is no room for the cancel, the worker makes some. */
+    while (tcp_flies(self) && thread->driver->ops->cancel(thread->driver, op) != 0)
+        skua__fiber_yield(thread, fiber);
+    while (tcp_flies(self))
+        skua__fiber_park(thread, fiber);
+}
+
 static void tcp_drop(skua_future *future)
 {
     skua_tcp_future *self = tcp_future_of(future);
-    struct skua__thread *thread = skua__thread_self();
 
     if (self->state == TCP_IDLE)
         return;
-    if (tcp_flies(self)) {
-        /* The fiber that lent it: it is to be woken now, whoever was to be. */
-        tcp_fly_for(self, skua__task_waker(thread->current));
-        thread->driver->ops->cancel(thread->driver, (struct skua__op *)(void *)&self->operation);
-    }
-    while (tcp_flies(self))
-        skua__fiber_park(skua__thread_self(), skua__fiber_current(skua__thread_self()));
+    if (tcp_flies(self))
+        tcp_recall(self, skua__thread_self());
     if (self->state == TCP_LANDED) {
         int64_t n = tcp_collect(self);
 
