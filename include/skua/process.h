@@ -21,6 +21,10 @@
  *            every 1 to 20 ms, and it is not reaped while somebody signals it.
  * SIGCHLD    is not used. A program that ignores it, or that waits for any child itself
  *            (waitpid(-1)), takes the status away: skua_process_wait then says -ECHILD.
+ * Forks      in the child of a fork the parent's children are not its own: waiting for them, asking
+ *            and signalling is SKUA_EUSAGE, and closing a handle closes the copies of its pipes
+ *            there, gives its memory back, and does nothing to the child of the parent, whatever
+ *            .kill_on_close says. It may spawn children of its own.
  * Source     Tokio's process::Command and Child; Python's subprocess; posix_spawn.
  */
 #ifndef SKUA_PROCESS_H
@@ -192,7 +196,7 @@ SKUA_API skua_fd *skua_process_take_err(skua_process *process);
  *
  * signal     SIGTERM, SIGKILL, SIGSTOP …; 0 only asks whether it is there
  * Returns    0, also when it ends at this moment; -ESRCH: it has ended; -EPERM: it has other ids
- *            now; -EINVAL
+ *            now; -EINVAL; SKUA_EUSAGE: it is the child of a process that this one was forked from
  * Threads    any
  * Since      0.3
  */
@@ -201,7 +205,7 @@ SKUA_API int skua_process_signal(skua_process *process, int signal);
 /* Sends a signal to all processes of the child's group, which .group made.
  *
  * Returns    0; -ESRCH: there are none; before Linux 6.9 also when the child itself has ended;
- *            SKUA_EUSAGE: it was spawned without .group; -EPERM, -EINVAL
+ *            SKUA_EUSAGE: it was spawned without .group, and as skua_process_signal; -EPERM, -EINVAL
  * Threads    any
  * Since      0.3
  */
@@ -215,7 +219,8 @@ SKUA_API int skua_process_signal_group(skua_process *process, int signal);
  *
  * status     receives how; NULL = not wanted; untouched on failure
  * Returns    0, at once when it has ended; -ECANCELED, -ETIMEDOUT, SKUA_ECLOSED; -ECHILD: somebody
- *            else took the status
+ *            else took the status; SKUA_EUSAGE: it is the child of a process that this one was
+ *            forked from
  * Threads    fibers, plain threads; any number at a time, and all are told
  * Cancel     safe
  * Since      0.3
@@ -234,7 +239,7 @@ SKUA_API SKUA_NODISCARD int skua_process_wait_until(skua_process *process,
 
 /* Looks whether the child has ended, and does not wait.
  *
- * Returns    0; -EAGAIN: its end was not seen yet; -ECHILD
+ * Returns    0; -EAGAIN: its end was not seen yet; -ECHILD; SKUA_EUSAGE as skua_process_wait
  * Threads    any
  * Since      0.3
  */
@@ -301,12 +306,14 @@ typedef struct skua_process_text {
 
 /* A wait in the caller's block: a branch of a select, work under a timeout (flow.h).
  *
+ * child      the handle
+ * how        receives the status; NULL = not wanted
  * Returns    a future that lives as long as the enclosing block
  * Threads    as skua_process_wait_init
  * Since      0.3
  */
-#define skua_process_waiting(process, status)                                                      \
-    skua_process_wait_init(&(skua_process_future){.process = NULL}, (process), (status))
+#define skua_process_waiting(child, how)                                                           \
+    skua_process_wait_init(&(skua_process_future){.process = NULL}, (child), (how))
 #endif
 
 /* What skua_process_output calls; for other languages.

@@ -7,25 +7,52 @@
  *            state and looks at the count. Both sequential: either the caller sees REAPING, or the
  *            reaper waits for the caller. So a number that is used is still the child's.
  * Closing    the child's memory goes with the last reference: the reaper's, mostly.
+ * Forks      in the child of a fork a handle of its parent's is told by its count of forks. Nobody
+ *            reaps there, nobody is woken, for those who waited are the parent's, and a signal
+ *            would be sent to a stranger's child: all calls are SKUA_EUSAGE, and a close gives the
+ *            memory back, with the reference that the reaper has if it had it when it was left.
  */
 #include "proc/process_impl.h"
 
 /* One for all children: they come and go too seldom to get in each other's way, and forks wait for
  * it. The own lock of each child could not be told to fork. */
 static struct skua__lock process_lock;
+/* From the first process to this one. Relaxed: changed while there is one thread. */
+static _Atomic uint32_t process_forks;
 
 void skua__process_mind_forks(void)
 {
     skua__os_lock_over_fork(&process_lock);
 }
 
-void skua__process_unref(struct skua_process *process)
+void skua__process_forked(void)
 {
-    if (skua__sub_acq_rel(&process->refs, 1) != 1)
-        return;
+    skua__add_relaxed(&process_forks, 1);
+}
+
+static bool process_is_parents(const struct skua_process *process)
+{
+    return skua__unlikely(process->forks != skua__load_relaxed(&process_forks));
+}
+
+void skua__process_init(struct skua_process *process)
+{
+    skua__store_relaxed(&process->refs, 1);
+    process->forks = skua__load_relaxed(&process_forks);
+    process->pidfd = -1;
+}
+
+static void process_free(struct skua_process *process)
+{
     if (process->pidfd >= 0)
         skua__os_close(process->pidfd);
     skua__os_free(process);
+}
+
+void skua__process_unref(struct skua_process *process)
+{
+    if (skua__sub_acq_rel(&process->refs, 1) == 1)
+        process_free(process);
 }
 
 void skua__process_close_pipes(struct skua_process *process)
@@ -48,6 +75,19 @@ void skua__process_tell(struct skua_process *process, bool closed)
     skua__chain_wake(&chain);
 }
 
+/* The reaper's reference goes. In one section with saying so: a fork sees both or neither. */
+static void process_reaped(struct skua_process *process)
+{
+    bool last;
+
+    skua__lock_take(&process_lock);
+    process->reaped = true;
+    last = skua__sub_acq_rel(&process->refs, 1) == 1;
+    skua__lock_drop(&process_lock);
+    if (last)
+        process_free(process);
+}
+
 void skua__process_end(struct skua_process *process)
 {
     int status = 0;
@@ -62,7 +102,7 @@ void skua__process_end(struct skua_process *process)
     /* Release pairs with process_ended: the status is there. */
     skua__store_seq(&process->state, SKUA__PROCESS_ENDED);
     skua__process_tell(process, false);
-    skua__process_unref(process);
+    process_reaped(process);
 }
 
 /* ---- signals --------------------------------------------------------------------------------- */
@@ -74,6 +114,8 @@ static int process_send(struct skua_process *process, int signal,
     bool ours;
     int rc;
 
+    if (process_is_parents(process))
+        return SKUA_EUSAGE;
     skua__add_seq(&process->signalling, 1);
     ours = skua__load_seq(&process->state) == SKUA__PROCESS_RUNNING;
     rc = send(ours ? process->pid : 0, process->pidfd, signal);
@@ -93,10 +135,24 @@ int skua_process_signal_group(skua_process *process, int signal)
     return process_send(process, signal, skua__os_group_signal);
 }
 
+/* In the child of a fork. Waits that have begun are in frames which may still be left: each has its
+ * reference. */
+static void process_close_copy(struct skua_process *process)
+{
+    skua__process_close_pipes(process);
+    if (!process->reaped) /* there is nobody who changes it */
+        process_reaped(process);
+    skua__process_unref(process);
+}
+
 int skua_process_close(skua_process *process)
 {
     if (process == NULL)
         return 0;
+    if (process_is_parents(process)) {
+        process_close_copy(process);
+        return 0;
+    }
     if (process->kill_on_close != 0 && process->grouped)
         (void)skua_process_signal_group(process, process->kill_on_close);
     else if (process->kill_on_close != 0)
@@ -155,9 +211,11 @@ void skua__process_ignore(struct skua__core *core)
         skua__sub_relaxed(&core->awaited, 1);
 }
 
-/* 0 or -ECHILD with the status, or -EAGAIN. */
+/* 0 or -ECHILD with the status, SKUA_EUSAGE, or -EAGAIN. */
 static int process_ended(struct skua_process *process, skua_process_status *status)
 {
+    if (process_is_parents(process))
+        return SKUA_EUSAGE;
     if (skua__load_seq(&process->state) != SKUA__PROCESS_ENDED)
         return -EAGAIN;
     if (process->lost == 0 && status != NULL)
@@ -193,6 +251,10 @@ static skua_poll process_poll(skua_future *future, skua_waker *waker)
 
     if (skua__load_relaxed(skua__waiter_state(&self->waiter)) == SKUA__IDLE)
         return process_first_poll(self, waker);
+    if (process_is_parents(process)) {
+        future->ops->drop(future); /* it has begun in the parent */
+        return SKUA_EUSAGE;
+    }
     answer = skua__waiter_again(&self->waiter, &process_lock, waker);
     if (answer == SKUA_PENDING)
         return answer;

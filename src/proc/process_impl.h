@@ -6,6 +6,9 @@
  *
  * The number of a child is its own until it is reaped; with a pidfd it does not matter.
  *
+ * Forks      a handle that was made before a fork is the parent's: in its copy nothing happens any
+ *            more, for nobody reaps there. `forks` tells.
+ *
  * The files: process.c (the handle, waiting), process_spawn.c (options and pipes),
  * process_plan.c (strings for the child), process_reap.c (the thread), process_output.c.
  */
@@ -26,7 +29,9 @@ struct skua_process {
     _Atomic uint32_t refs;
     _Atomic uint32_t state;      /* the reaper's; sequential with `signalling` */
     _Atomic uint32_t signalling; /* who is between a look at the state and a system call */
-    bool closed;                 /* lock: of process.c, as the next */
+    uint32_t forks;              /* how many there were between the first process and its own */
+    bool reaped;                 /* the reaper has let go; lock: of process.c, as the next two */
+    bool closed;
     skua_waiter_list waiters;
     struct skua__node watched; /* in one of the reaper's lists; lock: its */
     int pid;                   /* constant */
@@ -38,6 +43,8 @@ struct skua_process {
     int kill_on_close;
 };
 
+/* Fills in what a handle begins with, all else being zero: one reference. */
+void skua__process_init(struct skua_process *process);
 void skua__process_unref(struct skua_process *process);
 /* What spawning and closing do to pipes. */
 void skua__process_close_pipes(struct skua_process *process);
@@ -45,6 +52,8 @@ void skua__process_close_pipes(struct skua_process *process);
 void skua__process_end(struct skua_process *process);
 /* Before the first child: a fork is not to find the waits' lock taken. */
 void skua__process_mind_forks(void);
+/* In the child of a fork: all the handles that there are are the parent's. */
+void skua__process_forked(void);
 /* Wakes everybody who waits. Under no lock. */
 void skua__process_tell(struct skua_process *process, bool closed);
 

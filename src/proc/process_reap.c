@@ -185,6 +185,7 @@ static void reap_forked(void)
     reap_ringing = 0;
     skua__list_init(&reap_asleep);
     skua__list_init(&reap_polled);
+    skua__process_forked();
 }
 
 static void reap_mind_forks(void)

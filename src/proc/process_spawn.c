@@ -178,8 +178,7 @@ static int spawn_process(struct spawn_work *work)
     if (process == NULL)
         return -ENOMEM;
     work->process = process;
-    skua__store_relaxed(&process->refs, 1);
-    process->pidfd = -1;
+    skua__process_init(process);
     process->grouped = work->options->group != 0;
     process->kill_on_close = work->options->kill_on_close;
     rc = spawn_streams(work);

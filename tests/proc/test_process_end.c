@@ -486,6 +486,53 @@ TEST(forked_child_has_children_of_its_own)
     skua_process_close(process);
 }
 
+/* What was the parent's before the fork is no child of this process. */
+static int refuses_parents(skua_process *runs, skua_process *ended)
+{
+    skua_process *const all[] = {runs, ended};
+    skua_process_status status = {.code = 77};
+    int copies = skua_fd_number(skua_process_take_out(runs));
+
+    alarm(20);
+    for (size_t i = 0; i < TEST_LEN(all); i++)
+        if (skua_process_wait(all[i], &status) != SKUA_EUSAGE ||
+            skua_process_wait_until(all[i], &status, SKUA_FOREVER) != SKUA_EUSAGE ||
+            skua_await(skua_process_waiting(all[i], &status)) != SKUA_EUSAGE ||
+            skua_process_try_wait(all[i], &status) != SKUA_EUSAGE ||
+            skua_process_signal(all[i], SIGKILL) != SKUA_EUSAGE ||
+            skua_process_signal_group(all[i], SIGKILL) != SKUA_EUSAGE || status.code != 77)
+            return 3;
+    for (size_t i = 0; i < TEST_LEN(all); i++)
+        if (skua_process_close(all[i]) != 0)
+            return 4;
+    return copies < 3 ? 5 : spawns_and_waits();
+}
+
+/* Waiting for it would never end, and .kill_on_close is for the process that spawned it. */
+TEST(forked_child_leaves_its_parents_children)
+{
+    int fds = shell_quiet_fds(), status = -1;
+    skua_process *runs = shell_start("exec sleep 60", .out = SKUA_STDIO_PIPE, .in = SKUA_STDIO_PIPE,
+                                     .kill_on_close = SIGKILL);
+    skua_process *ended = shell_start("exit 3", .group = SKUA_PROCESS_GROUP);
+    pid_t child;
+
+    CHECK_EQ(skua_process_wait(ended, NULL), 0);
+    if (!TEST_TSAN && !TEST_EMULATED) { /* who reaps sleeps, and is in nobody's lock */
+        child = fork();
+        MUST(child >= 0);
+        if (child == 0)
+            _exit(refuses_parents(runs, ended));
+        CHECK_EQ(waitpid(child, &status, 0), child);
+        CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    CHECK_EQ(skua_process_try_wait(runs, NULL), -EAGAIN);
+    CHECK_EQ(skua_process_try_wait(ended, NULL), 0);
+    CHECK_EQ(skua_process_close(runs), 0);
+    CHECK_EQ(skua_process_close(ended), 0);
+    CHECK_EQ(shell_quiet_fds(), fds);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -511,6 +558,7 @@ int main(void)
 #endif
         cmocka_unit_test(nothing_is_left),
         cmocka_unit_test(forked_child_has_children_of_its_own),
+        cmocka_unit_test(forked_child_leaves_its_parents_children),
     };
 
     return TEST_MAIN(tests);
