@@ -106,7 +106,8 @@ static inline void skua_foreign_close(skua_foreign *self)
     self->entries = NULL;
 }
 
-/* This turn waits for that, too: EPOLLIN, EPOLLOUT, EPOLLET … 0, -ENOMEM. */
+/* This turn waits for that, too: EPOLLIN, EPOLLOUT, EPOLLET … (EPOLLHUP: for no more than its end
+ * or an error). 0, -ENOMEM. */
 static inline int skua_foreign_want(skua_foreign *self, int fd, uint32_t events)
 {
     size_t room = self->room == 0 ? 64 : self->room;
@@ -162,7 +163,9 @@ static inline int skua_foreign_tell(skua_foreign *self, int fd)
     }
     if (rc != 0)
         entry->told = 0;
-    return rc == -EPERM ? 1 : rc == -EBADF ? 0 : rc;
+    if (rc == -EPERM) /* a file can be read and written, and has no end */
+        return (entry->wanted & (EPOLLIN | EPOLLOUT)) != 0;
+    return rc == -EBADF ? 0 : rc;
 }
 
 /* 0; 1: something is ready always; or an error. Begins the next turn's wishes. */

@@ -94,8 +94,11 @@ static inline int skua_glib_turn(GMainContext *context, skua_glib_polls *polls)
         polls->fds = g_renew(GPollFD, polls->fds, count);
         polls->room = count;
     }
-    for (gint i = 0; rc == 0 && i < count; i++) /* G_IO_… are poll's and epoll's numbers */
-        rc = skua_foreign_want(&polls->set, polls->fds[i].fd, polls->fds[i].events);
+    /* G_IO_… are poll's and epoll's numbers. Errors and ends GLib leaves out, as poll tells them in
+     * any case. */
+    for (gint i = 0; rc == 0 && i < count; i++)
+        rc = skua_foreign_want(&polls->set, polls->fds[i].fd,
+                               polls->fds[i].events | (uint32_t)(EPOLLERR | EPOLLHUP));
     if (timeout >= 0)
         deadline = timeout == 0 ? 0 : skua_now() + timeout * SKUA_MILLISECOND;
     if (rc == 0)

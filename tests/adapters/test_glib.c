@@ -295,6 +295,55 @@ TEST_FIBER(glib_file_is_ready_always)
     return 0;
 }
 
+static gboolean hangup_hears(gint fd, GIOCondition condition, gpointer arg)
+{
+    CHECK(condition & G_IO_HUP);
+    (void)fd;
+    g_main_loop_quit(arg);
+    return G_SOURCE_REMOVE;
+}
+
+static int hangs_up(void *arg)
+{
+    CHECK_EQ(skua_sleep(MS(5)), 0);
+    close(*(int *)arg);
+    return 0;
+}
+
+/* Errors and ends are told also of what nothing else is asked of; a file has none. */
+TEST_FIBER(glib_end_that_alone_is_waited_for)
+{
+    static const GIOCondition asked[] = {G_IO_HUP, (GIOCondition)0};
+
+    for (size_t i = 0; i < TEST_LEN(asked); i++) {
+        GMainContext *context = g_main_context_new();
+        GMainLoop *loop = g_main_loop_new(context, TRUE);
+        int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+        GSource *of_file = g_unix_fd_source_new(file, asked[i]);
+        skua_task *task;
+        GSource *source;
+        int ends[2];
+
+        MUST(file >= 0 && pipe2(ends, O_CLOEXEC) == 0);
+        source = g_unix_fd_source_new(ends[0], asked[i]);
+        g_source_set_callback(source, G_SOURCE_FUNC(hangup_hears), loop, NULL);
+        g_source_attach(source, context);
+        g_source_set_callback(of_file, G_SOURCE_FUNC(hangup_hears), loop, NULL);
+        g_source_attach(of_file, context);
+        CHECK_EQ(skua_spawn(NULL, hangs_up, &ends[1], .task = &task), 0);
+        CHECK_EQ(skua_glib_run(loop), 0);
+        CHECK_EQ(skua_task_join(task, NULL), 0);
+        g_source_destroy(of_file);
+        g_source_unref(of_file);
+        g_source_unref(source);
+        close(ends[0]);
+        close(file);
+        g_main_loop_unref(loop);
+        g_main_context_unref(context);
+    }
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +354,7 @@ int main(void)
         cmocka_unit_test(glib_number_that_becomes_another_file),
         cmocka_unit_test(foreign_file_is_ready_always),
         cmocka_unit_test(glib_file_is_ready_always),
+        cmocka_unit_test(glib_end_that_alone_is_waited_for),
     };
 
     return TEST_MAIN(tests);
