@@ -468,12 +468,13 @@ static int spawns_and_waits(void)
 /* The thread that reaps is not in the child of a fork: it gets one of its own. */
 TEST(forked_child_has_children_of_its_own)
 {
-    skua_process *process = shell_start("exec sleep 60");
+    skua_process *process;
     int status = -1;
     pid_t child;
 
     if (TEST_SANITIZED)
         return; /* their own locks do not survive a fork among threads */
+    process = shell_start("exec sleep 60");
     child = fork();
     MUST(child >= 0);
     if (child == 0)
