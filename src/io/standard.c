@@ -4,8 +4,13 @@
  *            have it. Two of the streams may be one open file (a terminal): whoever finds it
  *            blocking keeps a second number of it. When the last shared handle goes, all that are
  *            kept are made blocking again: so none is while a handle needs it non-blocking.
- * Forks      wait for the lock: the child finds it free, and its own count of the handles.
+ * Forks      wait for the lock: the child finds it free, and its own count of the handles. The open
+ *            file is its parent's too, which made it non-blocking, may be using it, and makes it
+ *            blocking again: the child gives its second numbers up. One that it finds blocking
+ *            later it keeps itself.
  */
+#include <string.h>
+
 #include <skua/standard.h>
 
 #include "io/io_impl.h"
@@ -62,13 +67,27 @@ static int standard_make_nonblocking(int stream)
     return was < 0 ? was : 0;
 }
 
+/* In the child of a fork. */
+static void standard_forked(void)
+{
+    for (int i = 0; i < STANDARD_STREAMS; i++)
+        if (standard_kept[i])
+            skua__os_close(standard_keep[i]);
+    memset(standard_kept, 0, sizeof standard_kept);
+}
+
 static int standard_share(skua_fd *fd, int stream)
 {
-    int rc;
+    static bool minded; /* lock: standard_lock */
+    int rc = 0;
 
     skua__os_lock_over_fork(&standard_lock);
     skua__lock_take(&standard_lock);
-    rc = standard_make_nonblocking(stream);
+    if (!minded)
+        rc = skua__os_at_fork(NULL, NULL, standard_forked);
+    minded = minded || rc == 0;
+    if (rc == 0)
+        rc = standard_make_nonblocking(stream);
     if (rc == 0) {
         standard_shared++;
         fd->source.leave = standard_leave;

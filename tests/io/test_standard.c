@@ -344,6 +344,51 @@ static void shares(void)
     }
 }
 
+static skua_fd *share_stdin(void)
+{
+    skua_fd *fd;
+
+    skua__fault_arm(SKUA__FAULT_SYSCALL, 3, 1, EACCES);
+    MUST(skua_stdin_open(&fd) == 0);
+    skua__fault_arm(SKUA__FAULT_SYSCALL, 0, 0, 0);
+    return fd;
+}
+
+/* The parent's handle is closed; then one of its own is opened and closed. */
+_Noreturn static void forked_child(skua_fd *parents, int fds)
+{
+    skua_fd *own;
+    bool stayed, used, put_back;
+
+    alarm(20);
+    stayed = skua_fd_close(parents) == 0 && is_nonblocking(0);
+    own = share_stdin();
+    used = is_nonblocking(0) && skua_fd_close(own) == 0 && is_nonblocking(0);
+    fcntl(0, F_SETFL, 0);
+    own = share_stdin();
+    put_back = is_nonblocking(0) && skua_fd_close(own) == 0 && !is_nonblocking(0);
+    fcntl(0, F_SETFL, O_NONBLOCK); /* as the parent needs it */
+    _exit(!stayed | !used << 1 | !put_back << 2 | (test_fd_count() != fds) << 3);
+}
+
+/* The open file is the parent's, too, who needs it non-blocking until its own last close. */
+static void shares_with_a_forked_child(void)
+{
+    int fds = test_fd_count(), pid;
+    skua_fd *fd = share_stdin();
+    char byte;
+
+    pid = fork();
+    MUST(pid >= 0);
+    if (pid == 0)
+        forked_child(fd, fds);
+    CHECK_EQ(child_end(pid), 0);
+    CHECK(is_nonblocking(0));
+    CHECK_EQ(skua_fd_try_read(fd, &byte, 1), -EAGAIN);
+    CHECK_EQ(skua_fd_close(fd), 0);
+    CHECK(!is_nonblocking(0));
+}
+
 /* One that was non-blocking before is so after. */
 static void shares_a_nonblocking_one(void)
 {
@@ -381,6 +426,8 @@ TEST(standard_shared_stream_is_put_back)
 
     MUST(pipe(ends) == 0);
     with_stream(0, ends[0], shares);
+    if (!TEST_TSAN && !TEST_EMULATED)
+        with_stream(0, ends[0], shares_with_a_forked_child);
     with_stream(0, ends[0], fails_in_every_place);
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
     with_stream(0, ends[0], shares_a_nonblocking_one);
