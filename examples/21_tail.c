@@ -15,7 +15,6 @@
 #include <skua/skua.h>
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +26,9 @@ struct source {
     skua_file *file; /* NULL: there is none (any more) */
     int64_t at;      /* up to there it was told */
     uint64_t ino, dev;
-    int watched; /* its id */
-    int error;   /* what was told last; -ENOENT: it is waited for */
+    int watched;   /* its id */
+    int directory; /* -F: its directory's; below 1: nobody will tell that it has come */
+    int error;     /* what was told last; -ENOENT: it is waited for */
 };
 
 struct tail {
@@ -41,6 +41,7 @@ struct tail {
     const struct source *last; /* whose bytes came last */
     char *buf;
     int failures;
+    int broken; /* the error of what is written */
 };
 
 /* Once. */
@@ -64,7 +65,7 @@ static int write_out(struct tail *tail, const struct source *source, const char 
     }
     if (n > 0)
         n = skua_io_write_all(tail->out, text, len);
-    return n < 0 ? (int)n : 0;
+    return tail->broken = n < 0 ? (int)n : 0;
 }
 
 /* ---- standard input: as it comes, the last lines are kept ------------------------------------ */
@@ -91,11 +92,8 @@ static int keep_lines(struct tail *tail, skua_reader *in, struct line *kept)
         memcpy(place->text, line, len);
         place->len = len;
     }
-    for (long i = count > tail->lines ? count - tail->lines : 0; rc == 0 && i < count; i++) {
-        const struct line *at = &kept[i % tail->lines];
-
-        rc = write_out(tail, tail->sources, at->text, at->len);
-    }
+    for (long i = count > tail->lines ? count - tail->lines : 0; rc == 0 && i < count; i++)
+        rc = write_out(tail, tail->sources, kept[i % tail->lines].text, kept[i % tail->lines].len);
     return rc < 0 ? rc : 0;
 }
 
@@ -199,19 +197,19 @@ static int open_source(struct tail *tail, struct source *source)
 /* ---- following ------------------------------------------------------------------------------- */
 
 /* -F: the directory tells when another file comes to the name. */
-static int watch_directory(struct tail *tail, const struct source *source)
+static int watch_directory(struct tail *tail, struct source *source)
 {
     const char *slash = strrchr(source->path, '/');
     size_t len = slash == NULL ? 1 : slash == source->path ? 1 : (size_t)(slash - source->path);
     char *path = strndup(slash == NULL ? "." : source->path, len);
-    int rc;
 
     if (path == NULL)
         return -ENOMEM;
-    rc = skua_fs_watch_add(tail->watch, path,
-                           SKUA_FS_CREATE | SKUA_FS_MOVED_TO | SKUA_FS_MOVED_FROM | SKUA_FS_DELETE);
+    source->directory = skua_fs_watch_add(tail->watch, path,
+                                          SKUA_FS_CREATE | SKUA_FS_MOVED_TO | SKUA_FS_MOVED_FROM |
+                                              SKUA_FS_DELETE | SKUA_FS_ATTRIB);
     free(path);
-    return rc < 0 ? rc : 0;
+    return source->directory < 0 ? source->directory : 0;
 }
 
 /* -F: whether the name is another file's than the one that is open. */
@@ -264,12 +262,12 @@ static int follow(struct tail *tail)
             struct source *source = &tail->sources[i];
 
             rc = look_at(tail, source);
-            if (rc < 0 && rc != -ECANCELED && rc != -EPIPE) {
+            if (rc < 0 && rc != -ECANCELED && tail->broken == 0) {
                 complain(tail, source, rc);
                 close_source(tail, source);
                 rc = 0;
             }
-            left += source->file != NULL || tail->follow == OF_A_NAME;
+            left += source->file != NULL || source->directory > 0;
         }
         if (rc == 0 && left > 0)
             rc = skua_fs_watch_next(tail->watch, &event);
@@ -303,7 +301,7 @@ static int tail_files(struct tail *tail)
     for (int i = 0; rc == 0 && i < tail->count; i++) {
         int failed = begin_source(tail, &tail->sources[i]);
 
-        if (failed == -ECANCELED || failed == -EPIPE)
+        if (failed == -ECANCELED || tail->broken != 0)
             rc = failed;
         else if (failed != 0)
             complain(tail, &tail->sources[i], failed);
@@ -319,13 +317,12 @@ static int tail_files(struct tail *tail)
 static int tail_all(void *arg)
 {
     struct tail *tail = arg;
-    bool piped = strcmp(tail->sources[0].path, "-") == 0;
     int rc;
 
     tail->buf = malloc(BUFFER);
     if (tail->buf == NULL)
         return -ENOMEM;
-    rc = piped ? tail_stdin(tail) : tail_files(tail);
+    rc = strcmp(tail->sources[0].path, "-") == 0 ? tail_stdin(tail) : tail_files(tail);
     free(tail->buf);
     return rc;
 }
@@ -458,7 +455,7 @@ static int usage(const char *what, const char *which)
             "usage: 21_tail [-n LINES] [-f | -F] FILE...\n"
             "  -n LINES  the last LINES lines, 0 to %d (10)\n"
             "  -f, -F    and what is added to the file, or to any of that name, until Ctrl-C\n"
-            "  FILE      - alone: standard input\n",
+            "  FILE      - alone: standard input, which is not followed\n",
             what, which, LINES_MAX);
     return 2;
 }
@@ -491,6 +488,9 @@ int main(int argc, char **argv)
     tail.count = argc - at;
     if (tail.count <= 0)
         return usage("which file?", "");
+    for (int i = at; i < argc && (tail.count > 1 || tail.follow != 0); i++)
+        if (strcmp(argv[i], "-") == 0)
+            return usage("standard input is alone, and not followed", "");
     tail.sources = calloc((size_t)tail.count, sizeof *tail.sources);
     for (int i = 0; tail.sources != NULL && i < tail.count; i++)
         tail.sources[i].path = argv[at + i];

@@ -368,7 +368,8 @@ _Noreturn static void forked_child(skua_fd *parents, int fds)
     own = share_stdin();
     put_back = is_nonblocking(0) && skua_fd_close(own) == 0 && !is_nonblocking(0);
     fcntl(0, F_SETFL, O_NONBLOCK); /* as the parent needs it */
-    _exit(!stayed | !used << 1 | !put_back << 2 | (test_fd_count() != fds) << 3);
+    _exit((stayed ? 0 : 1) + (used ? 0 : 2) + (put_back ? 0 : 4) +
+          (test_fd_count() == fds ? 0 : 8));
 }
 
 /* The open file is the parent's, too, who needs it non-blocking until its own last close. */
