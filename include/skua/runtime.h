@@ -16,12 +16,14 @@
  *              is a plain thread there, and runtimes that its parent made are not its own. Running,
  *              spawning into, stopping, freeing and looking into these is SKUA_EUSAGE, which is
  *              told once on standard error; joining their tasks is, too; they are left alone, as
- *              are their sockets, channels and locks, in which somebody may have been. It may make
- *              runtimes of its own, at once, and has to end with _exit or exec when it was forked
- *              by a fiber. Descriptors are close-on-exec: nothing of a runtime is seen behind an
- *              exec, nor are signals blocked. vfork and posix_spawn need no care. Where a process
- *              has other threads, its child may call only what is async-signal-safe, says POSIX;
- *              glibc keeps malloc whole, and this library itself.
+ *              are their sockets, channels and locks, in which somebody may have been. Closing a
+ *              socket or a descriptor of the parent's gives the child's copy up, at its exit at the
+ *              latest, and does nothing to the parent's. It may make runtimes of its own, at once,
+ *              and has to end with _exit or exec when it was forked by a fiber. Descriptors are
+ *              close-on-exec: nothing of a runtime is seen behind an exec, nor are signals blocked.
+ *              vfork and posix_spawn need no care. Where a process has other threads, its child may
+ *              call only what is async-signal-safe, says POSIX; glibc keeps malloc whole, and this
+ *              library itself.
  * Environment  SKUA_DRIVER=epoll|io_uring|kqueue|auto is taken where .driver is SKUA_DRIVER_AUTO;
  *              SKUA_WORKERS=n where .workers is 0; SKUA_TRACE=file.json writes a trace that
  *              Perfetto and chrome://tracing show, at the runtime's end.

@@ -142,7 +142,8 @@ struct skua__source {
     struct skua__poll_op polls[2];                /* … and this is it */
     void (*release)(struct skua__source *source); /* frees the owner; constant */
     void (*leave)(struct skua__source *source);   /* before the descriptor is closed, or NULL */
-    bool raw; /* any descriptor, not a socket of ours: in an epoll set always; constant */
+    bool raw;      /* any descriptor, not a socket of ours: in an epoll set always; constant */
+    uint8_t forks; /* how many there were before it was made, as far as the count goes; constant */
 };
 
 _Static_assert(offsetof(struct skua__source, watched) == SKUA__CACHE_LINE, "see above");

@@ -14,6 +14,9 @@
  * Close      sets CLOSED bits, which are bits like the others: waiters wake, poll and see it. The
  *            descriptor is closed with the last reference, so that its number cannot be taken by a
  *            stranger while a task is about to use it.
+ * Forks      in the child of a fork its parent's sources have a lower count of forks. The sets, the
+ *            sockets and the tasks are the parent's: a close there takes nothing out of a set,
+ *            shuts nothing down and wakes nobody.
  */
 #include <poll.h>
 
@@ -24,9 +27,26 @@ static struct skua__lock source_lock; /* every driver's list of sources, and sou
 static void source_read_poll_done(struct skua__op *op, int result, bool more);
 static void source_write_poll_done(struct skua__op *op, int result, bool more);
 
+static _Atomic uint8_t source_forks; /* so far; relaxed: changed while there is one thread */
+
+static void source_forked(void)
+{
+    skua__add_relaxed(&source_forks, 1);
+}
+
 void skua__source_fork(void)
 {
+    static _Atomic uint32_t minded; /* once; relaxed: whoever is late has nothing to see */
+    uint32_t no = 0;
+
     skua__os_lock_over_fork(&source_lock);
+    if (skua__cas_strong_acq_rel(&minded, &no, 1))
+        (void)skua__os_at_fork(NULL, NULL, source_forked); /* no memory: none for a fork either */
+}
+
+static bool source_is_parents(const struct skua__source *source)
+{
+    return skua__unlikely(source->forks != skua__load_relaxed(&source_forks));
 }
 
 void skua__source_init(struct skua__source *source, int fd,
@@ -49,6 +69,7 @@ void skua__source_init(struct skua__source *source, int fd,
     source->release = release;
     source->leave = NULL;
     source->raw = false;
+    source->forks = skua__load_relaxed(&source_forks);
     /* Release: who comes late and takes a reference on a slot that is in use again sees all this.
      */
     skua__store_release(&source->refs, 1);
@@ -77,12 +98,17 @@ static void source_settle(struct skua__source *source, unsigned direction)
         skua__os_thread_yield();
 }
 
-void skua__source_tell(struct skua__source *source, uint32_t bits)
+static void source_mark(struct skua__source *source, uint32_t bits)
 {
     uint32_t ready = skua__load_relaxed(&source->ready); /* the CAS synchronises */
 
     while (!skua__cas_strong_seq(&source->ready, &ready, (ready | bits) + SKUA__CHANGE))
         continue;
+}
+
+void skua__source_tell(struct skua__source *source, uint32_t bits)
+{
+    source_mark(source, bits);
     if (bits & (SKUA__READABLE | SKUA__HANGUP | SKUA__CLOSED_READ))
         source_wake(source, SKUA__READ);
     if (bits & (SKUA__WRITABLE | SKUA__CLOSED_WRITE))
@@ -97,6 +123,10 @@ bool skua__source_close(struct skua__source *source, uint32_t directions)
 
     if ((skua__load_relaxed(&source->ready) & directions) == directions)
         return false;
+    if (source_is_parents(source)) {
+        source_mark(source, directions);
+        return true;
+    }
     skua__source_tell(source, directions);
     /* An operation in a ring keeps the file open; only a shutdown ends it, wherever the ring is.
      * Who starts one after this saw none sees CLOSED: see skua__source_fly. */
@@ -140,7 +170,8 @@ static void source_unwatch(struct skua__source *source)
     skua__lock_drop(&source_lock);
     if (driver == NULL)
         return;
-    driver->ops->unwatch(source);
+    if (!source_is_parents(source))
+        driver->ops->unwatch(source);
     skua__store_relaxed(&source->driver, NULL);
     /* Our last touch; release pairs with the acquire in skua__source_orphan. */
     skua__sub_acq_rel(&driver->leaving, 1);

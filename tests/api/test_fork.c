@@ -4,7 +4,7 @@
  * Specifies runtime.h, fork: in the child a runtime of the parent answers SKUA_EUSAGE, told once,
  * and never hangs; runtimes of the child's own work, with I/O, blocking jobs and signals; it does
  * not matter what the parent was doing; locks of children and of standard streams are free in the
- * child; and the parent goes on.
+ * child; what it closes goes on in the parent; and the parent goes on.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -285,10 +285,145 @@ static int forks_under_locks(void)
     return 0;
 }
 
+/* ---- descriptors ----------------------------------------------------------------------------- */
+
+struct waits {
+    skua_fd *fd, *other;
+    skua_fd *idle, *idle_other; /* watched, and nobody waits while the forks are made */
+    atomic_int heard, forked;
+    skua_tcp *tcp, *peer;
+    skua_listener *listener;
+};
+
+static int reads_fd(void *arg)
+{
+    struct waits *waits = arg;
+    char byte = 0;
+
+    return skua_fd_read(waits->fd, &byte, 1) == 1 ? byte : -1;
+}
+
+static int reads_idle(void *arg)
+{
+    struct waits *waits = arg;
+    char byte = 0;
+
+    MUST_BE(skua_fd_read(waits->idle, &byte, 1), 1);
+    atomic_store(&waits->heard, 1);
+    while (!atomic_load(&waits->forked))
+        MUST_BE(skua_sleep(MS(1)), 0);
+    return skua_fd_read(waits->idle, &byte, 1) == 1 ? byte : -1;
+}
+
+static int reads_tcp(void *arg)
+{
+    struct waits *waits = arg;
+    char byte = 0;
+
+    return skua_tcp_read(waits->tcp, &byte, 1) == 1 ? byte : -1;
+}
+
+static int accepts(void *arg)
+{
+    struct waits *waits = arg;
+
+    return skua_tcp_accept(waits->listener, &waits->tcp);
+}
+
+static int opens(void *arg)
+{
+    struct waits *waits = arg;
+
+    MUST_BE(skua_pipe_new(&waits->fd, &waits->other, NULL), 0);
+    MUST_BE(skua_pipe_new(&waits->idle, &waits->idle_other, NULL), 0);
+    MUST_BE(skua_tcp_listen(&waits->listener, "127.0.0.1:0", NULL), 0);
+    return 0;
+}
+
+static int connects(void *arg)
+{
+    struct waits *waits = arg;
+    char address[SKUA_ADDRESS_MAX];
+
+    MUST_BE(skua_listener_address(waits->listener, address, sizeof address), 0);
+    return skua_tcp_connect(&waits->peer, address, NULL);
+}
+
+static int writes(void *arg)
+{
+    struct waits *waits = arg;
+
+    MUST_BE(skua_fd_write(waits->other, "a", 1), 1);
+    MUST_BE(skua_fd_write(waits->idle_other, "c", 1), 1);
+    return skua_tcp_write(waits->peer, "b", 1) == 1 ? 0 : -1;
+}
+
+/* A child that closes what tasks of its parent wait for. */
+static void fork_and_close(struct waits *waits)
+{
+    int pid;
+
+    test_thread_sleep(MS(50)); /* they wait by now */
+    pid = fork();
+    MUST(pid >= 0);
+    if (pid == 0) {
+        alarm(20);
+        MUST_BE(skua_fd_close(waits->fd), 0);
+        MUST_BE(skua_fd_close(waits->other), 0);
+        MUST_BE(skua_fd_close(waits->idle), 0);
+        MUST_BE(skua_fd_close(waits->idle_other), 0);
+        MUST_BE(skua_listener_close(waits->listener), 0);
+        if (waits->tcp != NULL)
+            MUST_BE(skua_tcp_close(waits->tcp), 0);
+        _exit(0);
+    }
+    check_ended(pid);
+}
+
+/* They wait on, and are told. */
+static int forks_and_closes(void)
+{
+    static struct waits waits;
+    skua_runtime *runtime;
+    skua_task *tasks[4];
+    int result = -1;
+
+    alarm(20);
+    MUST_BE(skua_runtime_new(&runtime, SKUA_RUNTIME_OPTIONS(.workers = 2)), 0);
+    MUST_BE(skua_block_on(runtime, opens, &waits, NULL), 0);
+    MUST_BE(skua_spawn_on(runtime, reads_fd, &waits, .task = &tasks[0]), 0);
+    MUST_BE(skua_spawn_on(runtime, accepts, &waits, .task = &tasks[1]), 0);
+    MUST_BE(skua_spawn_on(runtime, reads_idle, &waits, .task = &tasks[3]), 0);
+    test_thread_sleep(MS(50)); /* it waits */
+    MUST_BE(skua_fd_write(waits.idle_other, "-", 1), 1);
+    while (!atomic_load(&waits.heard))
+        test_thread_sleep(MS(1));
+    fork_and_close(&waits);
+    MUST(skua_block_on(runtime, connects, &waits, &result) == 0 && result == 0);
+    MUST(skua_task_join(tasks[1], &result) == 0 && result == 0);
+    MUST_BE(skua_spawn_on(runtime, reads_tcp, &waits, .task = &tasks[2]), 0);
+    fork_and_close(&waits);
+    atomic_store(&waits.forked, 1);
+    test_thread_sleep(MS(50)); /* it waits again */
+    MUST(skua_block_on(runtime, writes, &waits, &result) == 0 && result == 0);
+    MUST(skua_task_join(tasks[0], &result) == 0 && result == 'a');
+    MUST(skua_task_join(tasks[2], &result) == 0 && result == 'b');
+    MUST(skua_task_join(tasks[3], &result) == 0 && result == 'c');
+    MUST(skua_fd_close(waits.idle) == 0 && skua_fd_close(waits.idle_other) == 0);
+    MUST(skua_fd_close(waits.fd) == 0 && skua_fd_close(waits.other) == 0);
+    MUST(skua_tcp_close(waits.tcp) == 0 && skua_tcp_close(waits.peer) == 0);
+    MUST_BE(skua_listener_close(waits.listener), 0);
+    MUST_BE(skua_runtime_free(runtime), 0);
+    printf("went on\n");
+    return 0;
+}
+
 static int child_main(const char *mode)
 {
     int kind = mode[1] - '0';
 
+    if (mode[0] == 'c')
+        return forks_and_closes();
     if (mode[0] == 'l')
         return forks_under_locks();
     return mode[0] == 't' ? forks(&test_kinds[kind], 30) : fork_in_fiber(&test_kinds[kind]);
@@ -327,6 +462,16 @@ TEST(fork_under_locks)
         test_note("it wrote: %s", child.text);
 }
 
+TEST(fork_that_closes_what_others_wait_for)
+{
+    struct test_child child;
+
+    test_limit(60);
+    if (!CHECK_EQ(test_child_run(&child, "c", NULL), 0) ||
+        !CHECK(strstr(child.text, "went on") != NULL))
+        test_note("it wrote: %s", child.text);
+}
+
 TEST(fork_in_a_fiber)
 {
     test_limit(60);
@@ -341,6 +486,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(fork_while_workers_work),
         cmocka_unit_test(fork_in_a_fiber),
         cmocka_unit_test(fork_under_locks),
+        cmocka_unit_test(fork_that_closes_what_others_wait_for),
     };
 
     if (argc == 3)

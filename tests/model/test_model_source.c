@@ -133,6 +133,15 @@ void skua__os_lock_over_fork(struct skua__lock *lock)
     model_fail(__func__);
 }
 
+int skua__os_at_fork(void (*before)(void), void (*parent)(void), void (*child)(void))
+{
+    (void)before;
+    (void)parent;
+    (void)child;
+    model_fail(__func__);
+    return 0;
+}
+
 int skua__os_shutdown(int fd, int how)
 {
     (void)fd;
