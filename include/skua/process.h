@@ -205,7 +205,7 @@ SKUA_API int skua_process_signal(skua_process *process, int signal);
 /* Sends a signal to all processes of the child's group, which .group made.
  *
  * Returns    0; -ESRCH: there are none; before Linux 6.9 also when the child itself has ended;
- *            SKUA_EUSAGE: it was spawned without .group, and as skua_process_signal; -EPERM, -EINVAL
+ *            SKUA_EUSAGE: it was spawned without .group, or as skua_process_signal; -EPERM, -EINVAL
  * Threads    any
  * Since      0.3
  */

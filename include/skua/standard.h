@@ -23,9 +23,9 @@
  * The handle has a number of its own; 0, 1 and 2 stay what they are, and stdio may be used beside
  * it. Closing the handle does not end a pipe whose number 1 is still open.
  *
- * In the child of a fork a handle of its parent's shares what the parent's does. An open file of the
- * last kind stays non-blocking when the child closes it: the process that made it so makes it
- * blocking again, with its own last handle, and the child is not to use it behind that.
+ * In the child of a fork a handle of its parent's is of the same open file. One of the last kind
+ * stays non-blocking when the child closes it: the process that made it so makes it blocking again
+ * with its own last handle, and the child is not to use it after that.
  *
  * A terminal's signals are the system's affair: a read of a job in the background says -EIO.
  */
