@@ -1,5 +1,5 @@
-/* skua_http_plain.c - the HTTP server that bench/http_compare measures beside nginx: a worker, one
- * short answer to everything.
+/* skua_http_plain.c - the HTTP server that http_compare measures beside nginx: one worker, one short
+ * answer to everything.
  *
  * Options: --port N (0 = any). Prints "port N" when it listens; ends on SIGTERM or SIGINT.
  */

@@ -1,4 +1,4 @@
-/* corpus.h - what is a request, and what is none: for test_http_requests.c, and seeds to fuzz. */
+/* corpus.h - what is a request, and what is none: for test_http_requests.c and fuzzing. */
 #ifndef SKUA_TESTS_CORPUS_H
 #define SKUA_TESTS_CORPUS_H
 

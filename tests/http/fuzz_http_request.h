@@ -157,8 +157,8 @@ static inline void fuzz_serve(struct fuzz *fuzz)
     skua__h1_free(&h1);
 }
 
-/* The next line of status, as a number; 0: there is none. A head that is too long and malformed
- * may be told either, and so in each way of being too long. */
+/* The next line of status, as a number; 0: there is none. A head that is too long and malformed may
+ * be told either, and so in each way of being too long. */
 static inline int fuzz_status(const char **at)
 {
     int status = 100; /* whether a client has to be asked is a matter of pieces */

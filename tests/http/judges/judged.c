@@ -1,0 +1,151 @@
+/* judged.c - the server that tests/http/judges/run asks: its routes are what the judges need.
+ *
+ *     judged ADDRESS        "127.0.0.1:0", or "/path" of a Unix socket
+ *
+ * Prints "address A" when it listens, ends by SIGTERM with status 0. /stats tells the connections.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include <skua/http/router.h>
+#include <skua/http/server.h>
+#include <skua/skua.h>
+
+static int hello(skua_http_exchange *exchange, void *state)
+{
+    (void)state;
+    return skua_http_reply(exchange, 200, "text/plain", "hello\n", 6);
+}
+
+static int echo(skua_http_exchange *exchange, void *state)
+{
+    char buf[8192];
+    ssize_t n;
+
+    (void)state;
+    while ((n = skua_http_read(exchange, buf, sizeof buf)) > 0)
+        if ((n = skua_http_write(exchange, buf, (size_t)n)) < 0)
+            break;
+    return (int)n;
+}
+
+/* As a whole, with its length. */
+static int whole(skua_http_exchange *exchange, void *state)
+{
+    char *body;
+    size_t len;
+    int rc = skua_http_read_all(exchange, &body, &len, (size_t)1 << 24);
+
+    (void)state;
+    return rc == 0 ? skua_http_reply(exchange, 200, NULL, body, len) : rc;
+}
+
+/* "?N" bytes, without their length being known before. */
+static int bytes(skua_http_exchange *exchange, void *state)
+{
+    long left = atol(skua_http_query(exchange));
+    char buf[1000];
+    ssize_t n = 0;
+
+    (void)state;
+    memset(buf, 'a', sizeof buf);
+    for (; left > 0 && n >= 0; left -= (long)n)
+        n = skua_http_write(exchange, buf, left < (long)sizeof buf ? (size_t)left : sizeof buf);
+    return n < 0 ? (int)n : 0;
+}
+
+static int shout(skua_http_exchange *exchange, void *state)
+{
+    char buf[100];
+    skua_io io;
+    ssize_t n;
+    int rc = skua_http_upgrade(exchange, "shout", &io);
+
+    (void)state;
+    if (rc != 0)
+        return rc == -ENOTSUP ? skua_http_reply(exchange, 426, NULL, NULL, 0) : rc;
+    while ((n = skua_io_read(io, buf, sizeof buf)) > 0) {
+        for (ssize_t i = 0; i < n; i++)
+            buf[i] = (char)(buf[i] >= 'a' && buf[i] <= 'z' ? buf[i] - 'a' + 'A' : buf[i]);
+        if (skua_io_write_all(io, buf, (size_t)n) < 0)
+            return 0;
+    }
+    return 0;
+}
+
+static int stats(skua_http_exchange *exchange, void *state)
+{
+    skua_http_server_stats now;
+
+    skua_http_server_stats_of(*(skua_http_server **)state, &now);
+    return skua_http_replyf(exchange, 200, "text/plain", "%llu %llu %llu\n",
+                            (unsigned long long)now.connections_now,
+                            (unsigned long long)now.requests, (unsigned long long)now.refused);
+}
+
+static int routes(skua_http_router *router, skua_http_server **server)
+{
+    int rc = skua_http_route(router, "GET", "/hello", hello, NULL);
+
+    rc = rc == 0 ? skua_http_route(router, NULL, "/echo", echo, NULL) : rc;
+    rc = rc == 0 ? skua_http_route(router, NULL, "/whole", whole, NULL) : rc;
+    rc = rc == 0 ? skua_http_route(router, "GET", "/bytes", bytes, NULL) : rc;
+    rc = rc == 0 ? skua_http_route(router, "GET", "/shout", shout, NULL) : rc;
+    return rc == 0 ? skua_http_route(router, "GET", "/stats", stats, server) : rc;
+}
+
+static int listen_on(skua_listener **listener, const char *address)
+{
+    char bound[SKUA_ADDRESS_MAX];
+    int rc = *address == '/' ? skua_unix_listen(listener, address, NULL)
+                             : skua_tcp_listen(listener, address, NULL);
+
+    if (rc != 0)
+        return rc;
+    (void)skua_listener_address(*listener, bound, sizeof bound);
+    printf("address %s\n", bound);
+    return fflush(stdout) == 0 ? 0 : -EIO;
+}
+
+static int serve(void *arg)
+{
+    skua_http_router *router;
+    skua_http_server *server = NULL;
+    skua_listener *listener;
+    int rc = skua_http_router_new(&router);
+
+    if (rc != 0)
+        return rc;
+    rc = routes(router, &server);
+    if (rc == 0)
+        rc = skua_http_server_new(&server, skua_http_router_handler, router,
+                                  SKUA_HTTP_SERVER_OPTIONS(.body_max = (int64_t)1 << 30,
+                                                           .head_timeout = SKUA_MINUTE,
+                                                           .drain_timeout = 2 * SKUA_SECOND));
+    if (rc == 0)
+        rc = listen_on(&listener, arg);
+    if (rc == 0) {
+        rc = skua_http_server_run(server, listener);
+        (void)skua_listener_close(listener);
+    }
+    skua_http_server_free(server);
+    skua_http_router_free(router);
+    return rc == -ECANCELED ? 0 : rc;
+}
+
+int main(int argc, char **argv)
+{
+    struct rlimit files;
+
+    if (argc != 2)
+        return 2;
+    (void)getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+    return skua_main(
+        serve, argv[1],
+        SKUA_RUNTIME_OPTIONS(.name = "judged", .workers = 2, .stop_on = SKUA_SIGNALS_TERM));
+}
