@@ -1,4 +1,4 @@
-/* skua_http_plain.c - the HTTP server that http_compare measures beside nginx: one worker, one short
+/* skua_http_plain.c - the HTTP server that http_compare measures beside nginx: one worker, a short
  * answer to everything.
  *
  * Options: --port N (0 = any). Prints "port N" when it listens; ends on SIGTERM or SIGINT.

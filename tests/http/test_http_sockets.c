@@ -221,7 +221,7 @@ struct watched {
 
 static int watched_serve(void *arg)
 {
-    static const struct skua__h1_watch watch = {watch_idle, watch_last, watch_refused};
+    static const struct skua__h1_watch watch = {watch_idle, watch_last, watch_refused, NULL};
     const skua_http_server_options options = {.head_max = 8192,
                                               .headers_max = 10,
                                               .body_max = 10,

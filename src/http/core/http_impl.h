@@ -22,16 +22,22 @@
 /* ---- memory (http_mem.c) --------------------------------------------------------------------- */
 
 void *skua__http_malloc(size_t size);
-void *skua__http_realloc(void *old, size_t size);
+/* The same, but not cleared. */
+void *skua__http_raw(size_t size);
 void skua__http_free(void *memory);
 
-/* What lives as long as an exchange: pieces are cut off a block; a block that is used up is kept in
- * a list until the reset. */
+/* What lives as long as an exchange: pieces are cut off the memory that it was lent, then off blocks
+ * of its own, which are freed by the reset. */
 struct skua__http_arena {
-    struct skua__http_block *blocks; /* the newest first; the last one is kept by a reset */
+    struct skua__http_block *blocks; /* the newest first */
     char *next;                      /* free room of the newest */
     size_t left;
+    char *lent; /* aligned for anything; NULL: none */
+    size_t lent_size;
 };
+
+/* To be called when the arena is as reset. */
+void skua__http_arena_lend(struct skua__http_arena *arena, char *memory, size_t size);
 
 void *skua__http_arena_alloc(struct skua__http_arena *arena, size_t size);
 /* A copy with a NUL behind it; NULL: no memory. */

@@ -1,7 +1,7 @@
 /* http_mem.c - memory: the C library's, and pieces that live as long as an exchange.
  *
- * An arena's block is 4 KiB, or as big as a piece that does not fit. A reset keeps the first one,
- * so that a connection whose requests are small allocates once.
+ * An arena's block is 4 KiB, or as big as a piece that does not fit. What an arena was lent comes
+ * first, so that an exchange that is small allocates nothing.
  */
 #include <stddef.h>
 #include <stdlib.h>
@@ -35,9 +35,9 @@ void *skua__http_malloc(size_t size)
     return mem_fails() ? NULL : calloc(1, size);
 }
 
-void *skua__http_realloc(void *old, size_t size)
+void *skua__http_raw(size_t size)
 {
-    return mem_fails() ? NULL : realloc(old, size);
+    return mem_fails() ? NULL : malloc(size);
 }
 
 void skua__http_free(void *memory)
@@ -92,35 +92,26 @@ char *skua__http_arena_copy(struct skua__http_arena *arena, const char *text, si
 
 void skua__http_arena_reset(struct skua__http_arena *arena)
 {
-    struct skua__http_block *block = arena->blocks;
-
-    if (block == NULL)
-        return;
-    while (block->next != NULL) {
-        struct skua__http_block *gone = block;
-
-        block = block->next;
-        free(gone);
-    }
-    if (block->size > MEM_BLOCK) { /* one big request is not remembered for ever */
-        free(block);
-        *arena = (struct skua__http_arena){NULL, NULL, 0};
-        return;
-    }
-    arena->blocks = block;
-    arena->next = block->bytes;
-    arena->left = block->size;
-}
-
-void skua__http_arena_free(struct skua__http_arena *arena)
-{
     while (arena->blocks != NULL) {
         struct skua__http_block *gone = arena->blocks;
 
         arena->blocks = gone->next;
         free(gone);
     }
-    *arena = (struct skua__http_arena){NULL, NULL, 0};
+    arena->next = arena->lent;
+    arena->left = arena->lent_size;
+}
+
+void skua__http_arena_lend(struct skua__http_arena *arena, char *memory, size_t size)
+{
+    arena->next = arena->lent = memory;
+    arena->left = arena->lent_size = size;
+}
+
+void skua__http_arena_free(struct skua__http_arena *arena)
+{
+    skua__http_arena_lend(arena, NULL, 0);
+    skua__http_arena_reset(arena);
 }
 
 #undef MEM_BLOCK

@@ -36,15 +36,8 @@ static int head_field_begin(struct skua__h1 *h1)
 {
     if (h1->fields_count > h1->options->headers_max)
         return -1;
-    if (h1->fields_count == h1->fields_room) {
-        size_t room = h1->fields_room != 0 ? 2 * h1->fields_room : 32;
-        void *fields = skua__http_realloc(h1->fields, room * sizeof *h1->fields);
-
-        if (fields == NULL)
-            return -1;
-        h1->fields = fields;
-        h1->fields_room = room;
-    }
+    if (h1->fields_count == h1->fields_room && skua__h1_fields_grow(h1) != 0)
+        return -1;
     h1->fields[h1->fields_count++] = (struct skua__h1_head_field){{0, 0}, {0, 0}};
     h1->field_open = true;
     return 0;
@@ -292,15 +285,11 @@ static int head_begin(struct skua__h1 *h1)
     size_t left = h1->len - h1->pos;
 
     if (left > h1->in_room) {
-        char *in = skua__http_malloc(left);
+        int rc = skua__h1_in_grow(h1, left, h1->buf + h1->pos, left);
 
-        if (in == NULL)
-            return -ENOMEM;
-        memcpy(in, h1->buf + h1->pos, left);
-        skua__http_free(h1->in);
-        h1->in = in;
-        h1->in_room = left;
-    } else {
+        if (rc != 0)
+            return rc;
+    } else if (left != 0) {
         memmove(h1->in, h1->buf + h1->pos, left);
     }
     h1->buf = h1->in;
@@ -356,7 +345,6 @@ static int head_parse(struct skua__h1 *h1)
 static int head_room(struct skua__h1 *h1)
 {
     size_t room = 2 * h1->in_room;
-    char *in;
 
     if (h1->len < h1->in_room)
         return 0;
@@ -364,11 +352,10 @@ static int head_room(struct skua__h1 *h1)
         return h1->fields_count == 0 ? 414 : 431;
     if (room > h1->options->head_max)
         room = h1->options->head_max;
-    in = skua__http_realloc(h1->in, room);
-    if (in == NULL)
+    if (skua__h1_in_grow(h1, room, h1->in, h1->len) != 0)
         return 503;
-    h1->in = h1->buf = in;
-    h1->in_room = h1->room = room;
+    h1->buf = h1->in;
+    h1->room = room;
     return 0;
 }
 
@@ -378,12 +365,21 @@ static int head_wait(struct skua__h1 *h1)
 {
     const struct skua__h1_watch *watch = h1->watch;
     ssize_t n = skua__h1_flush(h1);
+    int64_t deadline;
 
     if (n != 0)
         return (int)n;
     if (!watch->idle(h1->watcher, true))
         return 0;
-    n = skua__h1_fill(h1, skua__h1_deadline(h1->options->idle_timeout));
+    deadline = skua__h1_deadline(h1->options->idle_timeout);
+    if (watch->readable != NULL) {
+        skua__h1_kit_give(h1);
+        n = watch->readable(h1->watcher, deadline);
+        if (n == 0)
+            n = skua__h1_kit_take(h1);
+    }
+    if (n == 0)
+        n = skua__h1_fill(h1, deadline);
     if (!watch->idle(h1->watcher, false))
         return 0;
     if (n == -ETIMEDOUT || n == -ECONNRESET || n == SKUA_ECLOSED)

@@ -5,6 +5,7 @@
  *   h1_trailer.c the headers behind a body in chunks
  *   h1_write.c   the response
  *   h1_upgrade.c the connection's bytes for the handler, behind a 101
+ *   h1_kit.c     the memory of a request, which an idle connection gives back
  *   h1_serve.c   the loop: idle, head, handler, behind it, again
  */
 #ifndef SKUA_HTTP_H1_IMPL_H
@@ -44,6 +45,9 @@ struct skua__h1_watch {
     bool (*last)(void *arg);
     /* A request was answered without a handler. */
     void (*refused)(void *arg);
+    /* Waits until there is something to read: 0, or an error. NULL: the stream cannot say; then the
+     * connection keeps its memory while it is idle. */
+    int (*readable)(void *arg, int64_t deadline);
 };
 
 /* Offsets into the buffer, which may move while a head is read. */
@@ -55,6 +59,18 @@ struct skua__h1_head_field {
     struct skua__h1_span name, value;
 };
 
+#define SKUA__H1_FIELDS 32
+#define SKUA__H1_ARENA 2048
+
+/* What a request needs, and an idle connection does not (h1_kit.c). */
+struct skua__h1_kit {
+    struct skua__h1_kit *next; /* in a thread's stock */
+    _Alignas(16) char arena[SKUA__H1_ARENA];
+    struct skua__h1_head_field fields[SKUA__H1_FIELDS];
+    char in[SKUA__H1_IN];
+    char out[SKUA__H1_OUT];
+};
+
 /* All fields are the connection's fiber's. */
 struct skua__h1 {
     skua_http_exchange exchange;
@@ -62,17 +78,18 @@ struct skua__h1 {
     const skua_http_server_options *options;
     const struct skua__h1_watch *watch;
     void *watcher;
+    struct skua__h1_kit *kit; /* NULL: it is idle */
     llhttp_t parser;
 
     /* reading: buf[pos .. len) is not parsed yet */
-    char *in;       /* of heads; it grows */
+    char *in;       /* of heads; the kit's, or a longer one */
     size_t in_room; /* of in */
     char *buf;      /* in, or for a body what lies behind its head, or the arena's */
     size_t pos, len, room;
 
     /* the head that is being parsed */
     struct skua__h1_span target;
-    struct skua__h1_head_field *fields; /* the connection's, kept */
+    struct skua__h1_head_field *fields; /* the kit's, or a longer one */
     size_t fields_count, fields_room;
     bool field_open; /* the last one has no value yet */
     bool head_done;
@@ -90,7 +107,7 @@ struct skua__h1 {
     bool continue_wanted; /* the client waits for "100 Continue" */
 
     /* writing */
-    char *out;
+    char *out; /* the kit's */
     size_t out_len;
     size_t chunk; /* where the open chunk's length is to stand in out; SIZE_MAX: none is open */
     bool chunked;
@@ -102,6 +119,15 @@ struct skua__h1 {
 /* h1_head.c: a request's head. 1: there is one; 0: the connection has ended between two requests,
  * or was stopped; an error. A request that is refused has been answered: -EBADMSG. */
 int skua__h1_head(struct skua__h1 *h1);
+
+/* h1_kit.c. Takes a kit: 0 or -ENOMEM; gives it back, with all that has outgrown it. Nothing is read
+ * or to be sent then. */
+int skua__h1_kit_take(struct skua__h1 *h1);
+void skua__h1_kit_give(struct skua__h1 *h1);
+/* A longer buffer, which begins with these bytes. */
+int skua__h1_in_grow(struct skua__h1 *h1, size_t room, const char *bytes, size_t len);
+/* More room for fields. */
+int skua__h1_fields_grow(struct skua__h1 *h1);
 
 /* h1_body.c. Reads more into buf, behind what is there: the count, 0 at the end, or an error. What
  * was written goes out before. */

@@ -14,22 +14,14 @@
 int skua__h1_init(struct skua__h1 *h1, skua_io io, const skua_http_server_options *options)
 {
     memset(h1, 0, sizeof *h1);
-    h1->in = skua__http_malloc(SKUA__H1_IN);
-    h1->out = skua__http_malloc(SKUA__H1_OUT);
-    if (h1->in == NULL || h1->out == NULL) {
-        skua__h1_free(h1);
-        return -ENOMEM;
-    }
     h1->io = io;
     h1->options = options;
-    h1->buf = h1->in;
-    h1->in_room = h1->room = SKUA__H1_IN < options->head_max ? SKUA__H1_IN : options->head_max;
     h1->chunk = SIZE_MAX;
     h1->date_second = INT64_MIN;
     h1->exchange.carrier = &skua__h1_carrier;
     h1->exchange.body_max = options->body_max;
     h1->exchange.peer = "";
-    return 0;
+    return skua__h1_kit_take(h1);
 }
 
 void skua__h1_watch_by(struct skua__h1 *h1, const struct skua__h1_watch *watch, void *watcher)
@@ -40,10 +32,7 @@ void skua__h1_watch_by(struct skua__h1 *h1, const struct skua__h1_watch *watch, 
 
 void skua__h1_free(struct skua__h1 *h1)
 {
-    skua__http_arena_free(&h1->exchange.arena);
-    skua__http_free(h1->fields);
-    skua__http_free(h1->in);
-    skua__http_free(h1->out);
+    skua__h1_kit_give(h1);
     memset(h1, 0, sizeof *h1);
 }
 

@@ -233,8 +233,18 @@ static void server_refused(void *arg)
     server_bump(&self->refused);
 }
 
-static const struct skua__h1_watch server_watch = {
-    .idle = server_idle, .last = server_last, .refused = server_refused};
+static int server_readable(void *arg, int64_t deadline)
+{
+    struct server_connection *self = arg;
+    skua_tcp_future readable;
+
+    return (int)skua_await_until(skua_tcp_readable_init(&readable, self->tcp), deadline);
+}
+
+static const struct skua__h1_watch server_watch = {.idle = server_idle,
+                                                   .last = server_last,
+                                                   .refused = server_refused,
+                                                   .readable = server_readable};
 
 /* Around the user's: counts. */
 static int server_handle(skua_http_exchange *exchange, void *arg)
