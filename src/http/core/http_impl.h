@@ -26,8 +26,8 @@ void *skua__http_malloc(size_t size);
 void *skua__http_raw(size_t size);
 void skua__http_free(void *memory);
 
-/* What lives as long as an exchange: pieces are cut off the memory that it was lent, then off blocks
- * of its own, which are freed by the reset. */
+/* What lives as long as an exchange: pieces are cut off the memory that it was lent, then off
+ * blocks of its own, which are freed by the reset. */
 struct skua__http_arena {
     struct skua__http_block *blocks; /* the newest first */
     char *next;                      /* free room of the newest */

@@ -120,8 +120,8 @@ struct skua__h1 {
  * or was stopped; an error. A request that is refused has been answered: -EBADMSG. */
 int skua__h1_head(struct skua__h1 *h1);
 
-/* h1_kit.c. Takes a kit: 0 or -ENOMEM; gives it back, with all that has outgrown it. Nothing is read
- * or to be sent then. */
+/* h1_kit.c. Takes a kit: 0 or -ENOMEM; gives it back, with all that has outgrown it. Nothing may be
+ * left in it. */
 int skua__h1_kit_take(struct skua__h1 *h1);
 void skua__h1_kit_give(struct skua__h1 *h1);
 /* A longer buffer, which begins with these bytes. */
