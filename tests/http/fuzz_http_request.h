@@ -51,6 +51,8 @@ static inline ssize_t fuzz_read(void *object, void *buf, size_t len, int64_t dea
         fuzz->piece |= 1;
     }
     n = n < len ? n : len;
+    if (n == 0)
+        return 0;
     memcpy(buf, fuzz->data + fuzz->at, n);
     fuzz->at += n;
     return (ssize_t)n;

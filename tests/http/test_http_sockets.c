@@ -6,6 +6,7 @@
  */
 #include <skua/unix.h>
 
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "../lib/event.h"
@@ -283,6 +284,75 @@ TEST_FIBER_CLOCK(http_not_idle_before_the_answer_is_out)
     return 0;
 }
 
+/* Sockets that have nothing to do with the server: what comes out is what was put in. */
+struct bystander {
+    atomic_bool *done;
+    skua_listener *listener;
+    const char *address;
+};
+
+static int bystands(void *arg)
+{
+    struct bystander *self = arg;
+
+    while (!atomic_load(self->done)) {
+        skua_tcp *a, *b;
+        char text[8] = "";
+
+        MUST(skua_tcp_connect(&a, self->address, NULL) == 0);
+        MUST(skua_tcp_accept(self->listener, &b) == 0);
+        CHECK_EQ(skua_tcp_write_all(a, "stander", 7), 7);
+        CHECK_EQ(skua_tcp_read_exact(b, text, 7), 7);
+        CHECK_STR(text, "stander");
+        CHECK_EQ(skua_tcp_close(a), 0);
+        CHECK_EQ(skua_tcp_close(b), 0);
+        (void)skua_yield(); /* nothing here has to wait: others shall have their turn */
+    }
+    return 0;
+}
+
+static int asks_and_asks(void *arg)
+{
+    struct served *served = arg;
+    char text[1024];
+    skua_tcp *tcp;
+
+    if (skua_tcp_connect(&tcp, served->address, NULL) != 0)
+        return 0;
+    while (skua_tcp_write_all(tcp, GET "\r\n", strlen(GET) + 2) > 0 &&
+           skua_tcp_read(tcp, text, sizeof text) > 0)
+        ;
+    return skua_tcp_close(tcp);
+}
+
+/* A stop, at whatever moment of a connection, ends that and nothing else. */
+TEST_FIBER(http_stop_is_the_servers_own)
+{
+    char address[SKUA_ADDRESS_MAX];
+    atomic_bool done = false;
+    struct bystander bystander = {.done = &done, .address = address};
+    skua_scope clients;
+    skua_task *other;
+
+    bystander.listener = test_listen(address);
+    MUST(skua_spawn(NULL, bystands, &bystander, .task = &other) == 0);
+    for (int round = 0; round < TEST_COUNT(8); round++) {
+        struct served served;
+
+        served_begin(&served, hello, NULL, NULL);
+        MUST(skua_scope_open(&clients, SKUA_COLLECT) == 0);
+        for (int i = 0; i < 8; i++)
+            MUST(skua_spawn(&clients, asks_and_asks, &served) == 0);
+        CHECK_EQ(skua_sleep(MS(2)), 0);
+        served_end(&served);
+        CHECK_EQ(skua_scope_join(&clients), 0); /* each has seen the end of its connection */
+    }
+    atomic_store(&done, true);
+    CHECK_EQ(skua_task_join(other, NULL), 0);
+    CHECK_EQ(skua_listener_close(bystander.listener), 0);
+    return 0;
+}
+
 /* The last answer of a connection, to a client who has sent more than that: no reset may take it
  * away. */
 TEST_FIBER(http_last_answer_reaches_a_client_who_sends)
@@ -319,6 +389,7 @@ int main(void)
         cmocka_unit_test(http_unix_socket),
         cmocka_unit_test(http_stop_does_not_cut_an_answer),
         cmocka_unit_test(http_not_idle_before_the_answer_is_out),
+        cmocka_unit_test(http_stop_is_the_servers_own),
         cmocka_unit_test(http_last_answer_reaches_a_client_who_sends),
     };
 

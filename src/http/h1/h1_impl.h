@@ -38,8 +38,8 @@ static inline int64_t skua__h1_deadline(int64_t timeout)
 
 /* What the server is told, and tells. */
 struct skua__h1_watch {
-    /* The connection begins to wait for a request, or one has come. False: it is to end; somebody
-     * has closed its stream, or it is not idle any more. */
+    /* The connection begins to wait for a request, or one has come. False: it is to end; whoever
+     * stops the server was first. */
     bool (*idle)(void *arg, bool idle);
     /* Whether this response is the last one of its connection. */
     bool (*last)(void *arg);

@@ -3,15 +3,17 @@
  * Connections  each is a fiber in the scope of the fiber that accepts. That scope is not cancelled
  *              with its opener, but only when the drain is over: what is under way may end.
  * Idle         a connection says when it begins to wait for a request, and when one has come. Who
- *              stops the server first says so, then closes the sockets of those that are idle; a
- *              request that came first is served, and its answer says that it is the last.
+ *              stops the server says so, then cancels those that are idle; a request that came
+ *              first is served, and its answer says that it is the last. Nobody but a connection
+ *              closes its socket: a handle that is closed may be another socket's by the time that
+ *              its fiber, which was about to wait, comes to use it.
  *
  *                  stopper                       connection
  *                  stopping = true               state = IDLE
  *                  state: IDLE -> STOPPED        stopping?
  *
  *              Both sides are sequentially consistent: at least one of them sees the other. Who
- *              takes the state out of IDLE decides who closes the socket.
+ *              takes the state out of IDLE decides whether the connection goes on.
  * Counts       each connection's own, relaxed: a question adds them up under the lock.
  * Lock         the server's mutex guards the list. It is held for a few instructions, but for a
  *              stop and a question.
@@ -36,6 +38,7 @@ enum { SERVER_BUSY, SERVER_IDLE, SERVER_STOPPED };
 struct server_run {
     skua_http_server *server; /* constant */
     atomic_bool stopping;     /* seq_cst, see above */
+    skua_runtime *runtime;    /* constant */
     atomic_size_t open;       /* connections; the last one wakes; acquire, release */
     skua_notify ended;        /* a connection has ended */
     skua_scope scope;         /* of the connections */
@@ -44,9 +47,10 @@ struct server_run {
 struct server_connection {
     struct server_connection *next, **link; /* guard: the server's mutex */
     struct server_run *run;                 /* constant */
-    skua_tcp *tcp;                          /* whoever took the state out of IDLE closes it */
-    atomic_int state;                       /* seq_cst, see above */
-    _Atomic uint64_t begun, done, refused;  /* requests; its fiber's; a question reads, relaxed */
+    skua_tcp *tcp;                          /* its fiber's, which closes it */
+    skua_task_id id;  /* of its fiber; set before it is idle for the first time */
+    atomic_int state; /* seq_cst, see above */
+    _Atomic uint64_t begun, done, refused; /* requests; its fiber's; a question reads, relaxed */
 };
 
 struct skua_http_server {
@@ -267,8 +271,7 @@ static void server_drop(void *arg)
     skua_http_server *server = run->server;
 
     server_unlist(server, self); /* from here on nobody stops it */
-    if (atomic_load(&self->state) != SERVER_STOPPED)
-        (void)skua_tcp_close(self->tcp);
+    (void)skua_tcp_close(self->tcp);
     skua__http_free(self);
     (void)skua_semaphore_release(&server->room, 1);
     /* Release pairs with the acquire in server_drain. */
@@ -282,6 +285,7 @@ static int server_connection(void *arg)
     char peer[SKUA_ADDRESS_MAX];
     struct skua__h1 h1;
 
+    self->id = skua_task_current_id();
     if (skua__h1_init(&h1, skua_tcp_io(self->tcp), &self->run->server->options) == 0) {
         skua__h1_watch_by(&h1, &server_watch, self);
         if (skua_tcp_peer_address(self->tcp, peer, sizeof peer) == 0)
@@ -329,7 +333,7 @@ static void server_quiesce(struct server_run *run)
         int was = SERVER_IDLE;
 
         if (at->run == run && atomic_compare_exchange_strong(&at->state, &was, SERVER_STOPPED))
-            (void)skua_tcp_close(at->tcp);
+            (void)skua_task_cancel_id(run->runtime, at->id);
     }
     pthread_mutex_unlock(&server->mutex);
 }
@@ -370,7 +374,8 @@ static int server_accept(struct server_run *run, skua_listener *listener)
 
 int skua_http_server_run(skua_http_server *server, skua_listener *listener)
 {
-    struct server_run run = {.server = server, .ended = SKUA_NOTIFY_INIT};
+    struct server_run run = {
+        .server = server, .runtime = skua_runtime_current(), .ended = SKUA_NOTIFY_INIT};
     int rc = skua_scope_open(&run.scope, SKUA_COLLECT);
 
     if (rc != 0)
