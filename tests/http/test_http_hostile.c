@@ -403,6 +403,36 @@ TEST_FIBER_CLOCK(http_response_with_a_hole)
     return 0;
 }
 
+/* Each byte at each place of a value. */
+static int sets_values(skua_http_exchange *exchange, void *state)
+{
+    char text[20];
+
+    (void)state;
+    for (size_t len = 1; len < sizeof text; len++)
+        for (size_t at = 0; at < len; at++)
+            for (int byte = 1; byte < 256; byte++) {
+                bool good = byte == '\t' || (byte >= 0x20 && byte != 0x7f);
+
+                memset(text, at % 2 != 0 ? '\xff' : 'a', len);
+                text[at] = (char)byte;
+                text[len] = '\0';
+                MUST(skua_http_set_header(exchange, "X", text) == (good ? 0 : -EINVAL));
+                CHECK_EQ(skua_http_set_header(exchange, "X", NULL), 0);
+            }
+    return 0;
+}
+
+TEST_FIBER_CURRENT(http_values)
+{
+    struct talk *talk = talk_new(sets_values, NULL);
+
+    talk_to(talk, GET "\r\n");
+    CHECK_EQ(talk_status(talk, 0), 204);
+    free(talk);
+    return 0;
+}
+
 static int allocates(skua_http_exchange *exchange, void *state)
 {
     (void)state;
@@ -452,6 +482,7 @@ int main(void)
         cmocka_unit_test(http_handlers_that_think),
         cmocka_unit_test(http_bodies_without_a_rate),
         cmocka_unit_test(http_response_with_a_hole),
+        cmocka_unit_test(http_values),
         cmocka_unit_test(http_memory_of_nothing),
         cmocka_unit_test(http_time_outs_without_an_end),
     };

@@ -26,9 +26,27 @@ bool skua__http_is_token(const char *text, size_t len)
     return len != 0;
 }
 
+/* Whether one of eight bytes is below 0x20 or 0x7f: the borrow of a byte sets its highest bit. */
+static bool fields_control(uint64_t eight)
+{
+    const uint64_t ones = UINT64_MAX / 255;
+    uint64_t del = eight ^ ones * 0x7f;
+
+    return ((((eight - ones * 0x20) & ~eight) | ((del - ones) & ~del)) & ones * 0x80) != 0;
+}
+
 bool skua__http_is_value(const char *text, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
+    size_t i = 0;
+
+    for (; i + 8 <= len; i += 8) { /* values are long, and few have a tab */
+        uint64_t eight;
+
+        memcpy(&eight, text + i, 8);
+        if (fields_control(eight))
+            break;
+    }
+    for (; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
 
         if ((c < 0x20 && c != '\t') || c == 0x7f)

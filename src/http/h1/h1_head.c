@@ -193,6 +193,8 @@ static int head_target(struct skua__h1 *h1, char *target)
         if (authority == NULL)
             return 503;
         exchange->authority = authority; /* instead of Host: RFC 9112, 3.2.2 */
+        if (!head_authority_is_one(authority))
+            return 400;
         target = host + len;
         if (*target == '\0' && strcmp(exchange->method, "OPTIONS") == 0)
             *--target = '*'; /* RFC 9112, 3.2.4; there is the host's last byte */
@@ -206,7 +208,7 @@ static int head_target(struct skua__h1 *h1, char *target)
         *query++ = '\0';
     exchange->path = target;
     exchange->query = query != NULL ? query : "";
-    return head_authority_is_one(exchange->authority) ? 0 : 400;
+    return 0;
 }
 
 /* ---- cutting --------------------------------------------------------------------------------- */
