@@ -132,6 +132,43 @@ TEST_FIBER(http_unix_socket)
     return 0;
 }
 
+/* ---- too many from one place ----------------------------------------------------------------- */
+
+TEST_FIBER(http_connections_of_one_peer)
+{
+    struct served served;
+    skua_http_server_stats stats;
+    skua_tcp *tcp[3], *more;
+    char text[4096];
+
+    served_begin(&served, hello, NULL, SKUA_HTTP_SERVER_OPTIONS(.peer_max = TEST_LEN(tcp)));
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < TEST_LEN(tcp); i++) {
+            tcp[i] = connected(&served);
+            says(tcp[i], GET "\r\n");
+            hears(tcp[i], text, sizeof text, "hello\n", 1);
+        }
+        more = connected(&served);
+        hears_the_end(more);
+        CHECK_EQ(skua_tcp_close(more), 0);
+        MUST(skua_tcp_connect(&more, served.address, SKUA_CONNECT_OPTIONS(.bind = "127.0.0.2:0")) ==
+             0);
+        says(more, GET "\r\n"); /* from another address there is room */
+        hears(more, text, sizeof text, "hello\n", 1);
+        CHECK_EQ(skua_tcp_close(more), 0);
+        for (size_t i = 0; i < TEST_LEN(tcp); i++)
+            CHECK_EQ(skua_tcp_close(tcp[i]), 0);
+        do { /* until it has seen that they are gone */
+            CHECK_EQ(skua_sleep(MS(1)), 0);
+            skua_http_server_stats_of(served.server, &stats);
+        } while (stats.connections_now != 0);
+    }
+    CHECK_EQ(stats.turned_away, 2);
+    CHECK_EQ(stats.connections, 8);
+    served_end(&served);
+    return 0;
+}
+
 /* ---- ends at a bad moment -------------------------------------------------------------------- */
 
 #define BIG ((size_t)8 << 20)
@@ -387,6 +424,7 @@ int main(void)
         cmocka_unit_test(http_upgrade_that_nobody_asked_for),
         cmocka_unit_test(http_upgrade_and_stop),
         cmocka_unit_test(http_unix_socket),
+        cmocka_unit_test(http_connections_of_one_peer),
         cmocka_unit_test(http_stop_does_not_cut_an_answer),
         cmocka_unit_test(http_not_idle_before_the_answer_is_out),
         cmocka_unit_test(http_stop_is_the_servers_own),

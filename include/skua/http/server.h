@@ -47,6 +47,8 @@ typedef struct skua_http_server_options {
     size_t headers_max;      /* number of headers; default 100, 431 beyond */
     int64_t body_max;        /* bytes of a request's body; default 1 MiB, 413 beyond; -1: any */
     size_t connections_max;  /* at a time; default 10,000; more wait to be accepted */
+    size_t peer_max;         /* connections at a time from one IP address; more are closed at once;
+                                default 0: any number, as it must be behind a proxy */
     size_t requests_max;     /* of one connection, which is then closed; default 0: any number */
     int64_t head_timeout;    /* from a request's first byte to the end of its headers; 10 s; 408 */
     int64_t body_timeout;    /* without a byte of the body; 30 s; 408 */
@@ -75,6 +77,7 @@ typedef struct skua_http_server_stats {
     uint64_t connections_now; /* open */
     uint64_t requests;        /* whose headers were read */
     uint64_t requests_now;    /* under way */
+    uint64_t turned_away;     /* connections closed at once, because of peer_max */
     uint64_t refused;         /* malformed, too long or too late: answered without a handler */
 } skua_http_server_stats;
 

@@ -14,6 +14,8 @@
  *
  *              Both sides are sequentially consistent: at least one of them sees the other. Who
  *              takes the state out of IDLE decides whether the connection goes on.
+ * Peers        connections hang in chains by the address that they come from, too, so that those of
+ *              one can be counted; only where they are limited.
  * Counts       each connection's own, relaxed: a question adds them up under the lock.
  * Lock         the server's mutex guards the list. It is held for a few instructions, but for a
  *              stop and a question.
@@ -31,6 +33,8 @@
 
 /* After an accept that failed for want of memory. */
 #define SERVER_PAUSE (10 * SKUA_MILLISECOND)
+/* Chains of peers; a power of two. */
+#define SERVER_CHAINS 1024u
 
 enum { SERVER_BUSY, SERVER_IDLE, SERVER_STOPPED };
 
@@ -48,9 +52,13 @@ struct server_connection {
     struct server_connection *next, **link; /* guard: the server's mutex */
     struct server_run *run;                 /* constant */
     skua_tcp *tcp;                          /* its fiber's, which closes it */
-    skua_task_id id;  /* of its fiber; set before it is idle for the first time */
-    atomic_int state; /* seq_cst, see above */
-    _Atomic uint64_t begun, done, refused; /* requests; its fiber's; a question reads, relaxed */
+    skua_task_id id;                        /* its fiber's; set before it is idle */
+    atomic_int state;                       /* seq_cst, see above */
+    _Atomic uint64_t begun, done, refused;  /* requests; its fiber's; a question reads, relaxed */
+    struct server_connection *peer_next;    /* in its chain; guard: the mutex */
+    struct server_connection **peer_link;   /* NULL: in none; guard: the mutex */
+    size_t host_len;                        /* of peer, without the port; constant */
+    char peer[SKUA_ADDRESS_MAX];            /* constant */
 };
 
 struct skua_http_server {
@@ -59,8 +67,9 @@ struct skua_http_server {
     void *state;                      /* constant */
     skua_semaphore room;              /* of connections */
     pthread_mutex_t mutex;
-    struct server_connection *list; /* guard: mutex */
-    skua_http_server_stats past;    /* of connections that have ended; guard: mutex */
+    struct server_connection *list;    /* guard: mutex */
+    struct server_connection **chains; /* SERVER_CHAINS of them; NULL: no limit; guard: mutex */
+    skua_http_server_stats past;       /* of connections that have ended; guard: mutex */
 };
 
 /* ---- options --------------------------------------------------------------------------------- */
@@ -133,6 +142,14 @@ int skua_http_server_new(skua_http_server **ret, skua_http_handler handler, void
         }
         server->options.server_name = memcpy(name, options.server_name, len);
     }
+    if (options.peer_max != 0) {
+        server->chains = skua__http_malloc(SERVER_CHAINS * sizeof *server->chains);
+        if (server->chains == NULL) {
+            skua__http_free((char *)(uintptr_t)server->options.server_name);
+            skua__http_free(server);
+            return -ENOMEM;
+        }
+    }
     server->handler = handler;
     server->state = state;
     (void)skua_semaphore_init(&server->room, (uint32_t)options.connections_max);
@@ -147,6 +164,7 @@ void skua_http_server_free(skua_http_server *server)
         return;
     (void)pthread_mutex_destroy(&server->mutex);
     skua__http_free((char *)(uintptr_t)server->options.server_name);
+    skua__http_free(server->chains);
     skua__http_free(server);
 }
 
@@ -176,9 +194,39 @@ void skua_http_server_stats_of(skua_http_server *server, skua_http_server_stats 
 
 /* ---- a connection ---------------------------------------------------------------------------- */
 
-static void server_list(skua_http_server *server, struct server_connection *self)
+/* Into the chain of its address; false: there are as many from there as may be. Under the mutex. */
+static bool server_chain(skua_http_server *server, struct server_connection *self)
+{
+    struct server_connection **chain;
+    uint32_t hash = 2166136261u;
+    size_t others = 0;
+
+    if (server->chains == NULL || self->host_len == 0)
+        return true;
+    for (size_t i = 0; i < self->host_len; i++)
+        hash = (hash ^ (unsigned char)self->peer[i]) * 16777619u;
+    chain = &server->chains[(hash ^ hash >> 16) % SERVER_CHAINS];
+    for (const struct server_connection *at = *chain; at != NULL; at = at->peer_next)
+        others += at->host_len == self->host_len && memcmp(at->peer, self->peer, at->host_len) == 0;
+    if (others >= server->options.peer_max)
+        return false;
+    self->peer_next = *chain;
+    self->peer_link = chain;
+    if (self->peer_next != NULL)
+        self->peer_next->peer_link = &self->peer_next;
+    *chain = self;
+    return true;
+}
+
+/* False: it is one too many from where it comes. */
+static bool server_list(skua_http_server *server, struct server_connection *self)
 {
     pthread_mutex_lock(&server->mutex);
+    if (!server_chain(server, self)) {
+        server->past.turned_away++;
+        pthread_mutex_unlock(&server->mutex);
+        return false;
+    }
     self->next = server->list;
     self->link = &server->list;
     if (self->next != NULL)
@@ -187,6 +235,7 @@ static void server_list(skua_http_server *server, struct server_connection *self
     server->past.connections++;
     server->past.connections_now++;
     pthread_mutex_unlock(&server->mutex);
+    return true;
 }
 
 static void server_unlist(skua_http_server *server, struct server_connection *self)
@@ -195,6 +244,11 @@ static void server_unlist(skua_http_server *server, struct server_connection *se
     *self->link = self->next;
     if (self->next != NULL)
         self->next->link = self->link;
+    if (self->peer_link != NULL) {
+        *self->peer_link = self->peer_next;
+        if (self->peer_next != NULL)
+            self->peer_next->peer_link = self->peer_link;
+    }
     server->past.connections_now--;
     atomic_store_explicit(&self->done, server_count(&self->begun), memory_order_relaxed);
     server_add(&server->past, self);
@@ -282,14 +336,12 @@ static void server_drop(void *arg)
 static int server_connection(void *arg)
 {
     struct server_connection *self = arg;
-    char peer[SKUA_ADDRESS_MAX];
     struct skua__h1 h1;
 
     self->id = skua_task_current_id();
     if (skua__h1_init(&h1, skua_tcp_io(self->tcp), &self->run->server->options) == 0) {
         skua__h1_watch_by(&h1, &server_watch, self);
-        if (skua_tcp_peer_address(self->tcp, peer, sizeof peer) == 0)
-            h1.exchange.peer = peer;
+        h1.exchange.peer = self->peer;
         (void)skua__h1_serve(&h1, server_handle, self);
         skua__h1_free(&h1);
     }
@@ -301,6 +353,7 @@ static int server_connection(void *arg)
 static int server_begin(struct server_run *run, skua_tcp *tcp)
 {
     struct server_connection *self = skua__http_malloc(sizeof *self);
+    const char *port;
     int rc;
 
     if (self == NULL) {
@@ -311,8 +364,19 @@ static int server_begin(struct server_run *run, skua_tcp *tcp)
     self->run = run;
     self->tcp = tcp;
     atomic_init(&self->state, SERVER_BUSY);
+    if (skua_tcp_peer_address(tcp, self->peer, sizeof self->peer) != 0)
+        self->peer[0] = '\0';
+    port = strrchr(self->peer, ':'); /* none: a Unix socket's */
+    self->host_len = port != NULL && self->peer[0] != '/' && self->peer[0] != '@'
+                         ? (size_t)(port - self->peer)
+                         : 0;
+    if (!server_list(run->server, self)) {
+        (void)skua_tcp_close(tcp);
+        skua__http_free(self);
+        (void)skua_semaphore_release(&run->server->room, 1);
+        return 0;
+    }
     atomic_fetch_add_explicit(&run->open, 1, memory_order_relaxed); /* of the same fiber */
-    server_list(run->server, self);
     rc = skua_spawn(&run->scope, server_connection, self, .name = "http.connection",
                     .drop = server_drop);
     if (rc != 0)
@@ -407,7 +471,7 @@ int skua_http_server_serve(skua_http_server *server, skua_io io, const char *pee
     skua__h1_watch_by(&h1, &watch, &self);
     if (peer != NULL)
         h1.exchange.peer = peer;
-    server_list(server, &self);
+    (void)server_list(server, &self);
     rc = skua__h1_serve(&h1, server_handle, &self);
     server_unlist(server, &self);
     skua__h1_free(&h1);
@@ -433,3 +497,4 @@ int skua_http_serve(const char *address, skua_http_handler handler, void *state,
 }
 
 #undef SERVER_PAUSE
+#undef SERVER_CHAINS
