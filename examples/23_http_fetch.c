@@ -189,7 +189,7 @@ static int run(void *arg)
 
 static int fetch_from_itself(struct app *app)
 {
-    static char urls[8][64];
+    static char urls[8][80];
     char address[SKUA_ADDRESS_MAX];
     struct site site;
     skua_scope scope;

@@ -99,7 +99,7 @@ struct peer {
     skua_task *task;
     char heard[16384];
     size_t heard_len;
-    atomic_int connections;
+    bool hasty; /* answers heads, not requests */
 };
 
 /* A whole request; false: the client has gone. */
@@ -114,7 +114,7 @@ static inline bool peer_hears(struct peer *peer, skua_tcp *tcp)
         peer->heard[len] = '\0';
         end = strstr(peer->heard, "\r\n\r\n");
         length = strstr(peer->heard, "Content-Length: ");
-        if (end != NULL && (length == NULL || length > end ||
+        if (end != NULL && (peer->hasty || length == NULL || length > end ||
                             len - (size_t)(end + 4 - peer->heard) >= (size_t)atol(length + 16)))
             break;
         MUST(len < sizeof peer->heard - 1);
@@ -156,7 +156,6 @@ static inline int peer_run(void *arg)
             rc = skua_tcp_accept(peer->listener, &tcp);
             if (rc != 0)
                 break;
-            atomic_fetch_add(&peer->connections, 1);
         }
         if (act->after == RESETS)
             rc = skua_tcp_readable(tcp); /* and what came is unread when it is closed */

@@ -88,6 +88,38 @@ TEST_FIBER(client_headers)
     return 0;
 }
 
+/* Refuses without reading. */
+static int refuses(skua_http_exchange *exchange, void *state)
+{
+    (void)state;
+    return skua_http_reply(exchange, 403, NULL, "no\n", 3);
+}
+
+/* A head that is longer than the client's and the server's buffers. */
+TEST_FIBER(client_long_headers)
+{
+    skua_http_client *client = client_with(NULL);
+    char *value = malloc(40001);
+    skua_http_field fields[] = {{"X-A", value}, {"X-B", value}};
+    struct site site;
+    skua_http_response *response;
+
+    MUST(value != NULL);
+    memset(value, 'v', 40000);
+    value[40000] = '\0';
+    site_begin(&site, refuses, NULL, SKUA_HTTP_SERVER_OPTIONS(.head_max = 100000));
+    MUST(skua_http_client_send(client,
+                               SKUA_HTTP_REQUEST(.url = site.url, .headers = fields,
+                                                 .headers_count = TEST_LEN(fields)),
+                               &response) == 0);
+    CHECK_EQ(skua_http_response_status(response), 403);
+    skua_http_response_close(response);
+    site_end(&site);
+    free(value);
+    CHECK_EQ(skua_http_client_free(client), 0);
+    return 0;
+}
+
 TEST_FIBER(client_posts)
 {
     skua_http_client *client = client_with(NULL);
@@ -361,13 +393,6 @@ TEST_FIBER(client_streams_that_fail)
     return 0;
 }
 
-/* Refuses without reading. */
-static int refuses(skua_http_exchange *exchange, void *state)
-{
-    (void)state;
-    return skua_http_reply(exchange, 403, NULL, "no\n", 3);
-}
-
 TEST_FIBER(client_is_refused_in_the_middle)
 {
     skua_http_client *client = client_with(NULL);
@@ -434,6 +459,8 @@ struct crowd {
     const char *url;
     atomic_int now, most, served;
     int rc[40];
+    int order[40]; /* the first to end, … */
+    atomic_int ended;
 };
 
 static int slow(skua_http_exchange *exchange, void *state)
@@ -456,6 +483,7 @@ static int one_of_many(void *arg)
     int index = atomic_fetch_add(&crowd->served, 1);
 
     crowd->rc[index] = gets_(crowd->client, crowd->url, NULL);
+    crowd->order[atomic_fetch_add(&crowd->ended, 1) % 40] = index;
     return 0;
 }
 
@@ -510,10 +538,11 @@ TEST_FIBER(client_waits_in_line)
     CHECK_EQ(gets_(crowd.client, site.url, NULL), -ETIMEDOUT);
     (void)skua_deadline_end(&frame);
     CHECK_EQ(client_stats(crowd.client).waiting_now, 0);
-    for (size_t i = 0; i < TEST_LEN(task); i++)
+    for (size_t i = 0; i < TEST_LEN(task); i++) {
         MUST(skua_spawn(NULL, one_of_many, &crowd, .task = &task[i]) == 0);
-    while (client_stats(crowd.client).waiting_now != TEST_LEN(task))
-        (void)skua_yield();
+        while (client_stats(crowd.client).waiting_now != i + 1)
+            (void)skua_yield();
+    }
     (void)skua_task_cancel(task[1]);
     CHECK_EQ(skua_task_join(task[1], NULL), 0);
     CHECK_EQ(client_stats(crowd.client).waiting_now, 2);
@@ -522,6 +551,9 @@ TEST_FIBER(client_waits_in_line)
     CHECK_EQ(skua_task_join(task[2], NULL), 0);
     CHECK_EQ(client_stats(crowd.client).connections, 1);
     CHECK_EQ(crowd.rc[0] + crowd.rc[1] + crowd.rc[2], 200 + 200 - ECANCELED);
+    CHECK_EQ(crowd.order[0],
+             1); /* it was cancelled; the others in their order, one worker or two */
+    CHECK_EQ(crowd.order[1] + 2 * crowd.order[2], 0 + 2 * 2);
     site_end(&site);
     CHECK_EQ(skua_http_client_free(crowd.client), 0);
     return 0;
@@ -532,6 +564,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(client_gets),
         cmocka_unit_test(client_headers),
+        cmocka_unit_test(client_long_headers),
         cmocka_unit_test(client_posts),
         cmocka_unit_test(client_bad_urls),
         cmocka_unit_test(client_bad_input),

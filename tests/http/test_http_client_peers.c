@@ -372,6 +372,49 @@ TEST_FIBER(client_idle_for_too_long)
     return 0;
 }
 
+/* ---- asked for the body ----------------------------------------------------------------------- */
+
+#define ASKS                                                                                       \
+    SKUA_HTTP_REQUEST(.url = peer.url, .method = "PUT", .body = "body", .body_len = 4,             \
+                      .expect_continue = 1)
+
+/* One that does not know of it, and one that never says anything about it. */
+TEST_FIBER_CURRENT(client_is_not_asked)
+{
+    static const struct act refuses[] = {{"", HANGS}, {KEPT, LEAVES}};
+    static const struct act knows[] = {{"HTTP/1.1 417 x\r\n" LENGTH(0) END, LEAVES},
+                                       {KEPT, LEAVES}};
+    skua_http_client *client = client_with(SKUA_HTTP_CLIENT_OPTIONS(.head_timeout = MS(20)));
+    skua_http_response *response;
+    struct peer peer;
+    int64_t begin = skua_now();
+
+    peer_begin(&peer, refuses, 1);
+    CHECK_EQ(skua_http_client_send(client, ASKS, &response), -ETIMEDOUT);
+    CHECK(skua_now() - begin >= SKUA_SECOND); /* it waited to be asked */
+    peer_end(&peer);
+    CHECK_EQ(skua_http_client_free(client), 0);
+    client = client_with(NULL);
+    peer_begin(&peer, &refuses[1], 1); /* hears the whole request before it answers */
+    MUST(skua_http_client_send(client, ASKS, &response) == 0);
+    CHECK_EQ(skua_http_response_status(response), 200);
+    skua_http_response_close(response);
+    CHECK(strstr(peer.heard, "Expect: 100-continue\r\n\r\nbody") != NULL);
+    CHECK_EQ(skua_http_client_free(client), 0);
+    peer_end(&peer);
+    client = client_with(NULL);
+    peer_begin(&peer, knows, 2);
+    peer.hasty = true;
+    MUST(skua_http_client_send(client, ASKS, &response) == 0);
+    CHECK_EQ(skua_http_response_status(response), 200);
+    skua_http_response_close(response);
+    CHECK(strstr(peer.heard, "Expect") == NULL);
+    CHECK_EQ(client_stats(client).connections, 2);
+    CHECK_EQ(skua_http_client_free(client), 0);
+    peer_end(&peer);
+    return 0;
+}
+
 /* ---- who waits ------------------------------------------------------------------------------- */
 
 TEST_FIBER(client_time_outs)
@@ -511,13 +554,31 @@ TEST_FIBER(client_redirects_and_methods)
                    strncmp(peer.heard + len, " /next?a ", 9) == 0))
             test_note("case %zu: %s", i, peer.heard);
         CHECK_EQ(strstr(peer.heard, "\r\n\r\nbody") != NULL, cases[i].body);
-        CHECK_EQ(strstr(peer.heard, "Content-Type") != NULL, cases[i].body);
+        CHECK_EQ(strstr(peer.heard, "Content-Type") != NULL,
+                 strcmp(cases[i].method, cases[i].next) == 0);
         CHECK(strstr(peer.heard, "Cookie: c\r\n") && strstr(peer.heard, "Authorization: d\r\n"));
         CHECK_EQ(client_stats(client).connections, 1); /* the small body was read away */
         CHECK_EQ(client_stats(client).redirects, 1);
         CHECK_EQ(skua_http_client_free(client), 0);
         peer_end(&peer);
     }
+    return 0;
+}
+
+/* What is wrong with the body of a redirect is not wrong with where it leads. */
+TEST_FIBER(client_redirects_with_a_bad_body)
+{
+    static const struct act acts[] = {
+        {"HTTP/1.1 302 x\r\nLocation: /b\r\n" CHUNKED END "bad\r\nbad", LEAVES},
+        {OK LENGTH(3) END "abc", LEAVES}};
+    skua_http_client *client = client_with(NULL);
+    struct peer peer;
+
+    peer_begin(&peer, acts, TEST_LEN(acts));
+    CHECK_EQ(gets_(client, peer.url, "abc"), 200);
+    CHECK_EQ(client_stats(client).connections, 2);
+    CHECK_EQ(skua_http_client_free(client), 0);
+    peer_end(&peer);
     return 0;
 }
 
@@ -683,9 +744,11 @@ int main(void)
         cmocka_unit_test(client_asks_again_only_if_it_may),
         cmocka_unit_test(client_gives_up),
         cmocka_unit_test(client_idle_for_too_long),
+        cmocka_unit_test(client_is_not_asked),
         cmocka_unit_test(client_time_outs),
         cmocka_unit_test(client_is_cancelled),
         cmocka_unit_test(client_redirects_and_methods),
+        cmocka_unit_test(client_redirects_with_a_bad_body),
         cmocka_unit_test(client_redirects_elsewhere),
         cmocka_unit_test(client_redirects_that_end),
         cmocka_unit_test(client_references),

@@ -41,7 +41,7 @@ static bool fields_go(const struct skua__client_step *step, const char *name)
     if (step->foreign && (fields_are(name, "authorization") || fields_are(name, "cookie") ||
                           fields_are(name, "proxy-authorization") || fields_are(name, "host")))
         return false;
-    return step->body || strlen(name) < 8 || !skua__http_same(name, "content-", 8);
+    return !step->bare || strlen(name) < 8 || !skua__http_same(name, "content-", 8);
 }
 
 static int fields_add(struct skua__http_fields *ret, struct skua__http_arena *arena,

@@ -111,7 +111,8 @@ void skua__client_pool_end(skua_http_client *client, struct skua__client_conn *c
 struct skua__client_step {
     struct skua__client_url url;
     const char *method;
-    bool body;    /* still wanted: no redirect has made a GET of it */
+    bool body;    /* there is one, still */
+    bool bare;    /* a redirect has made a GET of it: without body and Content-… headers */
     bool foreign; /* another origin than the first: credentials stay behind */
     bool expect;  /* not after a 417 */
 };

@@ -3,6 +3,8 @@
  * The connection goes back as soon as the body was read to its end, or is closed as soon as that
  * cannot happen any more; the response lives on without it.
  */
+#include <skua/task.h>
+
 #include "http/client/client_impl.h"
 
 /* Of a body that is left: so much, and so long, is read for the connection's sake. */
@@ -76,6 +78,17 @@ void skua__client_response_release(skua_http_response *response)
         skua__client_pool_end(response->client, conn, false);
 }
 
+/* Whether the body may be read on after an error: it was ours, and not the system's, which has a
+ * time-out of its own for a peer that does not answer, and says it only once. */
+static bool response_goes_on(ssize_t rc, int64_t deadline)
+{
+    int64_t now = skua_now();
+
+    if (rc == -ETIMEDOUT)
+        return now >= deadline || now >= skua_deadline_current();
+    return rc == -ECANCELED || rc == -EINTR;
+}
+
 static ssize_t response_read(skua_http_response *response, void *buf, size_t len, int64_t deadline)
 {
     struct skua__client_conn *conn = response->conn;
@@ -86,7 +99,7 @@ static ssize_t response_read(skua_http_response *response, void *buf, size_t len
     if (conn == NULL || len == 0)
         return 0;
     n = skua__h1c_read(&conn->h1c, buf, len, deadline);
-    if (n < 0 && n != -ECANCELED && n != -ETIMEDOUT && n != -EINTR) {
+    if (n < 0 && !response_goes_on(n, deadline)) {
         response->error = (int)n;
         conn->h1c.keep_alive = false;
     }

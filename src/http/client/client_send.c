@@ -163,6 +163,7 @@ static int way_go_on(struct client_way *way)
 {
     skua__client_response_drain(way->response);
     skua__client_response_release(way->response);
+    way->response->error = 0; /* of a body that nobody wanted */
     return 1;
 }
 
@@ -186,6 +187,7 @@ static bool way_next_method(struct client_way *way, int status)
     }
     step->method = "GET";
     step->body = false;
+    step->bare = true;
     return true;
 }
 
