@@ -194,10 +194,18 @@ static inline void peer_begin(struct peer *peer, const struct act *acts, size_t 
     MUST(skua_spawn(NULL, peer_run, peer, .task = &peer->task) == 0);
 }
 
-static inline void peer_end(struct peer *peer)
+/* Before `heard` is looked at. */
+static inline void peer_stop(struct peer *peer)
 {
     (void)skua_task_cancel(peer->task);
     CHECK_EQ(skua_task_join(peer->task, NULL), 0);
+    peer->task = NULL;
+}
+
+static inline void peer_end(struct peer *peer)
+{
+    if (peer->task != NULL)
+        peer_stop(peer);
     CHECK_EQ(skua_listener_close(peer->listener), 0);
 }
 

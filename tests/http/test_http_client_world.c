@@ -111,6 +111,7 @@ TEST_FIBER(client_on_a_unix_socket)
         CHECK_EQ(skua_http_response_read_all(response, NULL, NULL, 10), 0);
         skua_http_response_close(response);
     }
+    peer_stop(&peer);
     CHECK(strstr(peer.heard, "GET /a HTTP/1.1\r\nHost: engine\r\n") == peer.heard);
     CHECK_EQ(client_stats(client).connections, 1);
     CHECK_EQ(skua_http_client_free(client), 0);
@@ -132,6 +133,7 @@ TEST_FIBER(client_on_ipv6)
         (void)snprintf(wanted, sizeof wanted, "GET /?x HTTP/1.1\r\nHost: %s\r\n", address);
         MUST(skua_spawn(NULL, peer_run, &peer, .task = &peer.task) == 0);
         CHECK_EQ(gets_(client, peer.url, "a"), 200);
+        peer_stop(&peer);
         CHECK(strstr(peer.heard, wanted) == peer.heard);
         peer_end(&peer);
     }
