@@ -1,7 +1,7 @@
 /* test_http_client_explore.c - the client's pool in a thousand orders.
  *
- * Specifies client.h, "Pool": whatever the order of requests, ends, cancellations and deadlines, and
- * whatever is evicted for whom, nobody is forgotten in line, the limits hold, and nothing leaks.
+ * Specifies client.h, "Pool": whatever the order of requests, ends, cancellations and deadlines,
+ * and whatever is evicted for whom, nobody is forgotten in line, the limits hold, nothing leaks.
  */
 #include <unistd.h>
 

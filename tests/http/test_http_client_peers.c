@@ -3,8 +3,8 @@
  *
  * Specifies client.h, "Defences" and "Again": what is no response is refused, as a corpus with the
  * answer to each; peers that close early, late, in the middle or with a reset, drip, flood, or say
- * nothing; kept connections that have ended; being asked for a body; time-outs and a cancellation at
- * every wait.
+ * nothing; kept connections that have ended; being asked for a body; time-outs, and a cancellation
+ * at every wait.
  */
 #include "peer.h"
 
@@ -373,7 +373,7 @@ TEST_FIBER(client_idle_for_too_long)
     return 0;
 }
 
-/* ---- asked for the body ----------------------------------------------------------------------- */
+/* ---- asked for the body ---------------------------------------------------------------------- */
 
 #define ASKS                                                                                       \
     SKUA_HTTP_REQUEST(.url = peer.url, .method = "PUT", .body = "body", .body_len = 4,             \
