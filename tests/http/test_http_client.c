@@ -559,6 +559,38 @@ TEST_FIBER(client_waits_in_line)
     return 0;
 }
 
+/* One connection in all: who came first is first, whichever origin it wants. */
+TEST_FIBER(client_waits_in_line_for_another_origin)
+{
+    struct crowd crowd = {.client = client_with(SKUA_HTTP_CLIENT_OPTIONS(.connections_max = 1))};
+    skua_http_response *response;
+    skua_task *task[4];
+    struct site sites[2];
+
+    site_begin(&sites[0], is_big, NULL, NULL);
+    site_begin(&sites[1], is_big, NULL, NULL);
+    MUST(skua_http_client_send(crowd.client, SKUA_HTTP_REQUEST(.url = AT(sites[0].url, "/whole?9")),
+                               &response) == 0);
+    for (size_t i = 0; i < TEST_LEN(task); i++) { /* the other one, this one, the other one, … */
+        crowd.url = AT(sites[i % 2 == 0].url, "/whole?0");
+        MUST(skua_spawn(NULL, one_of_many, &crowd, .task = &task[i]) == 0);
+        while (client_stats(crowd.client).waiting_now != i + 1)
+            (void)skua_yield();
+    }
+    skua_http_response_close(response);
+    for (size_t i = 0; i < TEST_LEN(task); i++) {
+        CHECK_EQ(skua_task_join(task[i], NULL), 0);
+        CHECK_EQ(crowd.rc[i], 200);
+        CHECK_EQ(crowd.order[i], i);
+    }
+    CHECK_EQ(client_stats(crowd.client).connections, 5);
+    CHECK_EQ(client_stats(crowd.client).connections_now, 1);
+    site_end(&sites[0]);
+    site_end(&sites[1]);
+    CHECK_EQ(skua_http_client_free(crowd.client), 0);
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -576,6 +608,7 @@ int main(void)
         cmocka_unit_test(client_bodies_that_are_left),
         cmocka_unit_test(client_limits_of_the_pool),
         cmocka_unit_test(client_waits_in_line),
+        cmocka_unit_test(client_waits_in_line_for_another_origin),
     };
 
     return TEST_MAIN(tests);

@@ -287,6 +287,28 @@ static int source_again(void *state)
     return self->once ? -ESPIPE : 0;
 }
 
+/* Once its end has come, a kept connection is not even tried: what may not be sent twice is safe. */
+TEST_FIBER(client_sees_the_end_first)
+{
+    static const struct act acts[] = {{KEPT, CLOSES}, {KEPT, LEAVES}};
+    skua_http_client *client = client_with(NULL);
+    skua_http_response *response;
+    struct peer peer;
+
+    peer_begin(&peer, acts, 1);
+    CHECK_EQ(gets_(client, peer.url, "a"), 200);
+    CHECK_EQ(skua_task_join(peer.task, NULL), 0);
+    peer.acts = &acts[1];
+    MUST(skua_spawn(NULL, peer_run, &peer, .task = &peer.task) == 0);
+    MUST(skua_http_post(client, peer.url, NULL, "x", 1, 10, &response) == 0);
+    skua_http_response_close(response);
+    CHECK_EQ(client_stats(client).connections, 2);
+    CHECK_EQ(client_stats(client).repeated, 0);
+    CHECK_EQ(skua_http_client_free(client), 0);
+    peer_end(&peer);
+    return 0;
+}
+
 /* What may be sent twice, and what not. */
 TEST_FIBER(client_asks_again_only_if_it_may)
 {
@@ -368,6 +390,43 @@ TEST_FIBER(client_idle_for_too_long)
     CHECK_EQ(gets_(client, peer.url, "a"), 200);
     CHECK_EQ(client_stats(client).connections, 2);
     CHECK_EQ(client_stats(client).reused, 0);
+    CHECK_EQ(skua_http_client_free(client), 0);
+    peer_end(&peer);
+    return 0;
+}
+
+/* ---- answered early -------------------------------------------------------------------------- */
+
+static ssize_t endless_read(void *state, void *buf, size_t len)
+{
+    size_t *left = state;
+    size_t part = *left < len ? *left : len;
+
+    memset(buf, 'x', part);
+    *left -= part;
+    return (ssize_t)part;
+}
+
+/* The peer has answered, and would read on for ever. */
+TEST_FIBER(client_stops_when_it_is_refused)
+{
+    static const struct act acts[] = {{"HTTP/1.1 403 x\r\n" LENGTH(0) END, LEAVES}};
+    skua_http_client *client = client_with(NULL);
+    size_t left = (size_t)256 << 20;
+    skua_http_response *response;
+    struct peer peer;
+
+    peer_listen(&peer, acts, 1);
+    peer.hasty = true;
+    MUST(skua_spawn(NULL, peer_run, &peer, .task = &peer.task) == 0);
+    MUST(skua_http_client_send(client,
+                               SKUA_HTTP_REQUEST(.url = peer.url, .method = "PUT",
+                                                 .body_read = endless_read, .body_state = &left),
+                               &response) == 0);
+    CHECK_EQ(skua_http_response_status(response), 403);
+    CHECK(left > 0);
+    skua_http_response_close(response);
+    CHECK_EQ(client_stats(client).connections_now, 0);
     CHECK_EQ(skua_http_client_free(client), 0);
     peer_end(&peer);
     return 0;
@@ -518,9 +577,11 @@ int main(void)
         cmocka_unit_test(client_trailers),
         cmocka_unit_test(client_endless),
         cmocka_unit_test(client_asks_again),
+        cmocka_unit_test(client_sees_the_end_first),
         cmocka_unit_test(client_asks_again_only_if_it_may),
         cmocka_unit_test(client_gives_up),
         cmocka_unit_test(client_idle_for_too_long),
+        cmocka_unit_test(client_stops_when_it_is_refused),
         cmocka_unit_test(client_is_not_asked),
         cmocka_unit_test(client_time_outs),
         cmocka_unit_test(client_is_cancelled),

@@ -83,7 +83,7 @@ TEST_FIBER(client_redirects_and_methods)
 TEST_FIBER(client_redirects_with_a_bad_body)
 {
     static const struct act acts[] = {
-        {"HTTP/1.1 302 x\r\nLocation: /b\r\n" CHUNKED END "bad\r\nbad", LEAVES},
+        {"HTTP/1.1 302 x\r\nLocation: /b\r\n" CHUNKED END "x\r\nbad", LEAVES},
         {OK LENGTH(3) END "abc", LEAVES}};
     skua_http_client *client = client_with(NULL);
     struct peer peer;
@@ -107,10 +107,11 @@ TEST_FIBER(client_redirects_elsewhere)
     struct peer a, b;
     char to_b[200], to_a[200], host[200];
     struct act acts_a[] = {{to_b, STAYS}, {OK LENGTH(0) END, LEAVES}};
-    struct act acts_b[] = {{to_a, LEAVES}};
+    struct act acts_b[] = {{"HTTP/1.1 302 x\r\nLocation: /again\r\n" LENGTH(0) END, STAYS},
+                           {to_a, LEAVES}};
 
     peer_begin(&a, acts_a, 2);
-    peer_begin(&b, acts_b, 1);
+    peer_begin(&b, acts_b, 2);
     (void)snprintf(to_b, sizeof to_b, "HTTP/1.1 302 x\r\nLocation: //%s/b\r\n" LENGTH(0) END,
                    b.url + 7);
     (void)snprintf(to_a, sizeof to_a, "HTTP/1.1 302 x\r\nLocation: %s/a\r\n" LENGTH(0) END, a.url);

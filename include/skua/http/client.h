@@ -40,7 +40,7 @@
 #ifndef SKUA_HTTP_CLIENT_H
 #define SKUA_HTTP_CLIENT_H
 
-#include <skua/base.h>
+#include <skua/http/cookies.h>
 
 SKUA_C_BEGIN
 
@@ -72,6 +72,7 @@ typedef struct skua_http_client_options {
     const char *user_agent;         /* copied; NULL: "skua"; "": no such header */
     const skua_http_field *headers; /* sent with each request that does not have them; copied */
     size_t headers_count;           /* of `headers` */
+    skua_http_cookies *cookies;     /* NULL: none are kept; the caller's, as long as the client */
 } skua_http_client_options;
 
 #ifndef __cplusplus

@@ -94,6 +94,26 @@ static int fields_host(struct skua__http_fields *ret, struct skua__http_arena *a
     return fields_add(ret, arena, "Host", host);
 }
 
+/* What the jar has for this step, unless the request brings its own. */
+static int fields_cookie(struct skua__http_fields *ret, struct skua__http_arena *arena,
+                         skua_http_cookies *jar, const struct skua__client_step *step)
+{
+    size_t len = jar != NULL && skua__http_fields_find(ret, "cookie", 6, 0) == NULL
+                     ? skua__client_cookie_get(jar, &step->url, NULL, 0)
+                     : 0;
+    char *text;
+
+    if (len == 0)
+        return 0;
+    text = skua__http_arena_alloc(arena, len + 1);
+    if (text == NULL)
+        return -ENOMEM;
+    /* The jar may have changed in between: then it is cut, and that is no cookie. */
+    if (skua__client_cookie_get(jar, &step->url, text, len + 1) > len || *text == '\0')
+        return 0;
+    return fields_add(ret, arena, "Cookie", text);
+}
+
 int skua__client_fields_make(const skua_http_client *client, const skua_http_request *request,
                              const struct skua__client_step *step, struct skua__http_arena *arena,
                              struct skua__http_fields *ret)
@@ -113,5 +133,7 @@ int skua__client_fields_make(const skua_http_client *client, const skua_http_req
             rc = fields_add(ret, arena, request->headers[i].name, request->headers[i].value);
     if (rc == 0 && *options->user_agent != '\0')
         rc = fields_unless_there(ret, arena, "User-Agent", options->user_agent);
+    if (rc == 0)
+        rc = fields_cookie(ret, arena, options->cookies, step);
     return rc == 0 ? fields_unless_there(ret, arena, "Accept", "*/*") : rc;
 }

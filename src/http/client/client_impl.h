@@ -7,6 +7,7 @@
  *   client_fields.c     the headers of a request
  *   client_send.c       a request: again on a new connection, on to where it is redirected
  *   client_response.c   what has come
+ *   client_cookies.c    the jar; client_date.c: until when
  */
 #ifndef SKUA_HTTP_CLIENT_IMPL_H
 #define SKUA_HTTP_CLIENT_IMPL_H
@@ -36,6 +37,16 @@ int skua__client_url_resolve(struct skua__client_url *url, struct skua__http_are
                              const struct skua__client_url *base, const char *reference);
 bool skua__client_url_same_origin(const struct skua__client_url *a,
                                   const struct skua__client_url *b);
+
+/* ---- cookies (client_cookies.c, client_date.c) ----------------------------------------------- */
+
+/* As skua_http_cookies_put and skua_http_cookies_get. */
+int skua__client_cookie_put(skua_http_cookies *jar, const struct skua__client_url *url,
+                            const char *text);
+size_t skua__client_cookie_get(skua_http_cookies *jar, const struct skua__client_url *url,
+                               char *buf, size_t size);
+/* Seconds since 1970, 0 and more; -1: it is no date. */
+int64_t skua__client_date(const char *text, size_t len);
 
 /* ---- connecting (client_link.c) -------------------------------------------------------------- */
 

@@ -245,6 +245,19 @@ static int way_check(const skua_http_request *request)
     return skua__client_fields_check(request->headers, request->headers_count);
 }
 
+/* What the response sets. */
+static int way_cookies(struct client_way *way)
+{
+    const struct skua__http_fields *fields = &way->response->head.fields;
+    skua_http_cookies *jar = way->client->options.cookies;
+    int rc = 0;
+
+    for (size_t i = 0; jar != NULL && i < fields->count && rc >= 0; i++)
+        if (fields->at[i].name_len == 10 && skua__http_same(fields->at[i].name, "set-cookie", 10))
+            rc = skua__client_cookie_put(jar, &way->step.url, fields->at[i].value);
+    return rc < 0 ? rc : 0;
+}
+
 static int way_all(struct client_way *way)
 {
     const skua_http_request *request = way->request;
@@ -253,6 +266,8 @@ static int way_all(struct client_way *way)
 
     while (rc == 0) {
         rc = way_step(way);
+        if (rc == 0)
+            rc = way_cookies(way);
         if (rc != 0)
             return rc;
         rc = way_redirected(way);
