@@ -287,7 +287,7 @@ static int source_again(void *state)
     return self->once ? -ESPIPE : 0;
 }
 
-/* Once its end has come, a kept connection is not even tried: what may not be sent twice is safe. */
+/* Once its end has come, a kept connection is not tried: what may not be sent twice is safe. */
 TEST_FIBER(client_sees_the_end_first)
 {
     static const struct act acts[] = {{KEPT, CLOSES}, {KEPT, LEAVES}};

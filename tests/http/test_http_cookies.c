@@ -16,83 +16,78 @@ static skua_http_cookies *jar_new(void)
     return jar;
 }
 
+static const struct {
+    const char *from, *text;
+    int taken;
+    const char *to, *sent;
+} rows[] = {
+    {"http://a.test/", "x=y", 1, "http://a.test/b/c?d", "x=y"},
+    {"http://a.test/", " x = y z ; HttpOnly; Foo=bar", 1, "http://a.test/", "x=y z"},
+    {"http://a.test/", "x=", 1, "http://a.test/", "x="},
+    {"http://a.test/", "x=a=b", 1, "http://a.test/", "x=a=b"},
+    {"http://a.test/", "x=\"q\"", 1, "http://a.test/", "x=\"q\""},
+    {"http://a.test/", "=y", 0, "http://a.test/", ""},
+    {"http://a.test/", "x", 0, "http://a.test/", ""},
+    {"http://a.test/", "", 0, "http://a.test/", ""},
+    {"http://a.test/", "x=\x01", 0, "http://a.test/", ""},
+    /* the same for every port; the host in any case */
+    {"http://a.test:81/", "x=y", 1, "http://A.TEST/", "x=y"},
+    /* host-only */
+    {"http://a.test/", "x=y", 1, "http://b.a.test/", ""},
+    {"http://a.test/", "x=y; Domain=", 1, "http://b.a.test/", ""},
+    /* domains */
+    {"http://a.test/", "x=y; Domain=a.test", 1, "http://b.a.test/", "x=y"},
+    {"http://a.test/", "x=y; domain=.A.test", 1, "http://a.test/", "x=y"},
+    {"http://b.a.test/", "x=y; Domain=a.test", 1, "http://a.test/", "x=y"},
+    {"http://b.a.test/", "x=y; Domain=a.test", 1, "http://ba.test/", ""},
+    {"http://ba.test/", "x=y; Domain=a.test", 0, "http://a.test/", ""},
+    {"http://a.test/", "x=y; Domain=b.a.test", 0, "http://b.a.test/", ""},
+    {"http://a.test/", "x=y; Domain=test", 0, "http://b.test/", ""},
+    {"http://localhost/", "x=y; Domain=localhost", 1, "http://localhost/", "x=y"},
+    {"http://10.0.0.1/", "x=y; Domain=0.0.1", 0, "http://20.0.0.1/", ""},
+    {"http://10.0.0.1/", "x=y; Domain=10.0.0.1", 1, "http://10.0.0.1/", "x=y"},
+    {"http://[::1]/", "x=y", 1, "http://[::1]:8080/", "x=y"},
+    /* paths */
+    {"http://a.test/b/c", "x=y", 1, "http://a.test/b/", "x=y"},
+    {"http://a.test/b/c", "x=y", 1, "http://a.test/b", "x=y"},
+    {"http://a.test/b/c?/d/e", "x=y", 1, "http://a.test/b?z", "x=y"},
+    {"http://a.test/b/c", "x=y", 1, "http://a.test/bc", ""},
+    {"http://a.test/b/c", "x=y", 1, "http://a.test/", ""},
+    {"http://a.test/b", "x=y", 1, "http://a.test/", "x=y"},
+    {"http://a.test/", "x=y; Path=/b", 1, "http://a.test/b/c", "x=y"},
+    {"http://a.test/", "x=y; Path=/b/", 1, "http://a.test/b", ""},
+    {"http://a.test/b/c", "x=y; Path=no", 1, "http://a.test/b", "x=y"},
+    {"http://a.test/", "x=y; Path=/b; Path=/c", 1, "http://a.test/c", "x=y"},
+    /* secure */
+    {"http://a.test/", "x=y; Secure", 0, "http://a.test/", ""},
+    {"http://a.test/", "__Secure-x=y", 0, "http://a.test/", ""},
+    {"http://a.test/", "__Host-x=y; Path=/", 0, "http://a.test/", ""},
+    /* time */
+    {"http://a.test/", "x=y; Max-Age=100", 1, "http://a.test/", "x=y"},
+    {"http://a.test/", "x=y; Max-Age=99999999999999999999", 1, "http://a.test/", "x=y"},
+    {"http://a.test/", "x=y; Max-Age=0", 1, "http://a.test/", ""},
+    {"http://a.test/", "x=y; Max-Age=-1", 1, "http://a.test/", ""},
+    {"http://a.test/", "x=y; Max-Age=-", 1, "http://a.test/", "x=y"},
+    {"http://a.test/", "x=y; Max-Age=1x", 1, "http://a.test/", "x=y"},
+    {"http://a.test/", "x=y; Max-Age=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT", 1, "http://a.test/",
+     "x=y"},
+    {"http://a.test/", "x=y; Expires=Thu, 01 Jan 1970 00:00:00 GMT", 1, "http://a.test/", ""},
+    {"http://a.test/", "x=y; Expires=Thursday, 01-Jan-70 00:00:00 GMT", 1, "http://a.test/", ""},
+    {"http://a.test/", "x=y; Expires=Thu Jan  1 00:00:00 1970", 1, "http://a.test/", ""},
+    {"http://a.test/", "x=y; Expires=Sat, 29 Feb 2020 23:59:59 GMT", 1, "http://a.test/", ""},
+    {"http://a.test/", "x=y; Expires=Thu, 01 Jan 1601 00:00:00 GMT", 1, "http://a.test/", ""},
+    {"http://a.test/", "x=y; Expires=Fri, 31 Dec 9999 23:59:59 GMT", 1, "http://a.test/", "x=y"},
+    {"http://a.test/", "x=y; Expires=01-jan-69 1:2:3", 1, "http://a.test/", "x=y"},
+    {"http://a.test/", "x=y; Expires=Thu, 01 Jan 1600 00:00:00 GMT", 1, "http://a.test/", "x=y"},
+    {"http://a.test/", "x=y; Expires=Thu, 32 Jan 1970 00:00:00 GMT", 1, "http://a.test/", "x=y"},
+    {"http://a.test/", "x=y; Expires=Thu, 01 Jan 1970 24:00:00 GMT", 1, "http://a.test/", "x=y"},
+    {"http://a.test/", "x=y; Expires=1970", 1, "http://a.test/", "x=y"},
+    {"http://a.test/", "x=y; Expires=", 1, "http://a.test/", "x=y"},
+    {"http://a.test/", "x=y; Expires", 1, "http://a.test/", "x=y"},
+};
+
 TEST(cookies_who_gets_them)
 {
-    static const struct {
-        const char *from, *text;
-        int taken;
-        const char *to, *sent;
-    } rows[] = {
-        {"http://a.test/", "x=y", 1, "http://a.test/b/c?d", "x=y"},
-        {"http://a.test/", " x = y z ; HttpOnly; Foo=bar", 1, "http://a.test/", "x=y z"},
-        {"http://a.test/", "x=", 1, "http://a.test/", "x="},
-        {"http://a.test/", "x=a=b", 1, "http://a.test/", "x=a=b"},
-        {"http://a.test/", "x=\"q\"", 1, "http://a.test/", "x=\"q\""},
-        {"http://a.test/", "=y", 0, "http://a.test/", ""},
-        {"http://a.test/", "x", 0, "http://a.test/", ""},
-        {"http://a.test/", "", 0, "http://a.test/", ""},
-        {"http://a.test/", "x=\x01", 0, "http://a.test/", ""},
-        /* the same for every port; the host in any case */
-        {"http://a.test:81/", "x=y", 1, "http://A.TEST/", "x=y"},
-        /* host-only */
-        {"http://a.test/", "x=y", 1, "http://b.a.test/", ""},
-        {"http://a.test/", "x=y; Domain=", 1, "http://b.a.test/", ""},
-        /* domains */
-        {"http://a.test/", "x=y; Domain=a.test", 1, "http://b.a.test/", "x=y"},
-        {"http://a.test/", "x=y; domain=.A.test", 1, "http://a.test/", "x=y"},
-        {"http://b.a.test/", "x=y; Domain=a.test", 1, "http://a.test/", "x=y"},
-        {"http://b.a.test/", "x=y; Domain=a.test", 1, "http://ba.test/", ""},
-        {"http://ba.test/", "x=y; Domain=a.test", 0, "http://a.test/", ""},
-        {"http://a.test/", "x=y; Domain=b.a.test", 0, "http://b.a.test/", ""},
-        {"http://a.test/", "x=y; Domain=test", 0, "http://b.test/", ""},
-        {"http://localhost/", "x=y; Domain=localhost", 1, "http://localhost/", "x=y"},
-        {"http://10.0.0.1/", "x=y; Domain=0.0.1", 0, "http://20.0.0.1/", ""},
-        {"http://10.0.0.1/", "x=y; Domain=10.0.0.1", 1, "http://10.0.0.1/", "x=y"},
-        {"http://[::1]/", "x=y", 1, "http://[::1]:8080/", "x=y"},
-        /* paths */
-        {"http://a.test/b/c", "x=y", 1, "http://a.test/b/", "x=y"},
-        {"http://a.test/b/c", "x=y", 1, "http://a.test/b", "x=y"},
-        {"http://a.test/b/c?/d/e", "x=y", 1, "http://a.test/b?z", "x=y"},
-        {"http://a.test/b/c", "x=y", 1, "http://a.test/bc", ""},
-        {"http://a.test/b/c", "x=y", 1, "http://a.test/", ""},
-        {"http://a.test/b", "x=y", 1, "http://a.test/", "x=y"},
-        {"http://a.test/", "x=y; Path=/b", 1, "http://a.test/b/c", "x=y"},
-        {"http://a.test/", "x=y; Path=/b/", 1, "http://a.test/b", ""},
-        {"http://a.test/b/c", "x=y; Path=no", 1, "http://a.test/b", "x=y"},
-        {"http://a.test/", "x=y; Path=/b; Path=/c", 1, "http://a.test/c", "x=y"},
-        /* secure */
-        {"http://a.test/", "x=y; Secure", 0, "http://a.test/", ""},
-        {"http://a.test/", "__Secure-x=y", 0, "http://a.test/", ""},
-        {"http://a.test/", "__Host-x=y; Path=/", 0, "http://a.test/", ""},
-        /* time */
-        {"http://a.test/", "x=y; Max-Age=100", 1, "http://a.test/", "x=y"},
-        {"http://a.test/", "x=y; Max-Age=99999999999999999999", 1, "http://a.test/", "x=y"},
-        {"http://a.test/", "x=y; Max-Age=0", 1, "http://a.test/", ""},
-        {"http://a.test/", "x=y; Max-Age=-1", 1, "http://a.test/", ""},
-        {"http://a.test/", "x=y; Max-Age=-", 1, "http://a.test/", "x=y"},
-        {"http://a.test/", "x=y; Max-Age=1x", 1, "http://a.test/", "x=y"},
-        {"http://a.test/", "x=y; Max-Age=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT", 1,
-         "http://a.test/", "x=y"},
-        {"http://a.test/", "x=y; Expires=Thu, 01 Jan 1970 00:00:00 GMT", 1, "http://a.test/", ""},
-        {"http://a.test/", "x=y; Expires=Thursday, 01-Jan-70 00:00:00 GMT", 1, "http://a.test/",
-         ""},
-        {"http://a.test/", "x=y; Expires=Thu Jan  1 00:00:00 1970", 1, "http://a.test/", ""},
-        {"http://a.test/", "x=y; Expires=Sat, 29 Feb 2020 23:59:59 GMT", 1, "http://a.test/", ""},
-        {"http://a.test/", "x=y; Expires=Thu, 01 Jan 1601 00:00:00 GMT", 1, "http://a.test/", ""},
-        {"http://a.test/", "x=y; Expires=Fri, 31 Dec 9999 23:59:59 GMT", 1, "http://a.test/",
-         "x=y"},
-        {"http://a.test/", "x=y; Expires=01-jan-69 1:2:3", 1, "http://a.test/", "x=y"},
-        {"http://a.test/", "x=y; Expires=Thu, 01 Jan 1600 00:00:00 GMT", 1, "http://a.test/",
-         "x=y"},
-        {"http://a.test/", "x=y; Expires=Thu, 32 Jan 1970 00:00:00 GMT", 1, "http://a.test/",
-         "x=y"},
-        {"http://a.test/", "x=y; Expires=Thu, 01 Jan 1970 24:00:00 GMT", 1, "http://a.test/",
-         "x=y"},
-        {"http://a.test/", "x=y; Expires=1970", 1, "http://a.test/", "x=y"},
-        {"http://a.test/", "x=y; Expires=", 1, "http://a.test/", "x=y"},
-        {"http://a.test/", "x=y; Expires", 1, "http://a.test/", "x=y"},
-    };
-
     for (size_t i = 0; i < TEST_LEN(rows); i++) {
         skua_http_cookies *jar = jar_new();
         char text[100];
