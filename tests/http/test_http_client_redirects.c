@@ -2,7 +2,8 @@
 /* test_http_client_redirects.c - where a response leads, and what goes along.
  *
  * Specifies client.h, "Redirects": methods and bodies (RFC 9110, 15.4), references (RFC 3986, 5.4),
- * what stays behind on the way to another origin, and where it ends.
+ * what stays behind on the way to another origin, and where it ends. "Proxies": what goes through
+ * one, and what it is told.
  */
 #include "peer.h"
 
@@ -250,6 +251,96 @@ TEST_FIBER(client_references)
     return 0;
 }
 
+/* ---- proxies --------------------------------------------------------------------------------- */
+
+TEST_FIBER(client_through_a_proxy)
+{
+    static const struct act acts[] = {
+        {"HTTP/1.1 302 x\r\nLocation: http://b.test:81/c\r\n" LENGTH(0) END, STAYS},
+        {OK LENGTH(2) END "ok", LEAVES}};
+    static const skua_http_field fields[] = {{"Proxy-Authorization", "p"}, {"Authorization", "a"}};
+    struct peer peer;
+    skua_http_client *client;
+    skua_http_response *response;
+
+    peer_begin(&peer, acts, TEST_LEN(acts));
+    client = client_with(SKUA_HTTP_CLIENT_OPTIONS(.proxy = peer.url + 7, .headers = fields,
+                                                  .headers_count = TEST_LEN(fields)));
+    MUST(skua_http_get(client, "http://A.test/b?c", 10, &response) == 0);
+    CHECK_TEXT(skua_http_response_body(response, NULL), "ok");
+    CHECK_TEXT(skua_http_response_url(response), "http://b.test:81/c");
+    skua_http_response_close(response);
+    CHECK_EQ(client_stats(client).connections, 1);
+    CHECK_EQ(skua_http_client_free(client), 0);
+    peer_stop(&peer);
+    CHECK(strstr(peer.heard, "GET http://b.test:81/c HTTP/1.1\r\nHost: b.test:81\r\n") ==
+          peer.heard);
+    CHECK(strstr(peer.heard, "Proxy-Authorization: p\r\n") != NULL);
+    CHECK(strstr(peer.heard, "\r\nAuthorization") == NULL);
+    peer_end(&peer);
+    return 0;
+}
+
+/* Who is asked without the proxy is asked for a path, with no word to the proxy. */
+TEST_FIBER(client_past_a_proxy)
+{
+    static const struct {
+        const char *not_for;
+        bool past;
+    } cases[] = {{"*", true},      {"127.0.0.1", true},       {"a.test, 127.0.0.1", true},
+                 {".0.0.1", true}, /* a name, as far as it is known */
+                 {"", false},      {"a.test,7.0.0.1", false}, {"x127.0.0.1", false},
+                 {".", false}};
+
+    for (size_t i = 0; i < TEST_LEN(cases); i++) {
+        static const struct act acts[] = {{OK LENGTH(0) END, LEAVES}};
+        struct peer proxy, peer;
+        skua_http_client *client;
+        struct peer *asked = cases[i].past ? &peer : &proxy;
+
+        peer_begin(&proxy, acts, 1);
+        peer_begin(&peer, acts, 1);
+        client = client_with(
+            SKUA_HTTP_CLIENT_OPTIONS(.proxy = proxy.url, .proxy_not_for = cases[i].not_for));
+        CHECK_EQ(gets_(client, peer.url, ""), 200);
+        CHECK_EQ(skua_http_client_free(client), 0);
+        peer_stop(&proxy);
+        peer_stop(&peer);
+        if (!CHECK(strncmp(asked->heard, cases[i].past ? "GET / " : "GET http://127.", 6) == 0))
+            test_note("not for %s", cases[i].not_for);
+        peer_end(&proxy);
+        peer_end(&peer);
+    }
+    return 0;
+}
+
+TEST(client_proxies_of_the_environment)
+{
+    skua_http_client *client;
+
+    CHECK_EQ(skua_http_client_new(&client, SKUA_HTTP_CLIENT_OPTIONS(.proxy = "http://u:p@a/")),
+             -EINVAL);
+    CHECK_EQ(skua_http_client_new(&client, SKUA_HTTP_CLIENT_OPTIONS(.proxy = "socks5://a/")),
+             -EPROTONOSUPPORT);
+    CHECK_EQ(skua_http_client_new(&client, SKUA_HTTP_CLIENT_OPTIONS(.proxy_from_env = 2)), -EINVAL);
+    MUST(setenv("http_proxy", "http://u:p@a/", 1) == 0);
+    CHECK_EQ(skua_http_client_free(client_with(NULL)), 0); /* not asked for */
+    CHECK_EQ(skua_http_client_new(&client, SKUA_HTTP_CLIENT_OPTIONS(.proxy_from_env = 1)), -EINVAL);
+    CHECK_EQ(skua_http_client_new(
+                 &client, SKUA_HTTP_CLIENT_OPTIONS(.proxy_from_env = 1, .proxy = "127.0.0.1:1")),
+             0);
+    CHECK_EQ(gets_(client, "http://a.test/", NULL), -ECONNREFUSED);
+    CHECK_EQ(skua_http_client_free(client), 0);
+    MUST(setenv("http_proxy", "127.0.0.1:1", 1) == 0);
+    MUST(setenv("no_proxy", "other.test", 1) == 0);
+    CHECK_EQ(skua_http_client_new(&client, SKUA_HTTP_CLIENT_OPTIONS(.proxy_from_env = 1)), 0);
+    CHECK_EQ(gets_(client, "http://a.test/", NULL), -ECONNREFUSED);
+    CHECK_EQ(skua_http_client_free(client), 0);
+    MUST(unsetenv("http_proxy") == 0 && unsetenv("no_proxy") == 0);
+    CHECK_EQ(skua_http_client_new(&client, SKUA_HTTP_CLIENT_OPTIONS(.proxy_from_env = 1)), 0);
+    CHECK_EQ(skua_http_client_free(client), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +349,9 @@ int main(void)
         cmocka_unit_test(client_redirects_elsewhere),
         cmocka_unit_test(client_redirects_that_end),
         cmocka_unit_test(client_references),
+        cmocka_unit_test(client_through_a_proxy),
+        cmocka_unit_test(client_past_a_proxy),
+        cmocka_unit_test(client_proxies_of_the_environment),
     };
 
     return TEST_MAIN(tests);

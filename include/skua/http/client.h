@@ -32,6 +32,8 @@
  * Full       the body of a request is sent before the response is read, unless the response has a
  *   duplex   status of 300 and more. A server that answers a long request while it reads it, and
  *            then waits for its answer to be read, runs into the time-out.
+ * Proxies    are asked for whole URLs; a Proxy-Authorization header is theirs. A proxy is an origin
+ *            as far as limits go.
  * Schemes    "http"; "https" is -EPROTONOSUPPORT.
  * Runtimes   the connections belong to whoever made them: one client is for the fibers of one
  *            runtime, or for plain threads.
@@ -72,7 +74,12 @@ typedef struct skua_http_client_options {
     const char *user_agent;         /* copied; NULL: "skua"; "": no such header */
     const skua_http_field *headers; /* sent with each request that does not have them; copied */
     size_t headers_count;           /* of `headers` */
-    skua_http_cookies *cookies;     /* NULL: none are kept; the caller's, as long as the client */
+    const char *proxy;              /* "http://host:port" of a proxy; NULL: none. Copied */
+    const char *proxy_not_for;  /* hosts and domains to ask without it: "localhost,.example.org";
+                                       "*": all. Copied */
+    unsigned proxy_from_env;    /* 1: where these two are NULL, what the environment has as
+                                       http_proxy and no_proxy (never HTTP_PROXY) */
+    skua_http_cookies *cookies; /* NULL: none are kept; the caller's, as long as the client */
 } skua_http_client_options;
 
 #ifndef __cplusplus
@@ -103,8 +110,8 @@ typedef struct skua_http_client_stats {
  *
  * ret        receives it, to be ended by skua_http_client_free; untouched on failure
  * options    NULL: all defaults
- * Returns    0; -EINVAL; -ENOMEM
- * Threads    any
+ * Returns    0; -EINVAL; -EPROTONOSUPPORT: a proxy that is not asked in HTTP; -ENOMEM
+ * Threads    any; the environment must not change meanwhile if it is asked for
  * Since      0.3
  */
 SKUA_API SKUA_NODISCARD int skua_http_client_new(skua_http_client **ret,

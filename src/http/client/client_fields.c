@@ -38,6 +38,8 @@ int skua__client_fields_check(const skua_http_field *fields, size_t count)
 /* Whether a header is for this step of the request. */
 static bool fields_go(const struct skua__client_step *step, const char *name)
 {
+    if (step->proxied && fields_are(name, "proxy-authorization"))
+        return true; /* the proxy's, whoever is asked through it */
     if (step->foreign && (fields_are(name, "authorization") || fields_are(name, "cookie") ||
                           fields_are(name, "proxy-authorization") || fields_are(name, "host")))
         return false;

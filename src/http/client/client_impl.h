@@ -7,6 +7,7 @@
  *   client_fields.c     the headers of a request
  *   client_send.c       a request: again on a new connection, on to where it is redirected
  *   client_response.c   what has come
+ *   client_proxy.c      whether a request goes through a proxy
  *   client_cookies.c    the jar; client_date.c: until when
  */
 #ifndef SKUA_HTTP_CLIENT_IMPL_H
@@ -91,6 +92,7 @@ struct skua__client_origin {
 struct skua_http_client {
     skua_http_client_options options; /* constant, with its strings */
     struct skua__http_arena arena;    /* of the options' */
+    struct skua__client_url proxy;    /* constant; when options.proxy is one */
     pthread_mutex_t mutex;            /* held for a few instructions, never over a wait */
     struct skua__client_origin *buckets[SKUA__CLIENT_BUCKETS]; /* guard: mutex */
     struct skua__client_origin *hungry;                        /* guard: mutex */
@@ -116,6 +118,12 @@ void skua__client_pool_put(skua_http_client *client, struct skua__client_conn *c
 /* Closes it; its room goes to the next in line, or stays the caller's. */
 void skua__client_pool_end(skua_http_client *client, struct skua__client_conn *conn, bool room);
 
+/* ---- proxies (client_proxy.c) ---------------------------------------------------------------- */
+
+/* Of the options: 0; -EINVAL, -EPROTONOSUPPORT: no such proxy; -ENOMEM. */
+int skua__client_proxy_init(skua_http_client *client);
+bool skua__client_proxied(const skua_http_client *client, const struct skua__client_url *url);
+
 /* ---- a request (client_fields.c, client_send.c) ---------------------------------------------- */
 
 /* Where a request stands: it changes with redirects. */
@@ -126,6 +134,7 @@ struct skua__client_step {
     bool bare;    /* a redirect has made a GET of it: without body and Content-… headers */
     bool foreign; /* another origin than the first: credentials stay behind */
     bool expect;  /* not after a 417 */
+    bool proxied; /* through the proxy */
 };
 
 /* 0; -EINVAL: what may not be sent; -ENOMEM. */

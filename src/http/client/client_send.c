@@ -86,7 +86,8 @@ static int way_exchange(struct client_way *way, struct skua__client_conn *conn,
     bool body = way->step.body;
     bool stream = body && request->body_read != NULL;
     struct skua__h1c_request out = {.method = way->step.method,
-                                    .target = way->step.url.target,
+                                    .target = way->step.proxied ? way->step.url.text
+                                                                : way->step.url.target,
                                     .fields = fields,
                                     .body = body ? request->body : NULL,
                                     .body_len = body ? request->body_len : 0,
@@ -142,11 +143,13 @@ static int way_step(struct client_way *way)
     struct skua__client_origin *origin;
     struct skua__client_conn *conn;
     struct skua__http_fields fields;
-    int rc =
-        skua__client_fields_make(client, way->request, &way->step, &way->response->arena, &fields);
+    int rc;
 
+    way->step.proxied = *unix_path == '\0' && skua__client_proxied(client, &way->step.url);
+    rc = skua__client_fields_make(client, way->request, &way->step, &way->response->arena, &fields);
     if (rc == 0)
-        rc = skua__client_origin_get(client, &way->step.url, unix_path, &origin);
+        rc = skua__client_origin_get(client, way->step.proxied ? &client->proxy : &way->step.url,
+                                     unix_path, &origin);
     if (rc != 0)
         return rc;
     rc = skua__client_pool_take(client, origin, way->response->deadline, &conn);
