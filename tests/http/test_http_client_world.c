@@ -1,12 +1,13 @@
 /* drivers: both */
 /* test_http_client_world.c - the client elsewhere: on plain threads, Unix sockets and IPv6, without
- * memory, and many requests from two workers at a time.
+ * memory, with another program, and many requests from two workers at a time.
  *
  * Specifies client.h, "Threads" of its calls, .unix_path, and -ENOMEM.
  */
 #include <pthread.h>
 #include <unistd.h>
 
+#include <skua/process.h>
 #include <skua/unix.h>
 
 #include "peer.h"
@@ -158,6 +159,49 @@ TEST_FIBER(client_nobody_listens)
     return 0;
 }
 
+/* ---- another program ------------------------------------------------------------------------- */
+
+/* Python's server, which speaks HTTP/1.0, where there is one. */
+TEST_FIBER_CURRENT(client_and_pythons_server)
+{
+    skua_http_client *client = client_with(NULL);
+    skua_http_response *response;
+    skua_process *python;
+    char text[300], *url = NULL;
+    size_t len = 0;
+    ssize_t n = 1;
+    skua_fd *out;
+    int rc = skua_process_spawn(
+        &python, SKUA_ARGV("python3", "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"),
+        .out = SKUA_STDIO_PIPE, .err = SKUA_STDIO_NULL, .kill_on_close = 1, .cwd = "/");
+
+    test_limit(60);
+    out = rc == 0 ? skua_process_take_out(python) : NULL;
+    for (text[0] = '\0'; rc == 0 && n > 0 && strchr(text, ')') == NULL; text[len] = '\0') {
+        n = skua_fd_read(out, text + len, sizeof text - 1 - len);
+        len += n > 0 ? (size_t)n : 0;
+    }
+    if (strchr(text, ')') != NULL && (url = strchr(text, '(')) != NULL) {
+        *strchr(++url, ')') = '\0';
+        MUST(skua_http_get(client, url, 1 << 20, &response) == 0);
+        CHECK_EQ(skua_http_response_status(response), 200);
+        CHECK_EQ(skua_http_response_version(response), 10);
+        CHECK(strstr(skua_http_response_body(response, NULL), "Directory listing") != NULL);
+        skua_http_response_close(response);
+        CHECK_EQ(gets_(client, AT(url, "no-such-file"), NULL), 404);
+        CHECK_EQ(gets_(client, AT(url, "usr"), NULL), 200); /* by way of /usr/ */
+        CHECK_EQ(client_stats(client).redirects, 1);
+    } else {
+        test_note("there is no Python to talk to");
+    }
+    if (rc == 0) {
+        (void)skua_fd_close(out);
+        (void)skua_process_close(python);
+    }
+    CHECK_EQ(skua_http_client_free(client), 0);
+    return 0;
+}
+
 /* ---- memory ---------------------------------------------------------------------------------- */
 
 #ifdef SKUA_FAULTS
@@ -293,12 +337,15 @@ TEST(client_storm)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(client_on_threads),     cmocka_unit_test(client_on_a_unix_socket),
-        cmocka_unit_test(client_on_ipv6),        cmocka_unit_test(client_nobody_listens),
+        cmocka_unit_test(client_on_threads),
+        cmocka_unit_test(client_on_a_unix_socket),
+        cmocka_unit_test(client_on_ipv6),
+        cmocka_unit_test(client_nobody_listens),
 #ifdef SKUA_FAULTS
         cmocka_unit_test(client_without_memory),
 #endif
         cmocka_unit_test(client_storm),
+        cmocka_unit_test(client_and_pythons_server), /* last: its descriptors go late */
     };
 
     return TEST_MAIN(tests);
