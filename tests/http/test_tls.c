@@ -1,8 +1,8 @@
 /* drivers: both */
 /* test_tls.c - handshakes: who is let in, what is agreed on, and what a failure says.
  *
- * Specifies tls.h: names and addresses, certificates that are expired, unknown, missing or chosen by
- * name; three ways to verify clients; versions, ALPN, resumption, reload; options that are wrong.
+ * Specifies tls.h: names and addresses; certificates that are expired, unknown, missing or chosen
+ * by name; three ways to verify clients; versions, ALPN, resumption, reload; options that are wrong.
  */
 #include "tls_pair.h"
 

@@ -1,8 +1,8 @@
 /* drivers: both */
 /* test_tls_stream.c - a connection's bytes: both ways, to an end or a cut, cancelled and late.
  *
- * Specifies skua_tls_io: big data through small buffers, half-close, SKUA_EEOF for a stream that was
- * cut, bytes that were changed, what a cancelled or late call leaves behind, one task a direction,
+ * Specifies skua_tls_io: big data through small buffers, half-close, SKUA_EEOF for a stream that
+ * was cut, bytes that were changed, what a cancelled or late call leaves behind, one task a direction,
  * a peer that is silent or talks nonsense in the handshake, no memory, and sockets with plain
  * threads.
  */

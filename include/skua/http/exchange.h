@@ -76,6 +76,14 @@ SKUA_API const char *skua_http_query(const skua_http_exchange *exchange);
  */
 SKUA_API const char *skua_http_authority(const skua_http_exchange *exchange);
 
+/* How the client came: over TLS or not.
+ *
+ * Returns    "https" or "http"
+ * Threads    the handler's
+ * Since      0.3
+ */
+SKUA_API const char *skua_http_scheme(const skua_http_exchange *exchange);
+
 /* The version of the protocol.
  *
  * Returns    10, 11 or 20

@@ -34,6 +34,7 @@
 
 #include <skua/http/exchange.h>
 #include <skua/io.h>
+#include <skua/http/tls.h>
 #include <skua/net.h>
 
 SKUA_C_BEGIN
@@ -58,6 +59,9 @@ typedef struct skua_http_server_options {
     int64_t idle_timeout;    /* until the next request, or the first; 75 s */
     int64_t handler_timeout; /* of a handler: its waits get -ETIMEDOUT; none */
     int64_t drain_timeout;   /* of a stop; 10 s */
+    skua_tls_context *tls;   /* a server's: connections that are accepted speak TLS; default NULL.
+                                The caller's, as long as the server */
+    int64_t tls_timeout;     /* of a handshake; 10 s */
     const char *server_name; /* value of the Server header; NULL: there is none. Copied */
 } skua_http_server_options;
 
@@ -78,7 +82,8 @@ typedef struct skua_http_server_stats {
     uint64_t requests;        /* whose headers were read */
     uint64_t requests_now;    /* under way */
     uint64_t turned_away;     /* connections closed at once, because of peer_max */
-    uint64_t refused;         /* malformed, too long or too late: answered without a handler */
+    uint64_t refused;         /* malformed, too long or too late: answered without a handler; and
+                                 handshakes of TLS that failed */
 } skua_http_server_stats;
 
 /* Makes a server.

@@ -200,8 +200,8 @@ SKUA_API int skua_tls_info_of(const skua_tls *tls, skua_tls_info *ret);
  */
 SKUA_API const char *skua_tls_error_text(const skua_tls *tls);
 
-/* Frees a connection that nobody uses any more. It sends nothing: what the other side is to take for
- * the end of the stream, and not for a cut, is skua_io_shutdown before.
+/* Frees a connection that nobody uses any more. It sends nothing, and does not touch the stream
+ * below: for the other side that is a cut, unless skua_io_shutdown came before.
  *
  * tls        gone afterwards; NULL does nothing
  * Threads    any

@@ -58,6 +58,11 @@ const char *skua_http_authority(const skua_http_exchange *exchange)
     return exchange->authority;
 }
 
+const char *skua_http_scheme(const skua_http_exchange *exchange)
+{
+    return exchange->secure ? "https" : "http";
+}
+
 int skua_http_version(const skua_http_exchange *exchange)
 {
     return exchange->version;

@@ -119,6 +119,7 @@ struct skua_http_exchange {
     const char *method, *path, *query, *authority, *peer;
     struct skua__http_fields request;
     int version;
+    bool secure;         /* over TLS; the connection's, and stays */
     int64_t body_length; /* -1: not said */
     int64_t body_max;    /* -1: any */
     int64_t body_read;   /* bytes so far */

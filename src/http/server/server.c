@@ -107,11 +107,12 @@ static int server_options(skua_http_server_options *ret, const skua_http_server_
     server_default(&ret->idle_timeout, 75 * SKUA_SECOND);
     server_default(&ret->handler_timeout, SKUA_FOREVER);
     server_default(&ret->drain_timeout, 10 * SKUA_SECOND);
+    server_default(&ret->tls_timeout, 10 * SKUA_SECOND);
     if (ret->head_max < 256 || ret->head_max > UINT32_MAX / 2 || ret->body_max < -1 ||
         ret->body_rate_min < -1 || ret->body_rate_min > INT32_MAX ||
         ret->connections_max > UINT32_MAX / 2 || ret->head_timeout < 0 || ret->body_timeout < 0 ||
         ret->write_timeout < 0 || ret->idle_timeout < 0 || ret->handler_timeout < 0 ||
-        ret->drain_timeout < 0)
+        ret->drain_timeout < 0 || ret->tls_timeout < 0)
         return -EINVAL;
     return ret->server_name == NULL ||
                    skua__http_is_value(ret->server_name, strlen(ret->server_name))
@@ -333,18 +334,79 @@ static void server_drop(void *arg)
     skua_notify_one(&run->ended); /* the run waits for this fiber's end, too */
 }
 
-static int server_connection(void *arg)
+static void server_speak(struct server_connection *self, skua_io io, bool secure)
 {
-    struct server_connection *self = arg;
     struct skua__h1 h1;
 
-    self->id = skua_task_current_id();
-    if (skua__h1_init(&h1, skua_tcp_io(self->tcp), &self->run->server->options) == 0) {
+    if (skua__h1_init(&h1, io, &self->run->server->options) == 0) {
         skua__h1_watch_by(&h1, &server_watch, self);
+        h1.exchange.secure = secure;
         h1.exchange.peer = self->peer;
         (void)skua__h1_serve(&h1, server_handle, self);
         skua__h1_free(&h1);
     }
+}
+
+/* What TLS reads and writes: a record may take it several calls, and a socket that was closed in
+ * between is not touched again. */
+static ssize_t server_tls_read(void *object, void *buf, size_t len, int64_t deadline)
+{
+    struct server_connection *self = object;
+
+    if (atomic_load(&self->state) == SERVER_STOPPED)
+        return SKUA_ECLOSED;
+    return skua_tcp_read_until(self->tcp, buf, len, deadline);
+}
+
+static ssize_t server_tls_write(void *object, const void *buf, size_t len, int64_t deadline)
+{
+    struct server_connection *self = object;
+
+    if (atomic_load(&self->state) == SERVER_STOPPED)
+        return SKUA_ECLOSED;
+    return skua_io_write_until(skua_tcp_io(self->tcp), buf, len, deadline);
+}
+
+static int server_tls_shutdown(void *object)
+{
+    struct server_connection *self = object;
+
+    return atomic_load(&self->state) == SERVER_STOPPED ? SKUA_ECLOSED
+                                                       : skua_tcp_shutdown(self->tcp);
+}
+
+static void server_speak_tls(struct server_connection *self)
+{
+    static const skua_io_ops ops = {.name = "server.tls",
+                                    .read = server_tls_read,
+                                    .write = server_tls_write,
+                                    .shutdown = server_tls_shutdown};
+    const skua_http_server_options *options = &self->run->server->options;
+    skua_io under = {&ops, self};
+    skua_deadline frame;
+    skua_tls *tls;
+
+    if (skua_tls_accept(&tls, options->tls, under, skua__h1_deadline(options->tls_timeout)) != 0) {
+        server_bump(&self->refused);
+    } else {
+        server_speak(self, skua_tls_io(tls), true);
+        (void)server_idle(self, false); /* ours, or the stopper's, who has closed it */
+        (void)skua_deadline_begin(&frame, skua__h1_deadline(options->write_timeout));
+        (void)skua_io_shutdown(skua_tls_io(tls)); /* or the client takes the end for a cut */
+        (void)skua_deadline_end(&frame);
+    }
+    skua_tls_close(tls);
+}
+
+static int server_connection(void *arg)
+{
+    struct server_connection *self = arg;
+
+    self->id = skua_task_current_id();
+    if (self->run->server->options.tls != NULL)
+        server_speak_tls(self);
+    else
+        server_speak(self, skua_tcp_io(self->tcp), false);
     server_drop(self);
     return 0;
 }
@@ -377,8 +439,9 @@ static int server_begin(struct server_run *run, skua_tcp *tcp)
         return 0;
     }
     atomic_fetch_add_explicit(&run->open, 1, memory_order_relaxed); /* of the same fiber */
-    rc = skua_spawn(&run->scope, server_connection, self, .name = "http.connection",
-                    .drop = server_drop);
+    rc = skua_spawn(
+        &run->scope, server_connection, self, .name = "http.connection", .drop = server_drop,
+        .stack = run->server->options.tls != NULL ? SKUA_STACK_LARGE : SKUA_STACK_DEFAULT);
     if (rc != 0)
         server_drop(self);
     return rc;

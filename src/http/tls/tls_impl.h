@@ -151,7 +151,7 @@ int skua__tls_fill(struct skua_tls *tls, int64_t deadline);
 int skua__tls_send(struct skua_tls *tls, int64_t deadline);
 /* The same for who does not hold it. */
 int skua__tls_flush(struct skua_tls *tls, int64_t deadline);
-/* Sends what the stream below takes at once; nothing when somebody is at it, who sends this, too. */
+/* Sends what the stream below takes at once; not when somebody is at it, who sends this, too. */
 void skua__tls_flush_now(struct skua_tls *tls);
 /* Unlocks `sending`; what came in between is sent. */
 void skua__tls_unlock_sending(struct skua_tls *tls);

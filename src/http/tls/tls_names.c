@@ -1,8 +1,8 @@
 /* tls_names.c - what clients ask for, and what they get: a certificate by name, a protocol.
  *
- * Certificates  of all that are for the name the first one of each kind of key (RSA, EC) is put
- *               into the handshake, and OpenSSL takes what the client can verify. When there is none
- *               for the name, or no name, the context's own stays.
+ * Certificates  of all that are for the name the first one of each kind of key (RSA, EC) is
+ *               put into the handshake, and OpenSSL takes what the client can verify. When there
+ *               is none for the name, or no name, the context's own stays.
  * Protocols     the first of ours that the client has, too (RFC 7301, 3.2).
  */
 #include "http/tls/tls_impl.h"

@@ -130,8 +130,8 @@ static int shake_step(struct skua_tls *tls)
     return rc;
 }
 
-/* Behind its last step a server of TLS 1.3 has tickets to send, which the client reads when it likes:
- * they are not waited for. */
+/* Behind its last step a server of TLS 1.3 has tickets to send, which the client reads when it
+ * likes: they are not waited for. */
 static bool shake_only_tickets(const struct skua_tls *tls)
 {
     return SSL_is_server(tls->ssl) && SSL_version(tls->ssl) >= TLS1_3_VERSION;
