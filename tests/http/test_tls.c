@@ -2,7 +2,7 @@
 /* test_tls.c - handshakes: who is let in, what is agreed on, and what a failure says.
  *
  * Specifies tls.h: names and addresses; certificates that are expired, unknown, missing or chosen
- * by name; three ways to verify clients; versions, ALPN, resumption, reload; options that are wrong.
+ * by name; three ways to verify clients; versions, ALPN, resumption, reload; wrong options.
  */
 #include "tls_pair.h"
 

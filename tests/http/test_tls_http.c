@@ -160,12 +160,31 @@ TEST_FIBER(tls_http_stops)
     return 0;
 }
 
+/* Nor does it wait for a handshake. */
+TEST_FIBER(tls_http_stops_in_a_handshake)
+{
+    struct served served;
+    int64_t begin;
+    skua_tcp *tcp;
+
+    served_begin(&served, SKUA_MINUTE);
+    MUST(skua_tcp_connect(&tcp, served.address, NULL) == 0);
+    CHECK_EQ(skua_tcp_write_all(tcp, "\x16\x03\x01", 3), 3);
+    (void)skua_sleep(MS(20));
+    begin = skua_now();
+    served_end(&served, 0, 0);
+    CHECK(skua_now() - begin < 5 * SKUA_SECOND);
+    CHECK_EQ(skua_tcp_close(tcp), 0);
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tls_http_serves),
         cmocka_unit_test(tls_http_refuses),
         cmocka_unit_test(tls_http_stops),
+        cmocka_unit_test(tls_http_stops_in_a_handshake),
     };
 
     return TEST_MAIN(tests);

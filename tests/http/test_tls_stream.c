@@ -2,9 +2,9 @@
 /* test_tls_stream.c - a connection's bytes: both ways, to an end or a cut, cancelled and late.
  *
  * Specifies skua_tls_io: big data through small buffers, half-close, SKUA_EEOF for a stream that
- * was cut, bytes that were changed, what a cancelled or late call leaves behind, one task a direction,
- * a peer that is silent or talks nonsense in the handshake, no memory, and sockets with plain
- * threads.
+ * was cut, bytes that were changed, what a cancelled or late call leaves behind, one task a
+ * direction, a peer that is silent or talks nonsense in the handshake, no memory, and sockets with
+ * plain threads.
  */
 #include <pthread.h>
 
@@ -339,6 +339,45 @@ TEST_FIBER_CLOCK(tls_late_calls_lose_nothing)
     return 0;
 }
 
+/* What a late write has left goes out with reads, too. */
+static int late_writer(void *arg)
+{
+    struct tls_pair *pair = arg;
+    skua_io io = skua_tls_io(pair->client_tls);
+    char buf[16000] = "";
+    ssize_t n;
+
+    CHECK_EQ(skua_io_write_until(io, buf, sizeof buf, skua_now() + MS(1)), sizeof buf);
+    CHECK_EQ(skua_io_write_until(io, buf, sizeof buf, skua_now() + MS(1)), -ETIMEDOUT);
+    (void)skua_sleep(MS(50)); /* and now the other one reads */
+    do
+        n = skua_io_read_until(io, buf, 1, skua_now() + MS(5));
+    while (n == -ETIMEDOUT);
+    CHECK_EQ(n, 1);
+    return 0;
+}
+
+static int late_reader(void *arg)
+{
+    struct tls_pair *pair = arg;
+    char buf[16000];
+
+    (void)skua_sleep(MS(20));
+    CHECK_EQ(skua_io_read_exact(skua_tls_io(pair->server_tls), buf, sizeof buf), sizeof buf);
+    CHECK_EQ(skua_io_write_all(skua_tls_io(pair->server_tls), "x", 1), 1);
+    return 0;
+}
+
+TEST_FIBER_CLOCK(tls_left_goes_out_with_reads)
+{
+    struct tls_pair pair = {.server = SERVER(certs()->a), .client = CLIENT(), .capacity = 1500};
+
+    pair_open(&pair);
+    pair_both(late_writer, late_reader, &pair);
+    pair_close(&pair);
+    return 0;
+}
+
 /* ---- one task a direction -------------------------------------------------------------------- */
 
 struct reads_one {
@@ -527,6 +566,7 @@ int main(void)
         cmocka_unit_test(tls_silence),
         cmocka_unit_test(tls_cancelled_handshake),
         cmocka_unit_test(tls_late_calls_lose_nothing),
+        cmocka_unit_test(tls_left_goes_out_with_reads),
         cmocka_unit_test(tls_second_reader),
 #ifdef SKUA_FAULTS
         cmocka_unit_test(tls_no_memory),

@@ -162,7 +162,8 @@ SKUA_API SKUA_NODISCARD int skua_tls_connect(skua_tls **ret, skua_tls_context *c
  *            -EPROTO: what came was not what was sent; -EBUSY: another task reads
  * Writing    returns as soon as the stream below has the bytes. When it has taken only a part, and
  *            then the task is cancelled or its time is up, they count as written: the rest goes out
- *            with the next write, shutdown, or read that waits. -EBUSY: another task writes
+ *            before the next write or shutdown, or with a read, if it is taken at once.
+ *            -EBUSY: another task writes
  * Cancel     safe, both: nothing was read or written, and it goes on later
  * Returns    a value that is good as long as the connection
  * Threads    any

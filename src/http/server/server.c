@@ -385,14 +385,20 @@ static void server_speak_tls(struct server_connection *self)
     skua_io under = {&ops, self};
     skua_deadline frame;
     skua_tls *tls;
+    bool ours;
+    int rc;
 
-    if (skua_tls_accept(&tls, options->tls, under, skua__h1_deadline(options->tls_timeout)) != 0) {
+    if (!server_idle(self, true)) /* a stop does not wait for handshakes */
+        return;
+    rc = skua_tls_accept(&tls, options->tls, under, skua__h1_deadline(options->tls_timeout));
+    ours = server_idle(self, false);
+    if (ours && rc != 0) {
         server_bump(&self->refused);
-    } else {
+    } else if (ours) {
         server_speak(self, skua_tls_io(tls), true);
-        (void)server_idle(self, false); /* ours, or the stopper's, who has closed it */
-        (void)skua_deadline_begin(&frame, skua__h1_deadline(options->write_timeout));
-        (void)skua_io_shutdown(skua_tls_io(tls)); /* or the client takes the end for a cut */
+        (void)server_idle(self, false); /* still ours, or the stopper's, who has closed it */
+        if (skua_deadline_begin(&frame, skua__h1_deadline(options->write_timeout)) == 0)
+            (void)skua_io_shutdown(skua_tls_io(tls)); /* or the client takes the end for a cut */
         (void)skua_deadline_end(&frame);
     }
     skua_tls_close(tls);

@@ -127,6 +127,7 @@ struct skua_tls {
     struct skua__tls_buffer out; /* guard: mutex */
     int error;                   /* the connection is over, with this; guard: mutex; 0: it is not */
     bool in_ended;               /* of the stream below; guard: mutex */
+    bool left;                   /* something is in `sent`; guard: mutex */
     bool told_end;               /* close_notify has been sent; guard: mutex */
     bool no_memory;              /* the reason of what OpenSSL complains of; guard: mutex */
     bool reading, writing;       /* a task is at it; guard: mutex */

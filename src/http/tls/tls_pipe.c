@@ -138,13 +138,13 @@ int skua__tls_fill(struct skua_tls *tls, int64_t deadline)
     return n < 0 ? (int)n : 0;
 }
 
-/* Whether something waits in `out`. */
+/* Whether something waits in `out`, or is left in `sent`. */
 static bool pipe_waits(struct skua_tls *tls)
 {
     bool waits;
 
     pthread_mutex_lock(&tls->mutex);
-    waits = tls->out.len != 0;
+    waits = tls->out.len != 0 || tls->left;
     pthread_mutex_unlock(&tls->mutex);
     return waits;
 }
@@ -159,6 +159,7 @@ static bool pipe_take(struct skua_tls *tls)
     empty = tls->sent;
     tls->sent = tls->out;
     tls->out = empty;
+    tls->left = tls->sent.len != 0;
     pthread_mutex_unlock(&tls->mutex);
     return tls->sent.len != 0;
 }
