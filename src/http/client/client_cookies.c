@@ -349,7 +349,7 @@ size_t skua__client_cookie_get(skua_http_cookies *jar, const struct skua__client
 
 int skua_http_cookies_put(skua_http_cookies *jar, const char *url, const char *text)
 {
-    struct skua__http_arena arena = {NULL, NULL, 0};
+    struct skua__http_arena arena = {.left = 0};
     struct skua__client_url parsed;
     int rc = skua__client_url_parse(&parsed, &arena, url);
 
@@ -361,7 +361,7 @@ int skua_http_cookies_put(skua_http_cookies *jar, const char *url, const char *t
 
 ssize_t skua_http_cookies_get(skua_http_cookies *jar, const char *url, char *buf, size_t size)
 {
-    struct skua__http_arena arena = {NULL, NULL, 0};
+    struct skua__http_arena arena = {.left = 0};
     struct skua__client_url parsed;
     ssize_t rc = skua__client_url_parse(&parsed, &arena, url);
 

@@ -24,6 +24,7 @@
 void *skua__http_malloc(size_t size);
 /* The same, but not cleared. */
 void *skua__http_raw(size_t size);
+void *skua__http_realloc(void *old, size_t size);
 void skua__http_free(void *memory);
 
 /* What lives as long as an exchange: pieces are cut off the memory that it was lent, then off

@@ -40,6 +40,11 @@ void *skua__http_raw(size_t size)
     return mem_fails() ? NULL : malloc(size);
 }
 
+void *skua__http_realloc(void *old, size_t size)
+{
+    return mem_fails() ? NULL : realloc(old, size);
+}
+
 void skua__http_free(void *memory)
 {
     free(memory);
