@@ -9,8 +9,9 @@
  *     n = skua_udp_send_to(udp, query, len, &server);
  *
  * Strings: "127.0.0.1:80", "[::1]:80", "[fe80::1%eth0]:80", "localhost:80" (IPv4); "*:80" and ":80"
- * are every address, to bind to. "/run/x.sock", "./x.sock" and "@name" are Unix sockets' (unix.h),
- * the last one abstract: a name that is in no file system. Names of hosts are resolve.h's.
+ * are every address, to bind to. Behind "%" is an interface's name, or its number: then it need not
+ * be there. "/run/x.sock", "./x.sock" and "@name" are Unix sockets' (unix.h), the last one
+ * abstract: a name that is in no file system. Names of hosts are resolve.h's.
  */
 #ifndef SKUA_ADDRESS_H
 #define SKUA_ADDRESS_H

@@ -43,6 +43,18 @@ static int address_v4(const char *host, uint16_t port, struct skua__address *ret
     return inet_pton(AF_INET, host, &in->sin_addr) == 1 ? 0 : -EINVAL;
 }
 
+/* An interface by its name or its number (RFC 4007): what is behind "%"; 0: neither. */
+static uint32_t address_zone(const char *text)
+{
+    uint64_t number = if_nametoindex(text);
+
+    if (number != 0 || strlen(text) > 11)
+        return (uint32_t)number;
+    for (; *text >= '0' && *text <= '9'; text++)
+        number = number * 10 + (uint64_t)(*text - '0');
+    return *text == '\0' && number <= UINT32_MAX ? (uint32_t)number : 0;
+}
+
 static int address_v6(char *host, uint16_t port, struct skua__address *ret)
 {
     struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&ret->storage;
@@ -53,7 +65,7 @@ static int address_v6(char *host, uint16_t port, struct skua__address *ret)
     ret->len = sizeof *in6;
     if (zone != NULL) {
         *zone++ = '\0';
-        in6->sin6_scope_id = if_nametoindex(zone);
+        in6->sin6_scope_id = address_zone(zone);
         if (in6->sin6_scope_id == 0)
             return -EINVAL;
     }
@@ -126,8 +138,10 @@ static int address_format_v6(const struct sockaddr_in6 *in6, char *buf, size_t l
     char host[INET6_ADDRSTRLEN] = "";
     char zone[1 + IF_NAMESIZE] = "%";
 
-    if (in6->sin6_scope_id == 0 || if_indextoname(in6->sin6_scope_id, zone + 1) == NULL)
+    if (in6->sin6_scope_id == 0)
         zone[0] = '\0';
+    else if (if_indextoname(in6->sin6_scope_id, zone + 1) == NULL) /* it has gone */
+        snprintf(zone + 1, sizeof zone - 1, "%u", in6->sin6_scope_id);
     inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
     return snprintf(buf, len, "[%s%s]:%u", host, zone, ntohs(in6->sin6_port));
 }

@@ -31,6 +31,8 @@ static const struct {
     {"[2001:db8:1:2:3:4:5:6]:0", NULL, SKUA_ADDRESS_V6, 0},
     {"[0:0:0:0:0:0:0:1]:53", "[::1]:53", SKUA_ADDRESS_V6, 53},
     {"[fe80::1%lo]:7", NULL, SKUA_ADDRESS_V6, 7},
+    {"[fe80::1%4294967295]:7", NULL, SKUA_ADDRESS_V6, 7}, /* an interface that is not there */
+    {"[fe80::1%04294967294]:7", "[fe80::1%4294967294]:7", SKUA_ADDRESS_V6, 7},
     {"*:9", "[::]:9", SKUA_ADDRESS_V6, 9},
     {":9", "[::]:9", SKUA_ADDRESS_V6, 9},
     {"/run/x.sock", NULL, SKUA_ADDRESS_UNIX, -EINVAL},
@@ -68,9 +70,22 @@ TEST(address_there_and_back)
 
 TEST(address_that_is_none)
 {
-    static const char *const wrong[] = {"",          "80",         "1.2.3:4",      "1.2.3.4",
-                                        "1.2.3.4:x", "1.2.3.4:-1", "[::1]",        "[::1:80",
-                                        "::1:80x",   "host:80",    "1.2.3.4:65536"};
+    static const char *const wrong[] = {"",
+                                        "80",
+                                        "1.2.3:4",
+                                        "1.2.3.4",
+                                        "1.2.3.4:x",
+                                        "1.2.3.4:-1",
+                                        "[::1]",
+                                        "[::1:80",
+                                        "::1:80x",
+                                        "host:80",
+                                        "1.2.3.4:65536",
+                                        "[fe80::1%0]:80",
+                                        "[fe80::1%4294967296]:80",
+                                        "[fe80::1%]:80",
+                                        "[fe80::1%+1]:80",
+                                        "[fe80::1%1x]:80"};
     skua_address address, none;
     char long_path[200], text[SKUA_ADDRESS_MAX] = "x";
 
