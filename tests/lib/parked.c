@@ -51,12 +51,6 @@ bool test_parks(skua_task *task, const char *name)
     return true;
 }
 
-void test_until_parked(skua_task *task, const char *name)
-{
-    if (!CHECK(test_parks(task, name)))
-        test_note("that does not wait for %s", name != NULL ? name : "anything");
-}
-
 static void until_waited(struct skua__source *source, unsigned direction)
 {
     unsigned looks = 0;

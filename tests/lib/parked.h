@@ -16,11 +16,11 @@
 #include "harness.h"
 
 /* Waits until `task`, of which the caller has the handle, is parked in its wait for the future of
- * this name (NULL: in any wait, a sleep as well). A poll task's waits have no names: it is pending,
- * and nobody has woken it. That the task ends instead is a failure. */
-void test_until_parked(skua_task *task, const char *name);
-/* The same where it may as well end: whether it is parked. */
+ * this name (NULL: in any wait, a sleep as well), or has ended: whether it is parked. A poll task's
+ * waits have no names: it is pending, and nobody has woken it. */
 bool test_parks(skua_task *task, const char *name);
+/* The same where it may not end. */
+#define test_until_parked(task, name) CHECK(test_parks((task), (name)))
 
 /* Waits until somebody waits for input, a task that lends no buffer or a plain thread. */
 void test_until_tcp_read(skua_tcp *tcp);
