@@ -80,6 +80,16 @@ int shell_children(void)
     return count;
 }
 
+int shell_children_settle(int count)
+{
+    int64_t end = skua_now() + 2 * TEST_LATE;
+    int now;
+
+    while ((now = shell_children()) != count && skua_now() < end)
+        test_thread_sleep(MS(1));
+    return now;
+}
+
 int shell_quiet_fds(void)
 {
     int64_t end = skua_now() + 2 * TEST_LATE;

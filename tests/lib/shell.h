@@ -14,9 +14,11 @@ int shell_finish(skua_process *process, char *text, size_t size);
 int shell_run(const char *script);
 #define shell_text(text, size, script, ...)                                                        \
     shell_finish(shell_start((script), .out = SKUA_STDIO_PIPE, __VA_ARGS__), (text), (size))
-/* How many children of this process there are, once it has no zombies any more, or 2 s passed; a
- * zombie counts 1,000. */
+/* How many children of this process there are, once it has no zombies any more, or 2
+ * TEST_LATE passed; a zombie counts 1,000. */
 int shell_children(void);
+/* Waits up to 2 TEST_LATE until there are `count`: one that was killed takes its time to end. */
+int shell_children_settle(int count);
 /* Waits until the thread that reaps has left, and counts descriptors. */
 int shell_quiet_fds(void);
 

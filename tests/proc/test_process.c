@@ -89,7 +89,7 @@ TEST_WAITING(failure_of_the_program_is_told)
     CHECK_EQ(start_fails("/bin/sh", "/nowhere"), -ENOENT);
     CHECK_EQ(start_fails("/bin/sh", "/dev/null"), -ENOTDIR);
     CHECK_EQ(start_fails("", NULL), -ENOENT);
-    CHECK_EQ(shell_children(), 0);
+    CHECK_EQ(shell_children_settle(0), 0);
 }
 
 TEST(bad_options)
@@ -303,7 +303,7 @@ TEST(nothing_is_before)
 
 TEST(nothing_is_left)
 {
-    CHECK_EQ(shell_children(), 0);
+    CHECK_EQ(shell_children_settle(0), 0);
     CHECK_EQ(shell_quiet_fds(), fds_before);
 }
 

@@ -249,7 +249,7 @@ TEST_WAITING(child_goes_on_without_its_handle)
     skua_fd *in = skua_process_take_in(process);
 
     CHECK_EQ(skua_process_close(process), 0);
-    CHECK_EQ(shell_children(), 1);
+    CHECK_EQ(shell_children_settle(1), 1);
     CHECK_EQ(skua_fd_close(in), 0);
     while (shell_children() != 0)
         test_thread_sleep(MS(1));
@@ -386,7 +386,7 @@ TEST(threads_at_once)
         MUST(pthread_create(&threads[i], NULL, runs_some, NULL) == 0);
     for (int i = 0; i < 4; i++)
         pthread_join(threads[i], NULL);
-    CHECK_EQ(shell_children(), 0);
+    CHECK_EQ(shell_children_settle(0), 0);
 }
 
 /* ---- what fails ------------------------------------------------------------------------------ */
@@ -439,7 +439,7 @@ TEST(each_resource_fails)
                     break;
                 MUST(n < 99);
             }
-    CHECK_EQ(shell_children(), 0);
+    CHECK_EQ(shell_children_settle(0), 0);
     CHECK_EQ(shell_quiet_fds(), fds);
 }
 
@@ -447,7 +447,7 @@ TEST(each_resource_fails)
 
 TEST(nothing_is_left)
 {
-    CHECK_EQ(shell_children(), 0);
+    CHECK_EQ(shell_children_settle(0), 0);
     (void)shell_quiet_fds();
 }
 

@@ -226,11 +226,7 @@ TEST(nothing_is_before)
 
 TEST(nothing_is_left)
 {
-    int64_t end = skua_now() + 2 * TEST_LATE;
-
-    while (shell_children() != 0 && skua_now() < end)
-        test_thread_sleep(MS(1));
-    CHECK_EQ(shell_children(), 0);
+    CHECK_EQ(shell_children_settle(0), 0);
     CHECK_EQ(shell_quiet_fds(), fds_before);
 }
 
