@@ -347,6 +347,7 @@ static void begin_spinner(void)
     pool_begin(2, 2);
     pool_threads(2);
     skua__store_relaxed(&pool.coming, 0);
+    meeting = true;
     spinner = 2;
 }
 
