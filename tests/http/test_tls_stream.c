@@ -261,7 +261,7 @@ TEST_FIBER_CLOCK(tls_silence)
 /* A handshake that is cancelled after each number of its turns. */
 TEST_FIBER(tls_cancelled_handshake)
 {
-    for (int turns = 0; turns < 60; turns++) {
+    for (int turns = 0; turns < TEST_COUNT(60); turns++) {
         struct tls_pair pair = {.server = SERVER(certs()->a), .client = CLIENT(), .capacity = 200};
         skua_scope scope;
 
@@ -413,6 +413,41 @@ static int second_reader(void *arg)
     CHECK_EQ(skua_io_write_all(skua_tls_io(pair->server_tls), "x", 1), 1);
     CHECK_EQ(skua_io_read(io, &byte, 1), 1); /* nothing was lost */
     CHECK_EQ(byte, 'x');
+    return 0;
+}
+
+static int writes_much(void *arg)
+{
+    struct reads_one *self = arg;
+    char much[20000] = "";
+
+    self->n = skua_io_write(skua_tls_io(self->tls), much, sizeof much);
+    return 0;
+}
+
+static int second_writer(void *arg)
+{
+    struct tls_pair *pair = arg;
+    struct reads_one first = {.tls = pair->client_tls};
+    skua_io io = skua_tls_io(pair->client_tls);
+    skua_task *task;
+
+    MUST(skua_spawn(NULL, writes_much, &first, .task = &task, .stack = SKUA_STACK_LARGE) == 0);
+    while (skua_io_write_until(io, "x", 1, skua_now()) != -EBUSY)
+        (void)skua_yield();
+    (void)skua_task_cancel(task);
+    CHECK_EQ(skua_task_join(task, NULL), 0);
+    CHECK(first.n == -ECANCELED || first.n == 20000);
+    return 0;
+}
+
+TEST_FIBER(tls_second_writer)
+{
+    struct tls_pair pair = {.server = SERVER(certs()->a), .client = CLIENT()};
+
+    pair_open(&pair);
+    pair_run(second_writer, &pair);
+    pair_close(&pair);
     return 0;
 }
 
@@ -568,6 +603,7 @@ int main(void)
         cmocka_unit_test(tls_late_calls_lose_nothing),
         cmocka_unit_test(tls_left_goes_out_with_reads),
         cmocka_unit_test(tls_second_reader),
+        cmocka_unit_test(tls_second_writer),
 #ifdef SKUA_FAULTS
         cmocka_unit_test(tls_no_memory),
         cmocka_unit_test(tls_no_memory_in_handshakes),
