@@ -57,10 +57,8 @@ ssize_t skua__h1_fill(struct skua__h1 *h1, int64_t deadline)
     int rc = skua__h1_flush(h1);
     ssize_t n;
 
-    if (rc != 0) {
-        h1->exchange.error = rc; /* there is a hole in the response: nothing may follow */
+    if (rc != 0)
         return rc;
-    }
     n = skua_io_read_until(h1->io, h1->buf + h1->len, h1->room - h1->len, deadline);
     if (n > 0)
         h1->len += (size_t)n;
@@ -140,7 +138,7 @@ static int body_more(struct skua__h1 *h1)
     if (rc == 0)
         rc = skua__h1_flush(h1); /* not the time of the body */
     if (rc != 0) {
-        h1->exchange.error = rc;
+        h1->exchange.error = rc; /* there is a hole in the response: nothing may follow */
         return rc;
     }
     begun = skua_now();
