@@ -508,10 +508,10 @@ TEST_FIBER_CURRENT(http_without_memory)
         CHECK(talk->len == 0 || talk_status(talk, 0) == 200 || talk_status(talk, 0) == 503);
         skua__fault_arm(SKUA__FAULT_MALLOC, talk->fault, 1, ENOMEM);
         if (skua_http_server_new(&server, echo, NULL,
-                                 SKUA_HTTP_SERVER_OPTIONS(.server_name = "a")) == 0)
+                                 SKUA_HTTP_SERVER_OPTIONS(.server_name = "a", .peer_max = 1)) == 0)
             skua_http_server_free(server);
         else
-            CHECK(talk->fault <= 2);
+            CHECK(talk->fault <= 3);
         skua__fault_arm(SKUA__FAULT_MALLOC, 0, 0, 0);
     }
     CHECK_RANGE(answers, 5, 18);
