@@ -133,6 +133,9 @@ static const struct skua__h1_watch server_watch = {.idle = server_idle,
                                                    .last = server_last,
                                                    .refused = server_refused,
                                                    .readable = server_readable};
+/* What TLS has taken from the socket already is not seen by a look at that. */
+static const struct skua__h1_watch server_watch_tls = {
+    .idle = server_idle, .last = server_last, .refused = server_refused};
 
 /* Around the user's: counts. */
 static int server_handle(skua_http_exchange *exchange, void *arg)
@@ -168,7 +171,7 @@ static void server_speak(struct skua__server_connection *self, skua_io io, bool 
     struct skua__h1 h1;
 
     if (skua__h1_init(&h1, io, &self->run->server->options) == 0) {
-        skua__h1_watch_by(&h1, &server_watch, self);
+        skua__h1_watch_by(&h1, secure ? &server_watch_tls : &server_watch, self);
         h1.exchange.secure = secure;
         h1.exchange.peer = self->peer;
         (void)skua__h1_serve(&h1, server_handle, self);
