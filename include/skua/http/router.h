@@ -24,7 +24,7 @@
 #ifndef SKUA_HTTP_ROUTER_H
 #define SKUA_HTTP_ROUTER_H
 
-#include <skua/http/exchange.h>
+#include <skua/http/layer.h>
 
 SKUA_C_BEGIN
 
@@ -63,6 +63,17 @@ SKUA_API int skua_http_route(skua_http_router *router, const char *method, const
  */
 SKUA_API int skua_http_route_nest(skua_http_router *router, const char *prefix,
                                   const skua_http_router *inner);
+
+/* Puts a layer around every route that the router has now, outside of those that are there: around
+ * a group, before it is nested. Not around the fallback, and what the router answers itself.
+ *
+ * call, state  see skua_http_layer_fn; the caller's, as long as the router, and as
+ *            those in which it was nested
+ * Returns    0; -EINVAL: no layer; -ENOMEM: it is around none
+ * Threads    as skua_http_route
+ * Since      0.3
+ */
+SKUA_API int skua_http_route_layer(skua_http_router *router, skua_http_layer_fn call, void *state);
 
 /* Sets what answers paths that no route knows. It sets the status itself.
  *

@@ -34,6 +34,12 @@ void skua__http_exchange_reset(skua_http_exchange *exchange)
     exchange->response_left = SKUA__HTTP_STREAMED;
     exchange->begun = exchange->ended = exchange->bodiless = false;
     exchange->error = 0;
+    exchange->on_head = exchange->on_end = NULL;
+    exchange->notes = NULL;
+    exchange->page = NULL;
+    exchange->fail_code = 0;
+    exchange->heading = false;
+    exchange->sent = 0;
 }
 
 /* ---- the request ----------------------------------------------------------------------------- */
@@ -304,11 +310,14 @@ void *skua_http_alloc(skua_http_exchange *exchange, size_t size)
 /* Hands the head over. `length`: of the body, or SKUA__HTTP_STREAMED: what the headers say. */
 static int exchange_begin(skua_http_exchange *exchange, int64_t length)
 {
-    struct skua__http_field *said =
-        skua__http_fields_find(&exchange->response, "content-length", 14, 0);
+    struct skua__http_field *said;
 
+    if (exchange->heading)
+        return SKUA_EUSAGE;
+    skua__http_observe_head(exchange);
     exchange->bodiless =
         exchange->status == 204 || exchange->status == 304 || strcmp(exchange->method, "HEAD") == 0;
+    said = skua__http_fields_find(&exchange->response, "content-length", 14, 0);
     if (said != NULL && (length == SKUA__HTTP_STREAMED || (length == 0 && exchange->bodiless)))
         length = skua__http_number(said->value, said->value_len);
     else if (length == 0 && exchange->status == 304)
@@ -334,6 +343,8 @@ static int exchange_put(skua_http_exchange *exchange, const void *buf, size_t le
     if (exchange->bodiless || len == 0)
         return 0;
     exchange->error = exchange->carrier->write(exchange, buf, len);
+    if (exchange->error == 0)
+        exchange->sent += len;
     return exchange->error;
 }
 
@@ -456,33 +467,43 @@ int skua_http_upgrade(skua_http_exchange *exchange, const char *protocol, skua_i
 int skua__http_exchange_refuse(skua_http_exchange *exchange, int status)
 {
     exchange->response = (struct skua__http_fields){NULL, 0, 0}; /* of what was not to be */
-    return skua_http_replyf(exchange, status, "text/plain; charset=utf-8", "%d %s\n", status,
-                            skua_http_reason(status));
+    return skua_http_refuse(exchange, status, NULL);
 }
 
 /* The handler has sent nothing: an error page, or an answer without a body. */
-static int exchange_finish_unbegun(skua_http_exchange *exchange, int rc)
+static int exchange_settle_unbegun(skua_http_exchange *exchange, int rc)
 {
     const struct skua__http_field *said =
         skua__http_fields_find(&exchange->response, "content-length", 14, 0);
 
     if (rc == -ETIMEDOUT && exchange->body_error == -ETIMEDOUT)
         return skua__http_exchange_refuse(exchange, 408);
-    if (rc < 0)
-        return skua__http_exchange_refuse(exchange, skua_http_status_of(rc));
+    if (rc < 0) {
+        rc = skua__http_exchange_fail(exchange, rc);
+        return rc == 0 && !exchange->ended ? exchange_end(exchange) : rc;
+    }
     if (said == NULL && exchange->status == 200)
         exchange->status = 204;
     rc = exchange_begin(exchange, said != NULL ? SKUA__HTTP_STREAMED : 0);
     return rc == 0 ? exchange_end(exchange) : rc;
 }
 
-int skua__http_exchange_finish(skua_http_exchange *exchange, int rc)
+/* Makes the response whole, if it can be. */
+static int exchange_settle(skua_http_exchange *exchange, int rc)
 {
     if (exchange->ended)
         return exchange->error;
     if (!exchange->begun)
-        return exchange_finish_unbegun(exchange, rc);
+        return exchange_settle_unbegun(exchange, rc);
     return rc < 0 ? rc : exchange_end(exchange);
+}
+
+int skua__http_exchange_finish(skua_http_exchange *exchange, int rc)
+{
+    int error = exchange_settle(exchange, rc);
+
+    skua__http_observe_end(exchange, rc, error);
+    return error;
 }
 
 #undef EXCHANGE_FORMAT

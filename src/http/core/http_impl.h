@@ -18,6 +18,8 @@
 #include <string.h>
 
 #include <skua/http/exchange.h>
+#include <skua/http/extract.h>
+#include <skua/http/layer.h>
 
 /* ---- memory (http_mem.c) --------------------------------------------------------------------- */
 
@@ -107,6 +109,20 @@ struct skua__http_param {
     const char *name, *value;
 };
 
+/* Of on_head or of on_end. */
+struct skua__http_observer {
+    struct skua__http_observer *next;
+    skua_http_head_fn head;
+    skua_http_end_fn end;
+    void *state;
+};
+
+struct skua__http_note {
+    struct skua__http_note *next;
+    const void *key;
+    void *value;
+};
+
 #define SKUA__HTTP_PARAMS 16
 /* skua_http_exchange.response_left: the body's end is told by the carrier. */
 #define SKUA__HTTP_STREAMED (-1)
@@ -140,6 +156,17 @@ struct skua_http_exchange {
     bool begun, ended;
     bool bodiless; /* an answer to HEAD, or 204, 304: what is written is not sent */
     int error;     /* the carrier has failed, and does so again; 0: no */
+
+    /* what layers hang on it (http_observe.c) */
+    struct skua__http_observer *on_head, *on_end; /* the newest first */
+    struct skua__http_note *notes;
+    skua_http_page_fn page; /* NULL: plain ones */
+    void *page_state;
+    int fail_code, fail_status; /* of skua_http_fail; 0: it has not failed so */
+    const char *fail_reason;
+    bool heading;  /* observers of the head are being called */
+    int64_t began; /* ns; the carrier sets it before the handler is called */
+    uint64_t sent; /* bytes of the body */
 };
 
 /* As new, with the memory it has. The carrier, peer and limits stay. */
@@ -149,5 +176,13 @@ void skua__http_exchange_reset(skua_http_exchange *exchange);
 int skua__http_exchange_finish(skua_http_exchange *exchange, int rc);
 /* Replies with the page of an error. */
 int skua__http_exchange_refuse(skua_http_exchange *exchange, int status);
+/* The same for a code, with the reason that was given for it. */
+int skua__http_exchange_fail(skua_http_exchange *exchange, int code);
+
+/* ---- observers (http_observe.c) -------------------------------------------------------------- */
+
+void skua__http_observe_head(skua_http_exchange *exchange);
+/* code: the handler's; error: 0, or why the response is not whole. */
+void skua__http_observe_end(skua_http_exchange *exchange, int code, int error);
 
 #endif

@@ -58,6 +58,7 @@ static int serve_one(struct skua__h1 *h1, skua_http_handler handler, void *state
     skua_deadline frame;
     int rc;
 
+    exchange->began = skua_now();
     if (timeout != SKUA_FOREVER)
         (void)skua_deadline_begin(&frame, skua__h1_deadline(timeout));
     rc = handler(exchange, state);

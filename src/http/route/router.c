@@ -23,6 +23,8 @@ struct router_route {
     char *pattern;
     skua_http_handler handler;
     void *state;
+    skua_http_layer *layers; /* around the handler; the outermost first */
+    size_t layers_count;
     unsigned params_count;
     char *params[SKUA__HTTP_PARAMS];
 };
@@ -70,6 +72,7 @@ static void router_route_free(struct router_route *route)
         skua__http_free(route->params[i]);
     skua__http_free(route->method);
     skua__http_free(route->pattern);
+    skua__http_free(route->layers);
     skua__http_free(route);
 }
 
@@ -267,6 +270,40 @@ static void router_take_back(skua_http_router *router, struct router_route **mar
     router->last = mark;
 }
 
+/* The route that was added last has the same layers as another. */
+static int router_layers(skua_http_router *router, const struct router_route *from)
+{
+    struct router_route *route = router->routes;
+
+    while (route->next != NULL)
+        route = route->next;
+    route->layers = skua__http_malloc(from->layers_count * sizeof *route->layers);
+    if (route->layers == NULL)
+        return -ENOMEM;
+    memcpy(route->layers, from->layers, from->layers_count * sizeof *route->layers);
+    route->layers_count = from->layers_count;
+    return 0;
+}
+
+int skua_http_route_layer(skua_http_router *router, skua_http_layer_fn call, void *state)
+{
+    if (call == NULL)
+        return -EINVAL;
+    /* First room for all, then all: it is around every route, or around none. */
+    for (struct router_route *at = router->routes; at != NULL; at = at->next) {
+        void *layers = skua__http_realloc(at->layers, (at->layers_count + 1) * sizeof *at->layers);
+
+        if (layers == NULL)
+            return -ENOMEM;
+        at->layers = layers;
+    }
+    for (struct router_route *at = router->routes; at != NULL; at = at->next) {
+        memmove(at->layers + 1, at->layers, at->layers_count++ * sizeof *at->layers);
+        at->layers[0] = (skua_http_layer){call, state};
+    }
+    return 0;
+}
+
 int skua_http_route_nest(skua_http_router *router, const char *prefix,
                          const skua_http_router *inner)
 {
@@ -284,6 +321,8 @@ int skua_http_route_nest(skua_http_router *router, const char *prefix,
 
         memcpy(pattern + len, whole ? "" : at->pattern, whole ? 1 : strlen(at->pattern) + 1);
         rc = skua_http_route(router, at->method, pattern, at->handler, at->state);
+        if (rc == 0 && at->layers_count != 0)
+            rc = router_layers(router, at);
     }
     if (rc != 0)
         router_take_back(router, mark);
@@ -401,12 +440,6 @@ static const char *router_allow(skua_http_exchange *exchange, const struct route
     return text;
 }
 
-static int router_status(skua_http_exchange *exchange, int status)
-{
-    return skua_http_replyf(exchange, status, "text/plain; charset=utf-8", "%d %s\n", status,
-                            skua_http_reason(status));
-}
-
 /* The path is there, the method is not. */
 static int router_other_method(skua_http_exchange *exchange, const struct router_node *node)
 {
@@ -417,7 +450,7 @@ static int router_other_method(skua_http_exchange *exchange, const struct router
         return rc;
     if (strcmp(exchange->method, "OPTIONS") == 0)
         return skua_http_reply(exchange, 204, NULL, NULL, 0);
-    return router_status(exchange, 405);
+    return skua_http_refuse(exchange, 405, NULL);
 }
 
 int skua_http_router_handler(skua_http_exchange *exchange, void *arg)
@@ -429,10 +462,10 @@ int skua_http_router_handler(skua_http_exchange *exchange, void *arg)
     int rc;
 
     if (status != 0 && status != 404)
-        return router_status(exchange, status);
+        return skua_http_refuse(exchange, status, NULL);
     if (status != 0 || !router_find(&router->root, &path, 0, 0)) {
         return router->fallback != NULL ? router->fallback(exchange, router->fallback_state)
-                                        : router_status(exchange, 404);
+                                        : skua_http_refuse(exchange, 404, NULL);
     }
     route = router_method(path.found, exchange->method);
     if (route == NULL && strcmp(exchange->method, "HEAD") == 0)
@@ -442,7 +475,11 @@ int skua_http_router_handler(skua_http_exchange *exchange, void *arg)
     if (route == NULL)
         return router_other_method(exchange, path.found);
     rc = router_bind(exchange, route, &path);
-    return rc == 0 ? route->handler(exchange, route->state) : rc;
+    return rc == 0 ? skua_http_chain_run(exchange, &(skua_http_chain){.layers = route->layers,
+                                                                      .count = route->layers_count,
+                                                                      .handler = route->handler,
+                                                                      .state = route->state})
+                   : rc;
 }
 
 const char *skua_http_route_of(const skua_http_exchange *exchange)
