@@ -1,7 +1,7 @@
 /* http_request.c - an exchange's request: what a handler asks, and its body.
  *
- * The carrier has set everything before the handler is called; the body it brings in piece by piece.
- * A body that has failed fails again, whoever reads it: nobody takes half of one for the whole.
+ * The carrier has set everything before the handler is called; the body it brings in piece by
+ * piece. A body that has failed fails again, whoever reads it: nobody takes half for the whole.
  */
 #include <stdlib.h>
 
