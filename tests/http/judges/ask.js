@@ -2,12 +2,13 @@
 'use strict';
 const http = require('http');
 const assert = require('assert');
+const host = '127.0.0.1';
 const port = Number(process.argv[2]);
 const agent = new http.Agent({keepAlive: true, maxSockets: 1});
 
 function ask(method, path, body, headers) {
     return new Promise((resolve, reject) => {
-        const request = http.request({port, method, path, agent, headers}, (response) => {
+        const request = http.request({host, port, method, path, agent, headers}, (response) => {
             let text = '';
             response.on('data', (piece) => { text += piece; });
             response.on('end', () => resolve({status: response.statusCode, text,
@@ -27,7 +28,7 @@ function ask(method, path, body, headers) {
 
 function shout() {
     return new Promise((resolve, reject) => {
-        const request = http.request({port, path: '/shout',
+        const request = http.request({host, port, path: '/shout',
                                       headers: {Connection: 'Upgrade', Upgrade: 'shout'}});
         request.on('upgrade', (response, socket) => {
             socket.on('data', (data) => { socket.end(); resolve(data.toString()); });
