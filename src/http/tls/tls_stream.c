@@ -254,7 +254,9 @@ static int stream_shutdown(void *object)
         return rc;
     rc = stream_say_end(tls);
     skua__tls_unlock_sending(tls);
-    return rc != 0 ? rc : skua_io_shutdown(tls->under);
+    if (rc == 0)
+        rc = skua_io_shutdown(tls->under);
+    return rc == -ENOTCONN ? 0 : rc; /* a socket whose both ends have ended: that was before */
 }
 
 const skua_io_ops skua__tls_ops = {
