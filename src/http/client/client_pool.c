@@ -362,7 +362,7 @@ int skua__client_pool_make(skua_http_client *client, struct skua__client_origin 
 
     if (rc == 0)
         rc = cpool_connect(client, origin, conn,
-                           skua__h1c_deadline(client->options.connect_timeout, deadline));
+                           skua__http_deadline(client->options.connect_timeout, deadline));
     if (rc != 0) {
         skua__http_free(conn);
         cpool_room_back(client, origin);

@@ -112,7 +112,7 @@ ssize_t skua_http_response_read(skua_http_response *response, void *buf, size_t 
 {
     return response_read(
         response, buf, len,
-        skua__h1c_deadline(response->client->options.read_timeout, response->deadline));
+        skua__http_deadline(response->client->options.read_timeout, response->deadline));
 }
 
 /* Room for one byte more than `used`; NULL: no memory. The old bytes stay the caller's then. */
@@ -193,7 +193,7 @@ const char *skua_http_response_body(const skua_http_response *response, size_t *
 void skua__client_response_drain(skua_http_response *response)
 {
     struct skua__client_conn *conn = response->conn;
-    int64_t deadline = skua__h1c_deadline(RESPONSE_DRAIN_TIME, response->deadline);
+    int64_t deadline = skua__http_deadline(RESPONSE_DRAIN_TIME, response->deadline);
     size_t sum = 0;
     char waste[4096];
     ssize_t n = 1;

@@ -298,7 +298,7 @@ int skua_http_client_send(skua_http_client *client, const skua_http_request *req
     way_count(client, &client->busy);
     timeout = request->timeout != 0 ? request->timeout : client->options.total_timeout;
     response->client = client;
-    response->deadline = skua__h1c_deadline(timeout, SKUA_FOREVER);
+    response->deadline = skua__http_deadline(timeout, SKUA_FOREVER);
     way.response = response;
     way.redirects_max =
         request->redirects_max != 0 ? request->redirects_max : client->options.redirects_max;

@@ -9,7 +9,6 @@
  * An answer to HEAD is made as that to GET, and its body swallowed here; so is that of 204 and 304.
  */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "http/core/http_impl.h"
 

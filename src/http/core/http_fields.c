@@ -80,6 +80,22 @@ bool skua__http_has_token(const char *list, const char *token)
     return false;
 }
 
+bool skua__http_lines_are_whole(const char *head, size_t len)
+{
+    const char *end = head + len;
+
+    for (const char *at = head; (at = memchr(at, '\n', (size_t)(end - at))) != NULL; at++) {
+        if (at == head || at[-1] != '\r')
+            return false;
+        if (at + 1 < end && (at[1] == ' ' || at[1] == '\t'))
+            return false;
+    }
+    for (const char *at = head; (at = memchr(at, '\r', (size_t)(end - at))) != NULL; at++)
+        if (at + 1 == end || at[1] != '\n')
+            return false;
+    return memchr(head, '\0', len) == NULL;
+}
+
 struct skua__http_field *skua__http_fields_find(const struct skua__http_fields *fields,
                                                 const char *name, size_t len, size_t from)
 {
@@ -104,6 +120,18 @@ struct skua__http_field *skua__http_fields_add(struct skua__http_fields *fields,
         fields->room = room;
     }
     return &fields->at[fields->count++];
+}
+
+const struct skua__http_field *skua__http_fields_only(const struct skua__http_fields *fields,
+                                                      const char *name, bool *twice)
+{
+    size_t len = strlen(name);
+    const struct skua__http_field *field = skua__http_fields_find(fields, name, len, 0);
+
+    if (field != NULL &&
+        skua__http_fields_find(fields, name, len, (size_t)(field - fields->at) + 1) != NULL)
+        *twice = true;
+    return field;
 }
 
 void skua__http_fields_remove(struct skua__http_fields *fields, const char *name, size_t len)

@@ -18,6 +18,21 @@
 #include <string.h>
 
 #include <skua/http/exchange.h>
+#include <skua/time.h>
+
+/* Since `now`; what is beyond all time is SKUA_FOREVER. */
+static inline int64_t skua__http_after(int64_t now, int64_t timeout)
+{
+    return timeout < SKUA_FOREVER - now ? now + timeout : SKUA_FOREVER;
+}
+
+/* The earlier of a step's time-out, from now, and the whole's deadline. */
+static inline int64_t skua__http_deadline(int64_t timeout, int64_t whole)
+{
+    int64_t step = timeout != SKUA_FOREVER ? skua__http_after(skua_now(), timeout) : SKUA_FOREVER;
+
+    return step < whole ? step : whole;
+}
 #include <skua/http/extract.h>
 #include <skua/http/layer.h>
 
@@ -67,9 +82,14 @@ struct skua__http_field *skua__http_fields_find(const struct skua__http_fields *
 /* Room for one more: NULL: no memory. It is counted. */
 struct skua__http_field *skua__http_fields_add(struct skua__http_fields *fields,
                                                struct skua__http_arena *arena);
+/* The first one with the name, as find; *twice becomes true when there is another. */
+const struct skua__http_field *skua__http_fields_only(const struct skua__http_fields *fields,
+                                                      const char *name, bool *twice);
 void skua__http_fields_remove(struct skua__http_fields *fields, const char *name, size_t len);
 /* Whether a list of tokens ("keep-alive, Upgrade") has this one; without case. */
 bool skua__http_has_token(const char *list, const char *token);
+/* Of a head as it came: each line ends with CR LF, none is folded, no other CR, and no NUL. */
+bool skua__http_lines_are_whole(const char *head, size_t len);
 bool skua__http_is_token(const char *text, size_t len);
 /* No control characters but the tab. */
 bool skua__http_is_value(const char *text, size_t len);

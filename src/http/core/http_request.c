@@ -3,8 +3,6 @@
  * The carrier has set everything before the handler is called; the body it brings in piece by
  * piece. A body that has failed fails again, whoever reads it: nobody takes half for the whole.
  */
-#include <stdlib.h>
-
 #include "http/core/http_impl.h"
 
 /* ---- the request ----------------------------------------------------------------------------- */

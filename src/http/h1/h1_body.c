@@ -115,7 +115,7 @@ static int body_parse(struct skua__h1 *h1)
 /* Until when the next byte must have come. */
 static int64_t body_deadline(const struct skua__h1 *h1, int64_t now)
 {
-    int64_t deadline = skua__h1_after(now, h1->options->body_timeout);
+    int64_t deadline = skua__http_after(now, h1->options->body_timeout);
     int64_t rate = h1->options->body_rate_min;
     int64_t budget;
 

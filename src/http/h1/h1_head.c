@@ -88,23 +88,6 @@ static const llhttp_settings_t head_settings = {
 
 /* ---- checking -------------------------------------------------------------------------------- */
 
-/* Every line ends with CR LF, none is folded, and there is no other CR or NUL. */
-static bool head_lines_are_whole(const char *head, size_t len)
-{
-    const char *end = head + len;
-
-    for (const char *at = head; (at = memchr(at, '\n', (size_t)(end - at))) != NULL; at++) {
-        if (at == head || at[-1] != '\r')
-            return false;
-        if (at + 1 < end && (at[1] == ' ' || at[1] == '\t'))
-            return false;
-    }
-    for (const char *at = head; (at = memchr(at, '\r', (size_t)(end - at))) != NULL; at++)
-        if (at + 1 == end || at[1] != '\n')
-            return false;
-    return memchr(head, '\0', len) == NULL;
-}
-
 /* A host and perhaps a port: no more than RFC 3986 has in them. */
 static bool head_authority_is_one(const char *text)
 {
@@ -120,29 +103,18 @@ static bool head_authority_is_one(const char *text)
     return true;
 }
 
-/* The only header with the name, NULL: none; 400 in *status when there are two. */
-static const struct skua__http_field *head_only(struct skua__h1 *h1, const char *name, int *status)
-{
-    const struct skua__http_fields *fields = &h1->exchange.request;
-    size_t len = strlen(name);
-    const struct skua__http_field *field = skua__http_fields_find(fields, name, len, 0);
-
-    if (field != NULL &&
-        skua__http_fields_find(fields, name, len, (size_t)(field - fields->at) + 1) != NULL)
-        *status = 400;
-    return field;
-}
-
 /* How long the body is; the status to refuse with, or 0. */
 static int head_body(struct skua__h1 *h1)
 {
     skua_http_exchange *exchange = &h1->exchange;
-    int status = 0;
-    const struct skua__http_field *length = head_only(h1, "content-length", &status);
-    const struct skua__http_field *coding = head_only(h1, "transfer-encoding", &status);
+    bool twice = false;
+    const struct skua__http_field *length =
+        skua__http_fields_only(&exchange->request, "content-length", &twice);
+    const struct skua__http_field *coding =
+        skua__http_fields_only(&exchange->request, "transfer-encoding", &twice);
     const struct skua__http_field *expect;
 
-    if (status != 0 || (length != NULL && coding != NULL))
+    if (twice || (length != NULL && coding != NULL))
         return 400;
     if (coding != NULL && exchange->version < 11)
         return 400;
@@ -251,9 +223,10 @@ static int head_exchange(struct skua__h1 *h1)
 {
     skua_http_exchange *exchange = &h1->exchange;
     const struct skua__http_field *host;
+    bool twice = false;
     int status;
 
-    if (!head_lines_are_whole(h1->in, h1->pos) || h1->target.len == 0)
+    if (!skua__http_lines_are_whole(h1->in, h1->pos) || h1->target.len == 0)
         return 400;
     if (h1->pos > h1->options->head_max) /* a body's buffer may have been longer */
         return h1->target.len < h1->options->head_max ? 431 : 414;
@@ -266,8 +239,8 @@ static int head_exchange(struct skua__h1 *h1)
     status = head_fields(h1);
     if (status != 0)
         return status;
-    host = head_only(h1, "host", &status);
-    if (status != 0 || (host == NULL && exchange->version == 11))
+    host = skua__http_fields_only(&exchange->request, "host", &twice);
+    if (twice || (host == NULL && exchange->version == 11))
         return 400;
     exchange->authority = host != NULL ? host->value : "";
     if (!head_authority_is_one(exchange->authority)) /* even where the target has another */
@@ -373,7 +346,7 @@ static int head_wait(struct skua__h1 *h1)
         return (int)n;
     if (!watch->idle(h1->watcher, true))
         return 0;
-    deadline = skua__h1_deadline(h1->options->idle_timeout);
+    deadline = skua__http_deadline(h1->options->idle_timeout, SKUA_FOREVER);
     if (watch->readable != NULL) {
         skua__h1_kit_give(h1);
         n = watch->readable(h1->watcher, deadline);
@@ -439,7 +412,7 @@ int skua__h1_head(struct skua__h1 *h1)
             continue;
         }
         if (deadline == 0)
-            deadline = skua__h1_deadline(h1->options->head_timeout);
+            deadline = skua__http_deadline(h1->options->head_timeout, SKUA_FOREVER);
         rc = (int)skua__h1_fill(h1, deadline);
         if (rc == -ETIMEDOUT)
             return head_refuse(h1, 408);

@@ -18,18 +18,6 @@
 
 #include "http/core/http_impl.h"
 
-/* Since `now`; what is beyond all time is SKUA_FOREVER. */
-static inline int64_t skua__h1_after(int64_t now, int64_t timeout)
-{
-    return timeout < SKUA_FOREVER - now ? now + timeout : SKUA_FOREVER;
-}
-
-/* Since now; SKUA_FOREVER stays. */
-static inline int64_t skua__h1_deadline(int64_t timeout)
-{
-    return timeout == SKUA_FOREVER ? SKUA_FOREVER : skua__h1_after(skua_now(), timeout);
-}
-
 /* Of a connection's buffers to begin with; the one for reading grows up to the limit of a head. */
 #define SKUA__H1_IN ((size_t)4096)
 #define SKUA__H1_OUT ((size_t)16384)

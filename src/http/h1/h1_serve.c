@@ -60,7 +60,7 @@ static int serve_one(struct skua__h1 *h1, skua_http_handler handler, void *state
 
     exchange->began = skua_now();
     if (timeout != SKUA_FOREVER)
-        (void)skua_deadline_begin(&frame, skua__h1_deadline(timeout));
+        (void)skua_deadline_begin(&frame, skua__http_deadline(timeout, SKUA_FOREVER));
     rc = handler(exchange, state);
     if (timeout != SKUA_FOREVER)
         (void)skua_deadline_end(&frame);

@@ -28,7 +28,7 @@ static int write_out(struct skua__h1 *h1, const void *data, size_t len)
 
     h1->out_len = 0;
     while (left != 0) {
-        int64_t deadline = skua__h1_deadline(h1->options->write_timeout);
+        int64_t deadline = skua__http_deadline(h1->options->write_timeout, SKUA_FOREVER);
         int count = 2 - first - (len == 0 && first == 0);
         ssize_t n =
             count == 2 && h1->io.ops->writev != NULL

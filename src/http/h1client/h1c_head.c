@@ -135,20 +135,6 @@ static const llhttp_settings_t h1c_settings = {
 
 /* ---- checking -------------------------------------------------------------------------------- */
 
-/* Every line ends with CR LF, none is folded, and there is no other CR or NUL. */
-static bool h1c_lines_are_whole(const char *head, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        if (head[i] == '\0' || (head[i] == '\n' && (i == 0 || head[i - 1] != '\r')))
-            return false;
-        if (head[i] == '\r' && (i + 1 == len || head[i + 1] != '\n'))
-            return false;
-        if (head[i] == '\n' && i + 1 < len && (head[i + 1] == ' ' || head[i + 1] == '\t'))
-            return false;
-    }
-    return true;
-}
-
 /* "HTTP/1.1 200", and a blank or the line's end behind it. */
 static bool h1c_status_line(struct skua__h1c *h1c)
 {
@@ -161,19 +147,6 @@ static bool h1c_status_line(struct skua__h1c *h1c)
     response->version = line[7] == '1' ? 11 : 10;
     response->status = (int)skua__http_number(line + 9, 3);
     return response->status >= 100;
-}
-
-/* The only header with the name; NULL: none; *twice when there are two. */
-static const struct skua__http_field *h1c_only(const struct skua__http_fields *fields,
-                                               const char *name, bool *twice)
-{
-    size_t len = strlen(name);
-    const struct skua__http_field *field = skua__http_fields_find(fields, name, len, 0);
-
-    if (field != NULL &&
-        skua__http_fields_find(fields, name, len, (size_t)(field - fields->at) + 1) != NULL)
-        *twice = true;
-    return field;
 }
 
 static bool h1c_connection_says(const struct skua__http_fields *fields, const char *token)
@@ -190,9 +163,10 @@ static int h1c_framed(struct skua__h1c *h1c, const struct skua__h1c_request *req
 {
     struct skua__h1c_response *response = h1c->response;
     bool twice = false;
-    const struct skua__http_field *length = h1c_only(&response->fields, "content-length", &twice);
+    const struct skua__http_field *length =
+        skua__http_fields_only(&response->fields, "content-length", &twice);
     const struct skua__http_field *coding =
-        h1c_only(&response->fields, "transfer-encoding", &twice);
+        skua__http_fields_only(&response->fields, "transfer-encoding", &twice);
 
     if (twice || (length != NULL && coding != NULL) || (coding != NULL && response->version < 11))
         return -EBADMSG;
@@ -228,7 +202,7 @@ static int h1c_take(struct skua__h1c *h1c, const struct skua__h1c_request *reque
 {
     int rc;
 
-    if (!h1c_lines_are_whole(h1c->in, h1c->pos) || !h1c_status_line(h1c))
+    if (!skua__http_lines_are_whole(h1c->in, h1c->pos) || !h1c_status_line(h1c))
         return -EBADMSG;
     if (h1c->response->status < 200)
         return 0;

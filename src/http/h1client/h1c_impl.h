@@ -22,18 +22,6 @@
 #define SKUA__H1C_IN ((size_t)4096)
 #define SKUA__H1C_OUT ((size_t)16384)
 
-/* The earlier of a step's time-out, from now, and the whole's deadline. */
-static inline int64_t skua__h1c_deadline(int64_t timeout, int64_t whole)
-{
-    int64_t step;
-
-    if (timeout == SKUA_FOREVER)
-        return whole;
-    step = skua_now();
-    step = step < SKUA_FOREVER - timeout ? step + timeout : SKUA_FOREVER;
-    return step < whole ? step : whole;
-}
-
 /* How the end of a body is known. */
 enum skua__h1c_framing {
     SKUA__H1C_NONE, /* there is no body, or no more of it */

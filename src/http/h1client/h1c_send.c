@@ -77,7 +77,7 @@ static int h1c_send_out(struct skua__h1c *h1c, const struct skua__h1c_request *r
 
     h1c->out_len = 0;
     while (iov[0].iov_len + iov[1].iov_len != 0 && first < 2) {
-        int64_t deadline = skua__h1c_deadline(h1c->options->write_timeout, request->deadline);
+        int64_t deadline = skua__http_deadline(h1c->options->write_timeout, request->deadline);
         skua_io io = h1c->link.io;
         ssize_t n =
             first == 0 && len != 0 && io.ops->writev != NULL
@@ -205,7 +205,7 @@ static int h1c_send_look(struct skua__h1c *h1c, const struct skua__h1c_request *
 /* Waits to be asked for the body. */
 static int h1c_send_asked(struct skua__h1c *h1c, const struct skua__h1c_request *request)
 {
-    int64_t deadline = skua__h1c_deadline(SEND_ASKED, request->deadline);
+    int64_t deadline = skua__http_deadline(SEND_ASKED, request->deadline);
     int rc = h1c_send_out(h1c, request, NULL, 0);
 
     if (rc == 0)
@@ -317,7 +317,7 @@ static int h1c_send_last_words(struct skua__h1c *h1c, const struct skua__h1c_req
                                int rc)
 {
     int64_t deadline =
-        rc == -ETIMEDOUT ? 0 : skua__h1c_deadline(h1c->options->head_timeout, request->deadline);
+        rc == -ETIMEDOUT ? 0 : skua__http_deadline(h1c->options->head_timeout, request->deadline);
 
     if (rc == -ECANCELED || rc == SKUA_EUSAGE)
         return rc;
@@ -344,7 +344,7 @@ int skua__h1c_exchange(struct skua__h1c *h1c, const struct skua__h1c_request *re
     if (h1c->head_done)
         return 0; /* it came early */
     return h1c_send_hear(h1c, request,
-                         skua__h1c_deadline(h1c->options->head_timeout, request->deadline), false);
+                         skua__http_deadline(h1c->options->head_timeout, request->deadline), false);
 }
 
 #undef SEND_PIECE

@@ -136,7 +136,7 @@ static void server_quiesce(struct skua__server_run *run)
 /* Waits until the last connection has ended; cancels what is left at the deadline. */
 static void server_drain(struct skua__server_run *run)
 {
-    int64_t deadline = skua__h1_deadline(run->server->options.drain_timeout);
+    int64_t deadline = skua__http_deadline(run->server->options.drain_timeout, SKUA_FOREVER);
     int rc = 0;
 
     (void)skua_shield_begin();

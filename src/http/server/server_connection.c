@@ -179,42 +179,10 @@ static void server_speak(struct skua__server_connection *self, skua_io io, bool 
     }
 }
 
-/* What TLS reads and writes: a record may take it several calls, and a socket that was closed in
- * between is not touched again. */
-static ssize_t server_tls_read(void *object, void *buf, size_t len, int64_t deadline)
-{
-    struct skua__server_connection *self = object;
-
-    if (atomic_load(&self->state) == SKUA__SERVER_STOPPED)
-        return SKUA_ECLOSED;
-    return skua_tcp_read_until(self->tcp, buf, len, deadline);
-}
-
-static ssize_t server_tls_write(void *object, const void *buf, size_t len, int64_t deadline)
-{
-    struct skua__server_connection *self = object;
-
-    if (atomic_load(&self->state) == SKUA__SERVER_STOPPED)
-        return SKUA_ECLOSED;
-    return skua_io_write_until(skua_tcp_io(self->tcp), buf, len, deadline);
-}
-
-static int server_tls_shutdown(void *object)
-{
-    struct skua__server_connection *self = object;
-
-    return atomic_load(&self->state) == SKUA__SERVER_STOPPED ? SKUA_ECLOSED
-                                                             : skua_tcp_shutdown(self->tcp);
-}
-
 static void server_speak_tls(struct skua__server_connection *self)
 {
-    static const skua_io_ops ops = {.name = "server.tls",
-                                    .read = server_tls_read,
-                                    .write = server_tls_write,
-                                    .shutdown = server_tls_shutdown};
     const skua_http_server_options *options = &self->run->server->options;
-    skua_io under = {&ops, self};
+    skua_io under = skua_tcp_io(self->tcp);
     skua_deadline frame;
     skua_tls *tls;
     bool ours;
@@ -222,14 +190,16 @@ static void server_speak_tls(struct skua__server_connection *self)
 
     if (!server_idle(self, true)) /* a stop does not wait for handshakes */
         return;
-    rc = skua_tls_accept(&tls, options->tls, under, skua__h1_deadline(options->tls_timeout));
+    rc = skua_tls_accept(&tls, options->tls, under,
+                         skua__http_deadline(options->tls_timeout, SKUA_FOREVER));
     ours = server_idle(self, false);
     if (ours && rc != 0) {
         server_bump(&self->refused);
     } else if (ours) {
         server_speak(self, skua_tls_io(tls), true);
-        (void)server_idle(self, false); /* still ours, or the stopper's, who has closed it */
-        if (skua_deadline_begin(&frame, skua__h1_deadline(options->write_timeout)) == 0)
+        (void)server_idle(self, false); /* still ours, or the stopper's, who has cancelled us */
+        if (skua_deadline_begin(&frame,
+                                skua__http_deadline(options->write_timeout, SKUA_FOREVER)) == 0)
             (void)skua_io_shutdown(skua_tls_io(tls)); /* or the client takes the end for a cut */
         (void)skua_deadline_end(&frame);
     }

@@ -66,8 +66,8 @@ struct skua_http_server {
     skua_semaphore room;              /* of connections */
     pthread_mutex_t mutex;
     struct skua__server_connection *list; /* guard: mutex */
-    struct skua__server_connection *
-        *chains;                 /* SKUA__SERVER_CHAINS of them; NULL: no limit; guard: mutex */
+    /* SKUA__SERVER_CHAINS of them; NULL: no limit; guard: mutex */
+    struct skua__server_connection **chains;
     skua_http_server_stats past; /* of connections that have ended; guard: mutex */
 };
 
