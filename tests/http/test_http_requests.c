@@ -7,6 +7,8 @@
 #include "corpus.h"
 #include "talk.h"
 
+#include "http/core/http_impl.h"
+
 /* Answers with what it was asked: "GET / ? [body]". */
 static int tells(skua_http_exchange *exchange, void *state)
 {
@@ -117,9 +119,38 @@ TEST_FIBER(http_limits)
     return 0;
 }
 
+/* By itself: the parser of today refuses most of these, too, which another version may not. */
+TEST(http_lines_are_whole)
+{
+    static const struct {
+        const char *text;
+        size_t len;
+        bool whole;
+    } heads[] = {
+        {"", 0, true},
+        {"a\r\n\r\n", 5, true},
+        {"a\r\nb\r\n\r\n", 8, true},
+        {"a\n", 2, false},
+        {"\na", 2, false},
+        {"a\r\nb\n\r\n", 7, false},
+        {"a\r\r\n", 4, false},
+        {"a\rb\r\n", 5, false},
+        {"a\r", 2, false},
+        {"a\r\n b\r\n", 7, false},
+        {"a\r\n\tb\r\n", 7, false},
+        {"a\0b\r\n", 5, false},
+    };
+
+    for (size_t i = 0; i < TEST_LEN(heads); i++) {
+        test_variant(heads[i].text);
+        CHECK_EQ(skua__http_lines_are_whole(heads[i].text, heads[i].len), heads[i].whole);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(http_lines_are_whole),
         cmocka_unit_test(http_corpus),
         cmocka_unit_test(http_refused_is_the_last),
         cmocka_unit_test(http_limits),
