@@ -62,8 +62,8 @@ struct skua__pool {
 
 static void block_unref(struct skua__pool *pool)
 {
-    if (skua__sub_acq_rel(&pool->refs, 1) ==
-        1) /* whoever frees comes after everybody's last look */
+    /* Both orders: whoever frees comes after everybody's last look. */
+    if (skua__sub_acq_rel(&pool->refs, 1) == 1)
         skua__os_free(pool);
 }
 
