@@ -12,14 +12,14 @@
 #include "http/h1/h1_impl.h"
 
 #if defined(__SANITIZE_ADDRESS__)
-#define KIT_STOCK 0u
+#define KIT_STOCK 0
 #else
-#define KIT_STOCK 32u
+#define KIT_STOCK 32
 #endif
 
 struct kit_stock {
     struct skua__h1_kit *kits;
-    unsigned count;
+    int count;
     bool known; /* to the key */
 };
 
