@@ -202,6 +202,8 @@ SKUA_API int64_t skua_runtime_turn(skua_runtime *runtime);
  * runtime. A second signal ends the process at once with 128 + its number. Listeners (signal.h) for
  * the same signals see them, too.
  *
+ * A program that was started with one of its standard streams closed finds /dev/null there.
+ *
  * Returns    an exit status for main: 0 when fn returned 0 or more, or -ECANCELED because of a
  *            signal; 1 after having told the error, or what did not end, on standard error
  * Threads    the main thread, outside any runtime

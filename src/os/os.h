@@ -176,6 +176,9 @@ void skua__os_futex_wake(_Atomic uint32_t *word, int count);
 /* ---- descriptors and sockets (os_fd.c) ------------------------------------------------------- */
 
 int skua__os_close(int fd);
+/* Those of 0, 1 and 2 that are closed become /dev/null: what a program opens next is not taken for
+ * its standard streams. */
+void skua__os_open_standard(void);
 int skua__os_open_append(const char *path); /* creates or truncates; write only */
 ssize_t skua__os_write_all(int fd, const void *buf, size_t len);
 int skua__os_eventfd(void); /* non-blocking, close on exec */

@@ -33,6 +33,17 @@ int skua__os_close(int fd)
     return close(fd) == -1 && errno != EINTR ? -errno : 0;
 }
 
+void skua__os_open_standard(void)
+{
+    int fd;
+
+    do { /* the lowest that is free */
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        (void)close(fd);
+}
+
 int skua__os_open_append(const char *path)
 {
     FD_RESULT(open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));

@@ -226,6 +226,7 @@ int skua_main(skua_fiber_fn fn, void *arg, const skua_runtime_options *options)
     struct main_program *program = skua__os_alloc(sizeof *program);
     int rc;
 
+    skua__os_open_standard();
     if (program == NULL)
         return main_tell("cannot start", -ENOMEM);
     program->fn = fn;

@@ -4,9 +4,12 @@
  * Specifies runtime.h: skua_main. 0 when the fiber succeeds, or was cancelled because of a signal
  * that was asked for; 1 with a word on standard error when it fails; what has not ended when
  * stop_timeout is over is named, and the status is 1; the second signal ends the process at once
- * with 128 + its number; a signal that was not asked for does what it always does.
+ * with 128 + its number; a signal that was not asked for does what it always does. A standard
+ * stream that was closed is /dev/null.
  */
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -142,6 +145,28 @@ static void leave_signals_to_the_library(const char *mode)
     MUST(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
 }
 
+/* The argument: a stream that is left, to say it. */
+static int sees_null_devices(void *arg)
+{
+    struct stat null, stream;
+    int same = 0;
+
+    MUST(stat("/dev/null", &null) == 0);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        same += fstat(fd, &stream) == 0 && stream.st_rdev == null.st_rdev;
+    MUST(dprintf((int)(intptr_t)arg, "%d null devices\n", same) > 0);
+    return 0;
+}
+
+static int without_streams(void)
+{
+    int kept = fcntl(STDOUT_FILENO, F_DUPFD, 10);
+
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        MUST(close(fd) == 0);
+    return skua_main(sees_null_devices, (void *)(intptr_t)kept, NULL);
+}
+
 static int child_main(const char *mode)
 {
     const skua_runtime_options *both = SKUA_RUNTIME_OPTIONS(.stop_on = SKUA_SIGNALS_TERM);
@@ -191,6 +216,8 @@ static int child_main(const char *mode)
         return skua_main(leaves_child_behind, NULL, NULL);
     if (strcmp(mode, "leaves child and fails") == 0)
         return skua_main(leaves_child_behind, "x", NULL);
+    if (strcmp(mode, "no streams") == 0)
+        return without_streams();
     if (strcmp(mode, "cancelled") == 0)
         return skua_main(is_cancelled_without_signal, NULL, both);
     return 99;
@@ -225,6 +252,11 @@ TEST(main_exit_statuses)
     check_exit("options", 1, skua_strerror(-EINVAL));
     check_exit("leaves child", 0, "joined\n");
     check_exit("leaves child and fails", 1, "cancelled\n");
+}
+
+TEST(main_opens_streams_that_are_closed)
+{
+    check_exit("no streams", 0, "3 null devices\n");
 }
 
 /* ---- signals --------------------------------------------------------------------------------- */
@@ -339,6 +371,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(main_exit_statuses),
+        cmocka_unit_test(main_opens_streams_that_are_closed),
         cmocka_unit_test(main_stops_on_signals),
         cmocka_unit_test(main_drains_until_the_deadline),
         cmocka_unit_test(main_second_signal_ends_at_once),
