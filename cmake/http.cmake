@@ -73,7 +73,7 @@ skua_http_part(http2 h2 "HTTP/2" libnghttp2>=1.43)
 skua_http_part(zlib "" "gzip" zlib)
 skua_http_part(brotli "" "Brotli" libbrotlienc libbrotlidec)
 skua_http_part(zstd "" "Zstandard" libzstd)
-skua_http_part(json json "JSON" jansson)
+skua_http_part(json json "JSON" jansson>=2.14)
 
 add_library(skua-http ${skua_http_sources})
 add_library(skua::http ALIAS skua-http)
