@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include <skua/http/multipart.h>
 #include <skua/http/router.h>
 #include <skua/http/server.h>
 #include <skua/skua.h>
@@ -57,6 +58,61 @@ static int bytes(skua_http_exchange *exchange, void *state)
     return n < 0 ? (int)n : 0;
 }
 
+/* Tells each part of a form: name, filename, type, and its bytes' number and sum, in hexadecimal
+ * digits where a client has chosen them. */
+static int form(skua_http_exchange *exchange, void *state)
+{
+    skua_http_multipart *multipart;
+    skua_http_part part;
+    char buf[4096];
+    ssize_t n = 0;
+    int rc = skua_http_multipart_begin(exchange, &multipart, NULL);
+
+    (void)state;
+    while (rc == 0 && n >= 0 && (rc = skua_http_multipart_next(multipart, &part)) == 1) {
+        const char *texts[] = {part.name, part.filename != NULL ? part.filename : "-", part.type};
+        unsigned long long len = 0, sum = 0;
+
+        while ((n = skua_http_multipart_read(multipart, buf, sizeof buf)) > 0) {
+            len += (unsigned long long)n;
+            for (ssize_t i = 0; i < n; i++)
+                sum = (sum * 31 + (unsigned char)buf[i]) % 1000000007;
+        }
+        for (size_t i = 0; i < 3 && n >= 0; i++) {
+            for (const char *at = texts[i]; *at != '\0'; at++)
+                (void)snprintf(buf + 2 * (at - texts[i]), 3, "%02x", (unsigned char)*at);
+            n = skua_http_write(exchange, buf, 2 * strlen(texts[i]));
+            n = n >= 0 ? skua_http_write(exchange, ";", 1) : n;
+        }
+        rc = snprintf(buf, sizeof buf, "%llu;%llu\n", len, sum);
+        n = n >= 0 ? skua_http_write(exchange, buf, (size_t)rc) : n;
+        rc = 0;
+    }
+    return n < 0 ? (int)n : rc;
+}
+
+/* A form that we make, for others to read; the file that is sent with it is the query. */
+static int made_form(skua_http_exchange *exchange, void *state)
+{
+    const skua_http_form_part parts[] = {
+        {.name = "field", .value = "one\r\ntwo"},
+        {.name = "file", .path = skua_http_query(exchange)},
+        {.name = "page", .value = "<p>", .filename = "a \"b\".html", .type = "text/html"}};
+    skua_http_form *made;
+    char buf[4096];
+    ssize_t n;
+    int rc = skua_http_form_new(&made, parts, sizeof parts / sizeof parts[0]);
+
+    (void)state;
+    if (rc != 0)
+        return rc;
+    rc = skua_http_set_header(exchange, "Content-Type", skua_http_form_type(made));
+    for (n = rc; n >= 0 && (n = skua_http_form_read(made, buf, sizeof buf)) > 0;)
+        n = skua_http_write(exchange, buf, (size_t)n);
+    skua_http_form_free(made);
+    return (int)n;
+}
+
 static int shout(skua_http_exchange *exchange, void *state)
 {
     char buf[100];
@@ -93,6 +149,8 @@ static int routes(skua_http_router *router, skua_http_server **server)
     rc = rc == 0 ? skua_http_route(router, NULL, "/echo", echo, NULL) : rc;
     rc = rc == 0 ? skua_http_route(router, NULL, "/whole", whole, NULL) : rc;
     rc = rc == 0 ? skua_http_route(router, "GET", "/bytes", bytes, NULL) : rc;
+    rc = rc == 0 ? skua_http_route(router, "POST", "/form", form, NULL) : rc;
+    rc = rc == 0 ? skua_http_route(router, "GET", "/made-form", made_form, NULL) : rc;
     rc = rc == 0 ? skua_http_route(router, "GET", "/shout", shout, NULL) : rc;
     return rc == 0 ? skua_http_route(router, "GET", "/stats", stats, server) : rc;
 }
