@@ -41,6 +41,8 @@ static inline int64_t skua__http_deadline(int64_t timeout, int64_t whole)
 void *skua__http_malloc(size_t size);
 /* The same, but not cleared. */
 void *skua__http_raw(size_t size);
+/* Cleared, at a multiple of `align`, a power of two. */
+void *skua__http_aligned(size_t align, size_t size);
 void *skua__http_realloc(void *old, size_t size);
 void skua__http_free(void *memory);
 

@@ -40,6 +40,15 @@ void *skua__http_raw(size_t size)
     return mem_fails() ? NULL : malloc(size);
 }
 
+void *skua__http_aligned(size_t align, size_t size)
+{
+    void *memory;
+
+    size = (size + align - 1) / align * align;
+    memory = mem_fails() ? NULL : aligned_alloc(align, size);
+    return memory != NULL ? memset(memory, 0, size) : NULL;
+}
+
 void *skua__http_realloc(void *old, size_t size)
 {
     return mem_fails() ? NULL : realloc(old, size);

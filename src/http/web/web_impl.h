@@ -27,6 +27,11 @@ void skua__web_put(struct skua__web_text *text, const char *bytes, size_t len);
 void skua__web_printf(struct skua__web_text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* A text as a string of JSON, with its quotes; what is no UTF-8 becomes U+FFFD. (web_log.c) */
+void skua__web_json(struct skua__web_text *text, const char *string);
+/* How many bytes a character of UTF-8 has; 0: it is none (overlong, a surrogate, too high). */
+size_t skua__web_utf8(const char *text);
+
 /* A peer without its port and brackets. */
 #define SKUA__WEB_HOST 128
 void skua__web_host(const char *peer, char host[SKUA__WEB_HOST]);

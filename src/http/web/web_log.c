@@ -29,8 +29,7 @@ static void log_quoted(struct skua__web_text *line, const char *text)
     }
 }
 
-/* How many bytes a character of UTF-8 has; 0: it is none (overlong, a surrogate, too high). */
-static size_t log_utf8(const char *text)
+size_t skua__web_utf8(const char *text)
 {
     const unsigned char *at = (const unsigned char *)text;
     size_t len = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
@@ -46,11 +45,11 @@ static size_t log_utf8(const char *text)
     return len;
 }
 
-static void log_json(struct skua__web_text *line, const char *name, const char *text)
+void skua__web_json(struct skua__web_text *line, const char *text)
 {
-    skua__web_printf(line, ",\"%s\":\"", name);
+    skua__web_put(line, "\"", 1);
     while (*text != '\0') {
-        size_t len = log_utf8(text);
+        size_t len = skua__web_utf8(text);
         unsigned char c = (unsigned char)*text;
 
         if (len == 0)
@@ -62,6 +61,12 @@ static void log_json(struct skua__web_text *line, const char *name, const char *
         text += len != 0 ? len : 1;
     }
     skua__web_put(line, "\"", 1);
+}
+
+static void log_json(struct skua__web_text *line, const char *name, const char *text)
+{
+    skua__web_printf(line, ",\"%s\":", name);
+    skua__web_json(line, text);
 }
 
 static void log_line_json(struct skua__web_text *line, skua_http_exchange *exchange,

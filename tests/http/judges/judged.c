@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 
 #include <skua/http/multipart.h>
+#include <skua/http/prometheus.h>
 #include <skua/http/router.h>
 #include <skua/http/server.h>
 #include <skua/skua.h>
@@ -142,6 +143,23 @@ static int stats(skua_http_exchange *exchange, void *state)
                             (unsigned long long)now.requests, (unsigned long long)now.refused);
 }
 
+static int own_samples(skua_http_samples *samples, void *arg)
+{
+    const skua_http_label label = {"name", "a \"b\"\\\n"};
+    int rc = skua_http_samples_family(samples, SKUA_HTTP_GAUGE, "own_level", "Of\nour own.");
+
+    (void)arg;
+    return rc == 0 ? skua_http_samples_value(samples, 0.25, &label, 1) : rc;
+}
+
+static int metrics_of(skua_http_metrics *metrics, skua_http_server *server)
+{
+    int rc = skua_http_metrics_add_server(metrics, "judged", server);
+
+    rc = rc == 0 ? skua_http_metrics_add_runtime(metrics, skua_runtime_current()) : rc;
+    return rc == 0 ? skua_http_metrics_add_collector(metrics, own_samples, NULL) : rc;
+}
+
 static int routes(skua_http_router *router, skua_http_server **server)
 {
     int rc = skua_http_route(router, "GET", "/hello", hello, NULL);
@@ -172,6 +190,9 @@ static int serve(void *arg)
 {
     skua_http_router *router;
     skua_http_server *server = NULL;
+    skua_http_metrics *metrics = NULL;
+    skua_http_layer around[] = {{skua_http_metrics_layer, NULL}};
+    skua_http_chain chain = SKUA_HTTP_CHAIN(around, skua_http_router_handler, NULL);
     skua_listener *listener;
     int rc = skua_http_router_new(&router);
 
@@ -179,10 +200,18 @@ static int serve(void *arg)
         return rc;
     rc = routes(router, &server);
     if (rc == 0)
-        rc = skua_http_server_new(&server, skua_http_router_handler, router,
+        rc = skua_http_metrics_new(&metrics, NULL);
+    if (rc == 0)
+        rc = skua_http_route(router, "GET", "/metrics", skua_http_prometheus, metrics);
+    around[0].state = metrics;
+    chain.state = router;
+    if (rc == 0)
+        rc = skua_http_server_new(&server, skua_http_chain_handler, &chain,
                                   SKUA_HTTP_SERVER_OPTIONS(.body_max = (int64_t)1 << 30,
                                                            .head_timeout = SKUA_MINUTE,
                                                            .drain_timeout = 2 * SKUA_SECOND));
+    if (rc == 0)
+        rc = metrics_of(metrics, server);
     if (rc == 0)
         rc = listen_on(&listener, arg);
     if (rc == 0) {
@@ -191,6 +220,7 @@ static int serve(void *arg)
     }
     skua_http_server_free(server);
     skua_http_router_free(router);
+    skua_http_metrics_free(metrics);
     return rc == -ECANCELED ? 0 : rc;
 }
 
