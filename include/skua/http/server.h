@@ -63,6 +63,10 @@ typedef struct skua_http_server_options {
                                 The caller's, as long as the server */
     int64_t tls_timeout;     /* of a handshake; 10 s */
     const char *server_name; /* value of the Server header; NULL: there is none. Copied */
+    /* Called when a fiber that runs the server begins to stop it, before connections are closed:
+       skua_http_health_drain (health.h), for instance. It does not wait. NULL: nothing */
+    void (*on_stop)(void *arg);
+    void *stop_arg; /* of on_stop */
 } skua_http_server_options;
 
 #define SKUA_HTTP_SERVER_OPTIONS(...)                                                              \

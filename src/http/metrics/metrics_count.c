@@ -1,10 +1,11 @@
 /* metrics_count.c - counters of requests, by method, pattern of the route, and class of status.
  *
- * Table     of slots, each empty or a series; a series that was published stays until the end. It is
- *           looked for from the slot of its hash on; the first empty slot says that it is not there,
- *           and is where it is put, by compare-and-swap. Who loses looks at what the winner has put.
- *           The table has twice as many slots as there may be series, so there is an empty one.
- *           Patterns of routes are the program's, not the clients': the hash needs no secret.
+ * Table     of slots, each empty or a series; a series that was published stays until the end. It
+ *           is looked for from the slot of its hash on; the first empty slot says that it is not
+ *           there, and is where it is put, by compare-and-swap. Who loses looks at what the winner
+ *           has put. The table has twice as many slots as there may be series: there is an empty
+ *           one always. Patterns of routes are the program's, not the clients': the hash needs no
+ *           secret.
  * Order     a series is published by release and found by acquire, so what is constant in it is
  *           seen. Counts are relaxed: each is a number of its own, of which a page shows some
  *           moment's.

@@ -198,7 +198,7 @@ int skua_http_samples_histogram(skua_http_samples *samples, const double *bounds
         (void)snprintf(text, sizeof text, "%llu", (unsigned long long)all);
         samples_double(i < bounds_count ? bounds[i] : HUGE_VAL, le);
         if (samples->open && strcspn(le, ".eIN") == strlen(le))
-            (void)strcat(le, ".0"); /* OpenMetrics writes whole bounds so */
+            memcpy(le + strlen(le), ".0", 3); /* OpenMetrics writes whole bounds so */
         samples_line(samples, "_bucket", labels, count, le, text);
     }
     samples_line(samples, "_count", labels, count, NULL, text);

@@ -140,6 +140,8 @@ static void server_drain(struct skua__server_run *run)
     int rc = 0;
 
     (void)skua_shield_begin();
+    if (run->server->options.on_stop != NULL)
+        run->server->options.on_stop(run->server->options.stop_arg);
     server_quiesce(run);
     while (atomic_load_explicit(&run->open, memory_order_acquire) != 0 && rc == 0)
         rc = skua_notified_until(&run->ended, deadline);
