@@ -3,6 +3,8 @@
  * Specifies json.h: what is read and what is refused, with which page; limits of size and depth;
  * fields by a table; replies with a length and as streams; the client's side.
  */
+#include <strings.h>
+
 #include <skua/http/extract.h>
 #include <skua/http/json.h>
 
@@ -61,6 +63,7 @@ TEST_FIBER(json_is_read)
          "line 1, column 8: \\u0000 is not allowed without JSON_ALLOW_NUL near '\"\\u0000\"'"},
         {"[[[[[1]]]]]", "line 1, column 5: too deep"},
         {"[\n[\n[[{}]]]]", "line 3, column 3: too deep"},
+        {"[[[[\"a\",[1]]]]]", "line 1, column 9: too deep"},
         {"]]]]]]]][[[[[[", "line 1, column 13: too deep"}, /* malformed in any case */
     };
     const skua_http_json_options *options = SKUA_HTTP_JSON_OPTIONS(.depth = 4);
@@ -328,12 +331,17 @@ TEST_FIBER(json_fields_are_refused)
 static int says_what_it_got(skua_http_exchange *exchange, void *state)
 {
     const char *accept = skua_http_header(exchange, "Accept");
+    const char *name, *value;
+    int accepts = 0;
     json_t *json;
     int rc = skua_http_read_json(exchange, &json, NULL);
 
     (void)state;
     if (rc != 0)
         return rc;
+    for (size_t i = 0; skua_http_header_at(exchange, i, &name, &value) == 1; i++)
+        accepts += strcasecmp(name, "accept") == 0;
+    CHECK_EQ(accepts, 1);
     json = json_pack("{s:s, s:s, s:O}", "method", skua_http_method(exchange), "accept",
                      accept != NULL ? accept : "-", "body", json);
     rc = skua_http_reply_json(exchange, 200, json);
