@@ -289,13 +289,18 @@ TEST_FIBER(health_drains_with_the_server)
 {
     skua_http_health *health = health_of(NULL, NULL);
     struct served served = {NULL, NULL, "", NULL};
+    char answer[1024];
+    skua_tcp *tcp;
 
     CHECK_EQ(skua_http_health_set(health, SKUA_HTTP_READY), 0);
     served_begin(&served, hello, NULL,
                  SKUA_HTTP_SERVER_OPTIONS(.on_stop = skua_http_health_drain, .stop_arg = health));
+    tcp = connected(&served);
+    says(tcp, GET "\r\n");
+    hears(tcp, answer, sizeof answer, "hello", 1); /* so it runs */
     CHECK_READY(health, 200, "ready\n");
-    CHECK_EQ(skua_yield(), 0);
     served_end(&served);
+    CHECK_EQ(skua_tcp_close(tcp), 0);
     CHECK_READY(health, 503, "draining\n");
     skua_http_health_free(health);
     return 0;

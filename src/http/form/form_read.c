@@ -159,7 +159,7 @@ ssize_t skua__form_peek(skua_http_multipart *form, size_t len, const char **byte
 
 ssize_t skua_http_multipart_read(skua_http_multipart *form, void *buf, size_t len)
 {
-    const char *bytes;
+    const char *bytes = NULL;
     ssize_t n = skua__form_peek(form, len, &bytes);
 
     if (n > 0)
