@@ -30,7 +30,7 @@ static int tells(skua_http_exchange *exchange, void *state)
 
 TEST_FIBER(client_gets)
 {
-    skua_http_client *client = client_with(NULL);
+    skua_http_client *client = client_with(SKUA_HTTP_CLIENT_OPTIONS(.decompress = -1));
     struct site site;
     skua_http_response *response;
     const char *name, *value;
@@ -67,9 +67,9 @@ TEST_FIBER(client_headers)
     static const skua_http_field defaults[] = {{"X-A", "default"}, {"X-B", "default"}};
     static const skua_http_field fields[] = {
         {"x-a", "own"}, {"Cookie", "1"}, {"Cookie", "2"}, {"Host", "other"}, {"accept", "a/b"}};
-    skua_http_client *client =
-        client_with(SKUA_HTTP_CLIENT_OPTIONS(.user_agent = "", .headers = defaults,
-                                             .headers_count = TEST_LEN(defaults)));
+    skua_http_client *client = client_with(
+        SKUA_HTTP_CLIENT_OPTIONS(.user_agent = "", .decompress = -1, .headers = defaults,
+                                 .headers_count = TEST_LEN(defaults)));
     struct site site;
     skua_http_response *response;
     char *text;

@@ -74,6 +74,7 @@ static void area_begin(struct area *area, const skua_http_static_options *option
     area_file(area->root, "packed.js", "plain");
     area_file(area->root, "packed.js.gz", "gz");
     area_file(area->root, "packed.js.br", "br");
+    area_file(area->root, "packed.js.zst", "zst");
     area_file(area->root, "half.js", "plain");
     area_file(area->root, "half.js.gz", "gz");
     area_link(area, "ten.txt", "inside");
@@ -462,7 +463,8 @@ TEST_FIBER(static_encoded)
         {"/packed.js", "br;q=0,gzip", "gz", "gzip"},
         {"/packed.js", "", "plain", ""},
         {"/packed.js", "gzipped,x", "plain", ""},
-        {"/half.js", "br, gzip", "gz", "gzip"},
+        {"/packed.js", "gzip, zstd", "zst", "zstd"},
+        {"/half.js", "br, gzip, zstd", "gz", "gzip"},
         {"/half.js", "br", "plain", ""},
         {"/ten.txt", "br, gzip", TEN, ""},
     };

@@ -32,6 +32,12 @@
  * Full       the body of a request is sent before the response is read, unless the response has a
  *   duplex   status of 300 and more. A server that answers a long request while it reads it, and
  *            then waits for its answer to be read, runs into the time-out.
+ * Codings    a request says in Accept-Encoding what the client can decode (gzip, br, zstd: as it
+ *            was built), and a response that is coded so is decoded as it is read: it has no
+ *            Content-Encoding and no Content-Length then. One that is malformed or cut short is
+ *            -EBADMSG; how much comes out of little is bounded by the limit of who reads. Not for
+ *            HEAD, nor for a request that has a Range, or says Accept-Encoding itself: that gets
+ *            what comes, as does everyone whose response has a coding that is not known. As in Go.
  * Proxies    are asked for whole URLs; a Proxy-Authorization header is theirs. A proxy is an origin
  *            as far as limits go.
  * Schemes    "http"; "https" is -EPROTONOSUPPORT.
@@ -79,6 +85,7 @@ typedef struct skua_http_client_options {
                                        "*": all. Copied */
     unsigned proxy_from_env;    /* 1: where these two are NULL, what the environment has as
                                        http_proxy and no_proxy (never HTTP_PROXY) */
+    int decompress;             /* -1: bodies are handed out as they come; see Codings */
     skua_http_cookies *cookies; /* NULL: none are kept; the caller's, as long as the client */
 } skua_http_client_options;
 

@@ -68,7 +68,8 @@ typedef struct skua_http_static_options {
     const char *control; /* Cache-Control of what is sent; NULL: nothing is said */
     unsigned hidden;     /* 1: also names that begin with '.' */
     unsigned links;      /* 1: links out of the directory are followed, too */
-    unsigned encoded;    /* 1: NAME.br or NAME.gz instead of NAME, when the client takes it */
+    unsigned encoded;    /* 1: NAME.br, NAME.zst or NAME.gz instead of NAME, the first of these that
+                            is there and that the client takes */
 } skua_http_static_options;
 
 #define SKUA_HTTP_STATIC_OPTIONS(...)                                                              \

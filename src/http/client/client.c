@@ -49,7 +49,8 @@ static int client_options(skua_http_client_options *ret, const skua_http_client_
     if (ret->head_max < 256 || ret->head_max > UINT32_MAX / 4 || ret->redirects_max < -1 ||
         ret->idle_timeout < 0 || ret->connect_timeout < 0 || ret->head_timeout < 0 ||
         ret->read_timeout < 0 || ret->write_timeout < 0 || ret->total_timeout < 0 ||
-        ret->proxy_from_env > 1 || !skua__http_is_value(ret->user_agent, strlen(ret->user_agent)))
+        ret->proxy_from_env > 1 || ret->decompress < -1 || ret->decompress > 0 ||
+        !skua__http_is_value(ret->user_agent, strlen(ret->user_agent)))
         return -EINVAL;
     return skua__client_fields_check(ret->headers, ret->headers_count);
 }

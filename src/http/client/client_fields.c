@@ -116,6 +116,25 @@ static int fields_cookie(struct skua__http_fields *ret, struct skua__http_arena 
     return fields_add(ret, arena, "Cookie", text);
 }
 
+/* A part of a coded body cannot be decoded, and to HEAD the answer is as it would be without. */
+static int fields_codings(struct skua__http_fields *ret, struct skua__http_arena *arena,
+                          const skua_http_client *client, const struct skua__client_step *step)
+{
+    const char *list = skua__coding_list();
+
+    if (client->options.decompress < 0 || *list == '\0' || strcmp(step->method, "HEAD") == 0 ||
+        skua__http_fields_find(ret, "range", 5, 0) != NULL)
+        return 0;
+    return fields_unless_there(ret, arena, "Accept-Encoding", list);
+}
+
+bool skua__client_fields_coded(const struct skua__http_fields *fields)
+{
+    const struct skua__http_field *field = skua__http_fields_find(fields, "accept-encoding", 15, 0);
+
+    return field != NULL && field->value == skua__coding_list(); /* that very string */
+}
+
 int skua__client_fields_make(const skua_http_client *client, const skua_http_request *request,
                              const struct skua__client_step *step, struct skua__http_arena *arena,
                              struct skua__http_fields *ret)
@@ -137,5 +156,7 @@ int skua__client_fields_make(const skua_http_client *client, const skua_http_req
         rc = fields_unless_there(ret, arena, "User-Agent", options->user_agent);
     if (rc == 0)
         rc = fields_cookie(ret, arena, options->cookies, step);
+    if (rc == 0)
+        rc = fields_codings(ret, arena, client, step);
     return rc == 0 ? fields_unless_there(ret, arena, "Accept", "*/*") : rc;
 }

@@ -17,6 +17,7 @@
 
 #include <skua/notify.h>
 
+#include "http/coding/coding_impl.h"
 #include "http/h1client/h1c_impl.h"
 
 /* ---- URLs (client_url.c) --------------------------------------------------------------------- */
@@ -142,6 +143,8 @@ int skua__client_fields_check(const skua_http_field *fields, size_t count);
 int skua__client_fields_make(const skua_http_client *client, const skua_http_request *request,
                              const struct skua__client_step *step, struct skua__http_arena *arena,
                              struct skua__http_fields *ret);
+/* Whether it was the client that has asked for codings. */
+bool skua__client_fields_coded(const struct skua__http_fields *fields);
 
 struct skua_http_response {
     skua_http_client *client;       /* constant */
@@ -152,11 +155,15 @@ struct skua_http_response {
     int64_t deadline; /* of the whole */
     char *body;       /* by read_all; NULL: not yet */
     size_t body_len;
-    int error; /* of the body, told again; 0: none */
+    int error;                       /* of the body, told again; 0: none */
+    bool coded;                      /* the client has asked for codings */
+    struct skua__decoding *decoding; /* NULL: the body is as it comes */
 };
 
 /* The connection of a response that is not wanted, or was read: kept or closed. */
 void skua__client_response_release(skua_http_response *response);
+/* Of the last step: the body is decoded if the client has asked for codings. 0, or -ENOMEM. */
+int skua__client_response_decode(skua_http_response *response);
 /* Reads a little that is left, so that the connection can be kept. */
 void skua__client_response_drain(skua_http_response *response);
 

@@ -108,11 +108,46 @@ static ssize_t response_read(skua_http_response *response, void *buf, size_t len
     return n;
 }
 
-ssize_t skua_http_response_read(skua_http_response *response, void *buf, size_t len)
+static ssize_t response_raw(void *state, void *buf, size_t len)
 {
+    skua_http_response *response = state;
+
     return response_read(
         response, buf, len,
         skua__http_deadline(response->client->options.read_timeout, response->deadline));
+}
+
+int skua__client_response_decode(skua_http_response *response)
+{
+    enum skua__coding codings[SKUA__CODING_ROW];
+    size_t count;
+
+    if (!response->coded || response->conn == NULL || response->head.status == 206 ||
+        skua__decoding_codings(&response->head.fields, codings, &count) != 0 || count == 0)
+        return 0;
+    response->decoding = skua__decoding_new(codings, count, response_raw, response);
+    if (response->decoding == NULL)
+        return -ENOMEM;
+    skua__http_fields_remove(&response->head.fields, "content-encoding", 16);
+    skua__http_fields_remove(&response->head.fields, "content-length", 14);
+    response->head.length = -1;
+    return 0;
+}
+
+ssize_t skua_http_response_read(skua_http_response *response, void *buf, size_t len)
+{
+    ssize_t n;
+
+    if (response->decoding == NULL || response->error != 0)
+        return response_raw(response, buf, len);
+    n = skua__decoding_read(response->decoding, buf, len, -1);
+    if (response->error == 0 && (n == -EBADMSG || n == SKUA_ELIMIT || n == -ENOMEM)) {
+        response->error = (int)n; /* the decoder's */
+        if (response->conn != NULL)
+            response->conn->h1c.keep_alive = false;
+        skua__client_response_release(response);
+    }
+    return n;
 }
 
 /* Room for one byte more than `used`; NULL: no memory. The old bytes stay the caller's then. */
@@ -161,7 +196,8 @@ int skua_http_response_read_all(skua_http_response *response, char **ret, size_t
     int rc = 0;
 
     if (response->body == NULL) {
-        if (response->conn != NULL && response->conn->h1c.framing == SKUA__H1C_LENGTH &&
+        if (response->decoding == NULL && response->conn != NULL &&
+            response->conn->h1c.framing == SKUA__H1C_LENGTH &&
             (uint64_t)response->conn->h1c.left > limit)
             return SKUA_ELIMIT;
         rc = response_gather(response, &body, &count, limit);
@@ -217,6 +253,7 @@ void skua_http_response_close(skua_http_response *response)
     client = response->client;
     skua__client_response_drain(response);
     skua__client_response_release(response);
+    skua__decoding_free(response->decoding);
     skua__http_arena_free(&response->arena);
     skua__http_free(response->body);
     skua__http_free(response);

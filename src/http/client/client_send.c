@@ -152,6 +152,7 @@ static int way_step(struct client_way *way)
                                      unix_path, &origin);
     if (rc != 0)
         return rc;
+    way->response->coded = skua__client_fields_coded(&fields);
     rc = skua__client_pool_take(client, origin, way->response->deadline, &conn);
     if (rc == 0)
         rc = way_on(way, origin, conn, &fields);
@@ -279,7 +280,7 @@ static int way_all(struct client_way *way)
         rc = 0;
     }
     response->url = way->step.url.text;
-    return rc;
+    return rc == 0 ? skua__client_response_decode(response) : rc;
 }
 
 int skua_http_client_send(skua_http_client *client, const skua_http_request *request,

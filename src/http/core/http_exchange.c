@@ -31,7 +31,7 @@ void skua__http_exchange_reset(skua_http_exchange *exchange)
     exchange->route = NULL;
     exchange->status = 200;
     exchange->response_left = SKUA__HTTP_STREAMED;
-    exchange->begun = exchange->ended = exchange->bodiless = false;
+    exchange->begun = exchange->ended = exchange->bodiless = exchange->coded = false;
     exchange->error = 0;
     exchange->on_head = exchange->on_end = NULL;
     exchange->notes = NULL;
@@ -161,7 +161,7 @@ static int exchange_put(skua_http_exchange *exchange, const void *buf, size_t le
     if (exchange->bodiless || len == 0)
         return 0;
     exchange->error = exchange->carrier->write(exchange, buf, len);
-    if (exchange->error == 0)
+    if (exchange->error == 0 && !exchange->coded)
         exchange->sent += len;
     return exchange->error;
 }

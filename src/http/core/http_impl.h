@@ -151,7 +151,9 @@ struct skua__http_note {
 
 /* All fields are the handler's fiber's. */
 struct skua_http_exchange {
-    const struct skua__http_carrier *carrier; /* constant */
+    /* Constant; but a layer that codes bodies puts a table of its own in front of it, from its call
+     * to the exchange's end (on_end: the newest first), and calls what was there before. */
+    const struct skua__http_carrier *carrier;
     struct skua__http_arena arena;
 
     /* the request; set by the carrier before the handler is called */
@@ -174,8 +176,10 @@ struct skua_http_exchange {
     /* the response */
     struct skua__http_fields response;
     int status;
-    int64_t response_left; /* bytes to come, by Content-Length; or SKUA__HTTP_STREAMED */
+    int64_t response_left; /* bytes to come, by Content-Length; or SKUA__HTTP_STREAMED. The
+                              carrier looks at it when it begins, and not later */
     bool begun, ended;
+    bool coded;    /* whoever codes the body counts `sent` */
     bool bodiless; /* an answer to HEAD, or 204, 304: what is written is not sent */
     int error;     /* the carrier has failed, and does so again; 0: no */
 

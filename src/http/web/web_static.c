@@ -261,7 +261,7 @@ static int static_file(const skua_http_static *files, skua_http_exchange *exchan
 {
     static const struct {
         const char *end, *encoding;
-    } ways[] = {{".br", "br"}, {".gz", "gzip"}};
+    } ways[] = {{".br", "br"}, {".zst", "zstd"}, {".gz", "gzip"}};
     int rc;
 
     if (files->options.encoded == 0)
@@ -269,7 +269,7 @@ static int static_file(const skua_http_static *files, skua_http_exchange *exchan
     rc = skua_http_add_header(exchange, "Vary", "Accept-Encoding");
     if (rc != 0)
         return rc;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         if (!static_accepts(exchange, ways[i].encoding))
             continue;
         rc = static_send(files, exchange, name, ways[i].end, ways[i].encoding);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include <skua/http/compress.h>
 #include <skua/http/multipart.h>
 #include <skua/http/prometheus.h>
 #include <skua/http/router.h>
@@ -43,6 +44,14 @@ static int whole(skua_http_exchange *exchange, void *state)
 
     (void)state;
     return rc == 0 ? skua_http_reply(exchange, 200, NULL, body, len) : rc;
+}
+
+/* The same as a text, for layers that code. */
+static int text(skua_http_exchange *exchange, void *state)
+{
+    int rc = skua_http_set_header(exchange, "Content-Type", "text/plain");
+
+    return rc == 0 ? whole(exchange, state) : rc;
 }
 
 /* "?N" bytes, without their length being known before. */
@@ -160,12 +169,17 @@ static int metrics_of(skua_http_metrics *metrics, skua_http_server *server)
     return rc == 0 ? skua_http_metrics_add_collector(metrics, own_samples, NULL) : rc;
 }
 
+static const skua_http_layer coding[] = {{skua_http_compress_layer, NULL},
+                                         {skua_http_decompress_layer, NULL}};
+static skua_http_chain coded = SKUA_HTTP_CHAIN(coding, text, NULL);
+
 static int routes(skua_http_router *router, skua_http_server **server)
 {
     int rc = skua_http_route(router, "GET", "/hello", hello, NULL);
 
     rc = rc == 0 ? skua_http_route(router, NULL, "/echo", echo, NULL) : rc;
     rc = rc == 0 ? skua_http_route(router, NULL, "/whole", whole, NULL) : rc;
+    rc = rc == 0 ? skua_http_route(router, "POST", "/coded", skua_http_chain_handler, &coded) : rc;
     rc = rc == 0 ? skua_http_route(router, "GET", "/bytes", bytes, NULL) : rc;
     rc = rc == 0 ? skua_http_route(router, "POST", "/form", form, NULL) : rc;
     rc = rc == 0 ? skua_http_route(router, "GET", "/made-form", made_form, NULL) : rc;
