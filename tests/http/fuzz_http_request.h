@@ -140,7 +140,7 @@ static inline void fuzz_refused(void *arg)
 static inline void fuzz_serve(struct fuzz *fuzz)
 {
     static const skua_io_ops ops = {.name = "fuzz", .read = fuzz_read, .write = fuzz_write};
-    static const struct skua__h1_watch watch = {fuzz_idle, fuzz_last, fuzz_refused, NULL};
+    static const struct skua__h1_watch watch = {fuzz_idle, fuzz_last, fuzz_refused, NULL, NULL};
     const skua_http_server_options options = {.head_max = 5000,
                                               .headers_max = 20,
                                               .body_max = 4000,

@@ -266,6 +266,16 @@ static int compress_write(skua_http_exchange *exchange, const void *buf, size_t 
     return rc;
 }
 
+static int64_t compress_sendfile(skua_http_exchange *exchange, int file, int64_t *offset,
+                                 int64_t count)
+{
+    const struct compress *self = skua_http_noted(exchange, &compress_key);
+
+    return self->coder != NULL || self->below->sendfile == NULL
+               ? -ENOTSUP
+               : self->below->sendfile(exchange, file, offset, count);
+}
+
 static int compress_flush(skua_http_exchange *exchange)
 {
     const struct compress *self = skua_http_noted(exchange, &compress_key);
@@ -358,6 +368,7 @@ static int compress_stand(skua_http_exchange *exchange, struct compress **ret)
     self->ways.write = compress_write;
     self->ways.flush = compress_flush;
     self->ways.end = compress_finish;
+    self->ways.sendfile = compress_sendfile;
     rc = skua_http_note(exchange, &compress_key, self);
     if (rc == 0)
         rc = skua_http_on_end(exchange, compress_end, self);

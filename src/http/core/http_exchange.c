@@ -246,6 +246,28 @@ ssize_t skua_http_write(skua_http_exchange *exchange, const void *buf, size_t le
     return rc == 0 ? (ssize_t)len : rc;
 }
 
+int64_t skua__http_exchange_sendfile(skua_http_exchange *exchange, int file, int64_t *offset,
+                                     int64_t count)
+{
+    int64_t n;
+
+    if (exchange->error != 0)
+        return exchange->error;
+    if (exchange->carrier->sendfile == NULL || exchange->bodiless ||
+        exchange->response_left < count)
+        return -ENOTSUP;
+    n = exchange->carrier->sendfile(exchange, file, offset, count);
+    if (n == -ENOTSUP)
+        return n;
+    if (n < 0) {
+        exchange->error = (int)n;
+        return n;
+    }
+    exchange->response_left -= n;
+    exchange->sent += (uint64_t)n;
+    return n;
+}
+
 int skua_http_flush(skua_http_exchange *exchange)
 {
     int rc = exchange->error;

@@ -125,6 +125,10 @@ struct skua__http_carrier {
     /* Instead of begin: sends the head, and hands over the stream; 0 or an error. NULL: the
      * protocol has no such thing. */
     int (*upgrade)(skua_http_exchange *exchange, const char *protocol, skua_io *ret);
+    /* Instead of write: a part of a file, inside the kernel; moves *offset on. How many bytes,
+     * fewer than count at the file's end; -ENOTSUP before anything was sent: not this response,
+     * write instead; or an error. NULL: never. */
+    int64_t (*sendfile)(skua_http_exchange *exchange, int file, int64_t *offset, int64_t count);
 };
 
 struct skua__http_param {
@@ -200,6 +204,9 @@ void skua__http_exchange_reset(skua_http_exchange *exchange);
 /* Behind the handler, which returned `rc`: replies with an error page, or ends what was begun.
  * 0: the response is whole, or an error: it is not, and the connection ends. */
 int skua__http_exchange_finish(skua_http_exchange *exchange, int rc);
+/* Of a body that was begun, as skua_http_write: a part of a file, by the carrier's sendfile. */
+int64_t skua__http_exchange_sendfile(skua_http_exchange *exchange, int file, int64_t *offset,
+                                     int64_t count);
 /* Replies with the page of an error. */
 int skua__http_exchange_refuse(skua_http_exchange *exchange, int status);
 /* The same for a code, with the reason that was given for it. */

@@ -36,6 +36,9 @@ struct skua__h1_watch {
     /* Waits until there is something to read: 0, or an error. NULL: the stream cannot say; then the
      * connection keeps its memory while it is idle. */
     int (*readable)(void *arg, int64_t deadline);
+    /* Sends a part of a file behind what was written, as skua_tcp_sendfile. NULL: the stream is no
+     * socket. */
+    int64_t (*sendfile)(void *arg, int file, int64_t *offset, int64_t count);
 };
 
 /* Offsets into the buffer, which may move while a head is read. */

@@ -4,11 +4,15 @@
  *            the connection waits for its client. So the answers to pipelined requests go together.
  * Chunks     a chunk's length is written when it is closed, into eight digits that were left free.
  * Big        what is longer than the buffer is sent from where it is, with what was gathered.
+ * Files      of a body that has a length go from the kernel's memory into the socket. A client that
+ *            takes something of it in the time for a write is not too slow.
  *
  * Sources: RFC 9112 (4, 6, 7.1, 9.3).
  */
 #include <stdio.h>
 #include <time.h>
+
+#include <skua/task.h>
 
 #include "http/h1/h1_impl.h"
 
@@ -159,6 +163,45 @@ static int h1_write(skua_http_exchange *exchange, const void *buf, size_t len)
             return rc;
     }
     return 0;
+}
+
+/* One call under its time-out; *late: that has ended it, and not something else. */
+static int64_t write_file_part(struct skua__h1 *h1, int file, int64_t *offset, int64_t count,
+                               bool *late)
+{
+    int64_t deadline = skua__http_deadline(h1->options->write_timeout, SKUA_FOREVER);
+    skua_deadline frame;
+    int64_t n = skua_deadline_begin(&frame, deadline);
+
+    if (n == 0)
+        n = h1->watch->sendfile(h1->watcher, file, offset, count);
+    (void)skua_deadline_end(&frame);
+    *late = n == -ETIMEDOUT && skua_now() < skua_deadline_current();
+    return n;
+}
+
+static int64_t h1_sendfile(skua_http_exchange *exchange, int file, int64_t *offset, int64_t count)
+{
+    struct skua__h1 *h1 = (struct skua__h1 *)exchange;
+    int64_t begin = *offset;
+    int rc;
+
+    if (h1->watch->sendfile == NULL || h1->chunked)
+        return -ENOTSUP;
+    rc = skua__h1_flush(h1);
+    if (rc != 0)
+        return rc;
+    while (*offset - begin < count) {
+        int64_t before = *offset;
+        bool late;
+        int64_t n = write_file_part(h1, file, offset, count - (before - begin), &late);
+
+        if (n < 0 && !(late && *offset != before))
+            return *offset == begin && (n == -ENOSYS || n == -ENOMEM) ? -ENOTSUP : n;
+        if (n >= 0 && *offset - begin < count)
+            break; /* the file's end */
+    }
+    return *offset - begin;
 }
 
 /* ---- the head -------------------------------------------------------------------------------- */
@@ -318,7 +361,8 @@ const struct skua__http_carrier skua__h1_carrier = {.read = skua__h1_body_read,
                                                     .write = h1_write,
                                                     .flush = h1_flush,
                                                     .end = h1_end,
-                                                    .upgrade = skua__h1_upgrade};
+                                                    .upgrade = skua__h1_upgrade,
+                                                    .sendfile = h1_sendfile};
 
 #undef WRITE_NO_CHUNK
 #undef WRITE_CHUNK_HEAD

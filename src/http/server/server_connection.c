@@ -129,10 +129,18 @@ static int server_readable(void *arg, int64_t deadline)
     return (int)skua_await_until(skua_tcp_readable_init(&readable, self->tcp), deadline);
 }
 
+static int64_t server_sendfile(void *arg, int file, int64_t *offset, int64_t count)
+{
+    struct skua__server_connection *self = arg;
+
+    return skua_tcp_sendfile(self->tcp, file, offset, count);
+}
+
 static const struct skua__h1_watch server_watch = {.idle = server_idle,
                                                    .last = server_last,
                                                    .refused = server_refused,
-                                                   .readable = server_readable};
+                                                   .readable = server_readable,
+                                                   .sendfile = server_sendfile};
 /* What TLS has taken from the socket already is not seen by a look at that. */
 static const struct skua__h1_watch server_watch_tls = {
     .idle = server_idle, .last = server_last, .refused = server_refused};

@@ -8,7 +8,9 @@
  * Sources: RFC 9110 (5.6.7, 8.8, 13, 14).
  */
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <skua/http/static.h>
 #include <skua/time.h>
@@ -16,7 +18,9 @@
 #include "http/web/web_impl.h"
 
 #define FILE_PIECE ((size_t)64 * 1024)
+#define FILE_SENT ((uint64_t)256 * 1024)
 #define FILE_TAG 48
+#define FILE_NOWAIT 8 /* RWF_NOWAIT */
 
 /* ---- times ----------------------------------------------------------------------------------- */
 
@@ -228,22 +232,67 @@ static int file_range(const char *text, uint64_t size, uint64_t *from, uint64_t 
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
+/* Whether a byte is in the system's memory: reading it does not wait. */
+static bool file_is_near(int number, uint64_t at)
+{
+#ifdef SYS_preadv2
+    char byte;
+    struct iovec iov = {&byte, 1};
+
+    return syscall(SYS_preadv2, number, &iov, 1L, (long)at, (long)(at >> 32), FILE_NOWAIT) == 1;
+#else
+    (void)number;
+    (void)at;
+    return false;
+#endif
+}
+
+/* A piece by way of our memory: its bytes, or an error. */
+static ssize_t file_copy(skua_http_exchange *exchange, skua_file *file, char **piece, uint64_t from,
+                         uint64_t len)
+{
+    ssize_t n;
+
+    if (*piece == NULL)
+        *piece =
+            skua__http_arena_alloc(&exchange->arena, len < FILE_PIECE ? (size_t)len : FILE_PIECE);
+    if (*piece == NULL)
+        return -ENOMEM;
+    n = skua_file_pread(file, *piece, len < FILE_PIECE ? (size_t)len : FILE_PIECE, (int64_t)from);
+    if (n <= 0)
+        return n;
+    return skua_http_write(exchange, *piece, (size_t)n) < 0 ? exchange->error : n;
+}
+
+/* The kernel sends what it has in memory, of the connections that can; what would have it wait for
+ * a disk, and the worker with it, is read first, which waits in another way. */
+static ssize_t file_send(skua_http_exchange *exchange, int number, uint64_t from, uint64_t len)
+{
+    int64_t offset = (int64_t)from;
+
+    if (len > FILE_SENT)
+        len = FILE_SENT;
+    if (len < FILE_PIECE || !file_is_near(number, from) || !file_is_near(number, from + len - 1))
+        return -ENOTSUP;
+    return (ssize_t)skua__http_exchange_sendfile(exchange, number, &offset, (int64_t)len);
+}
+
 static int file_stream(skua_http_exchange *exchange, skua_file *file, uint64_t from, uint64_t len)
 {
-    size_t room = len < FILE_PIECE ? (size_t)len : FILE_PIECE;
-    char *piece = skua__http_arena_alloc(&exchange->arena, room);
-    int rc = piece != NULL ? 0 : -ENOMEM;
+    int number = exchange->carrier->sendfile != NULL ? skua_file_number(file) : -1;
+    char *piece = NULL;
 
-    while (rc == 0 && len != 0) {
-        ssize_t n = skua_file_pread(file, piece, len < room ? (size_t)len : room, (int64_t)from);
+    while (len != 0) {
+        ssize_t n = number >= 0 ? file_send(exchange, number, from, len) : -ENOTSUP;
 
+        if (n == -ENOTSUP)
+            n = file_copy(exchange, file, &piece, from, len);
         if (n <= 0)
             return n == 0 ? -EIO : (int)n; /* it has become shorter than it was */
-        rc = skua_http_write(exchange, piece, (size_t)n) < 0 ? exchange->error : 0;
         from += (uint64_t)n;
         len -= (uint64_t)n;
     }
-    return rc;
+    return 0;
 }
 
 static int file_header_number(skua_http_exchange *exchange, const char *name, const char *format,
@@ -313,4 +362,6 @@ int skua_http_send_file(skua_http_exchange *exchange, skua_file *file, const cha
 }
 
 #undef FILE_PIECE
+#undef FILE_SENT
+#undef FILE_NOWAIT
 #undef FILE_TAG
