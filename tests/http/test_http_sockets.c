@@ -272,8 +272,10 @@ static void watch_refused(void *arg)
 
 static int watched_serve(void *arg)
 {
-    static const struct skua__h1_watch watch = {watch_idle, watch_last, watch_refused,
-                                                watch_readable};
+    static const struct skua__h1_watch watch = {.idle = watch_idle,
+                                                .last = watch_last,
+                                                .refused = watch_refused,
+                                                .readable = watch_readable};
     const skua_http_server_options options = {.head_max = 8192,
                                               .headers_max = 100,
                                               .body_max = 10,
