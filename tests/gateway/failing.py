@@ -186,7 +186,8 @@ def test_the_breaker_opens_and_closes(env):
                     as sock:
                 assert everything(sock).startswith(b"HTTP/1.1 400 ")
         until(lambda: gate.member()["running"] == 0)
-        assert gate.member()["breaker"] == "closed" and gate.ask()[0] == 200
+        member = gate.member()
+        assert member["breaker"] == "closed" and member["failures"] == 6 and gate.ask()[0] == 200
 
 
 def test_health_checks(env):
