@@ -1,10 +1,13 @@
 /* judged.c - the server that tests/http/judges/run asks: its routes are what the judges need.
  *
- *     judged ADDRESS        "127.0.0.1:0", or "/path" of a Unix socket
+ *     judged ADDRESS [strict]      "127.0.0.1:0", or "/path" of a Unix socket
+ *
+ * With "strict" a client has two seconds for a head, for a byte of a body, and to take one.
  *
  * Prints "address A" when it listens, ends by SIGTERM with status 0. /stats tells the connections.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,8 +203,15 @@ static int listen_on(skua_listener **listener, const char *address)
     return fflush(stdout) == 0 ? 0 : -EIO;
 }
 
+struct judged {
+    const char *address;
+    bool strict;
+};
+
 static int serve(void *arg)
 {
+    const struct judged *judged = arg;
+    int64_t patience = judged->strict ? 2 * SKUA_SECOND : SKUA_MINUTE;
     skua_http_router *router;
     skua_http_server *server = NULL;
     skua_http_metrics *metrics = NULL;
@@ -220,14 +230,16 @@ static int serve(void *arg)
     around[0].state = metrics;
     chain.state = router;
     if (rc == 0)
-        rc = skua_http_server_new(&server, skua_http_chain_handler, &chain,
-                                  SKUA_HTTP_SERVER_OPTIONS(.body_max = (int64_t)1 << 30,
-                                                           .head_timeout = SKUA_MINUTE,
-                                                           .drain_timeout = 2 * SKUA_SECOND));
+        rc = skua_http_server_new(
+            &server, skua_http_chain_handler, &chain,
+            SKUA_HTTP_SERVER_OPTIONS(.body_max = (int64_t)1 << 30, .connections_max = 20000,
+                                     .head_timeout = patience, .body_timeout = patience,
+                                     .write_timeout = patience,
+                                     .drain_timeout = 2 * SKUA_SECOND));
     if (rc == 0)
         rc = metrics_of(metrics, server);
     if (rc == 0)
-        rc = listen_on(&listener, arg);
+        rc = listen_on(&listener, judged->address);
     if (rc == 0) {
         rc = skua_http_server_run(server, listener);
         (void)skua_listener_close(listener);
@@ -240,14 +252,16 @@ static int serve(void *arg)
 
 int main(int argc, char **argv)
 {
+    struct judged judged = {.strict = argc == 3 && strcmp(argv[2], "strict") == 0};
     struct rlimit files;
 
-    if (argc != 2)
+    if (argc != 2 && !judged.strict)
         return 2;
+    judged.address = argv[1];
     (void)getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &files);
     return skua_main(
-        serve, argv[1],
+        serve, &judged,
         SKUA_RUNTIME_OPTIONS(.name = "judged", .workers = 2, .stop_on = SKUA_SIGNALS_TERM));
 }
