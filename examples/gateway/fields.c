@@ -112,6 +112,24 @@ static void field_peer(const skua_http_exchange *exchange, char *buf, size_t siz
         (void)snprintf(buf, size, "%.*s", (int)(end - peer - (ptrdiff_t)skip), peer + skip);
 }
 
+const char *field_client(skua_http_exchange *exchange, void *arg)
+{
+    const struct route *route = arg;
+    const char *said = NULL, *last;
+    char *peer;
+
+    if (route->trust)
+        (void)field_all(exchange, "x-forwarded-for", &said);
+    if (said != NULL) {
+        last = strrchr(said, ',');
+        return last != NULL ? last + 1 + strspn(last + 1, " \t") : said;
+    }
+    peer = skua_http_alloc(exchange, NAME_SIZE);
+    if (peer != NULL)
+        field_peer(exchange, peer, NAME_SIZE);
+    return peer;
+}
+
 /* ---- the request's --------------------------------------------------------------------------- */
 
 /* What is said of where a request came from; by us alone, whatever the client says. */

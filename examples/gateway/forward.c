@@ -10,8 +10,9 @@
  *   - the route has a try left, the group's budget a retry, and there is a member that was not
  *     asked: retries do not multiply the load of a group that is down
  *
- * A path with "." or ".." for a segment, however it is encoded, is refused: the upstream would
- * resolve it, and answer for another prefix than that of the route, with its limits.
+ * A route is found by the path as an upstream may understand it: decoded, one slash for several.
+ * Else "/%61dmin" would get by the limits of "/admin". A path with "." or ".." for a segment is
+ * refused: the upstream would resolve it, and answer for another prefix than that of the route.
  */
 #include <stdio.h>
 #include <string.h>
@@ -24,47 +25,68 @@
 
 /* ---- the route ------------------------------------------------------------------------------- */
 
-/* One character of a path, decoded if it is a dot, a slash or a backslash. */
-static char path_char(const char **at)
+static int path_digit(char c)
 {
-    static const char *const codes[] = {"2e.", "2f/", "5c/"};
-    char c = *(*at)++;
-
-    for (size_t i = 0; c == '%' && i < sizeof codes / sizeof *codes; i++)
-        if (strncasecmp(*at, codes[i], 2) == 0) {
-            *at += 2;
-            return codes[i][2];
-        }
-    return c == '\\' ? '/' : c;
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static bool path_has_dots(const char *path)
+/* One character of a path, decoded; -1: what may not be in one. */
+static int path_char(const char **at)
 {
-    size_t dots = 0, others = 0;
+    int c = (unsigned char)*(*at)++;
+    int high = c == '%' ? path_digit(**at) : -1;
+    int low = high >= 0 ? path_digit((*at)[1]) : -1;
 
-    for (;;) {
-        char c = path_char(&path);
-
-        if (c == '/' || c == '\0') {
-            if (others == 0 && (dots == 1 || dots == 2))
-                return true;
-            dots = others = 0;
-        }
-        if (c == '\0')
-            return false;
-        if (c == '.')
-            dots++;
-        else if (c != '/')
-            others++;
+    if (c == '%') {
+        if (low < 0 || 16 * high + low == 0)
+            return -1;
+        c = 16 * high + low;
+        *at += 2;
     }
+    return c == '\\' ? '/' : c; /* as some servers have it */
+}
+
+/* Whether a segment is "." or "..", also with parameters: "..;a". */
+static bool path_is_dots(const char *segment)
+{
+    size_t dots = strspn(segment, ".");
+
+    return (dots == 1 || dots == 2) && (segment[dots] == '\0' || strchr("/;", segment[dots]));
+}
+
+/* The path by which the route is found, into `ret`, which has as much room: 0 or -EINVAL. */
+static int path_plain(const char *path, char *ret)
+{
+    char *to = ret;
+
+    while (*path != '\0') {
+        int c = path_char(&path);
+
+        if (c < 0)
+            return -EINVAL;
+        if (c != '/' || to == ret || to[-1] != '/')
+            *to++ = (char)c;
+    }
+    *to = '\0';
+    for (const char *at = strchr(ret, '/'); at != NULL; at = strchr(at + 1, '/'))
+        if (path_is_dots(at + 1))
+            return -EINVAL;
+    return 0;
 }
 
 static bool route_has_host(const struct route *route, const char *authority)
 {
     size_t len = strlen(route->host);
 
-    return len == 0 || (strncasecmp(authority, route->host, len) == 0 &&
-                        (authority[len] == '\0' || authority[len] == ':'));
+    if (len == 0)
+        return true;
+    if (strncasecmp(authority, route->host, len) != 0)
+        return false;
+    authority += len + (authority[len] == '.'); /* "example.org." is the same */
+    return *authority == '\0' || *authority == ':';
 }
 
 static bool route_has_path(const struct route *route, const char *path)
@@ -98,14 +120,17 @@ static int gateway_key; /* its address is the note's */
 int forward(skua_http_exchange *exchange, void *state)
 {
     const char *path = skua_http_path(exchange);
+    char *plain = skua_http_alloc(exchange, strlen(path) + 1);
     struct route *route;
     int rc;
 
+    if (plain == NULL)
+        return -ENOMEM;
     if (strcmp(path, "*") == 0) /* OPTIONS of the server: that is us */
         return skua_http_reply(exchange, 204, NULL, NULL, 0);
-    if (path_has_dots(path))
-        return skua_http_refuse(exchange, 400, "dots in the path");
-    route = route_find(state, skua_http_authority(exchange), path);
+    if (path_plain(path, plain) != 0)
+        return skua_http_refuse(exchange, 400, "the path has dots, or is not encoded well");
+    route = route_find(state, skua_http_authority(exchange), plain);
     if (route == NULL)
         return skua_http_refuse(exchange, 404, NULL);
     rc = skua_http_note(exchange, &gateway_key, state);

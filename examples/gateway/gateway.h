@@ -140,6 +140,8 @@ int fields_of_request(skua_http_exchange *exchange, const struct gateway *gatewa
 bool field_is_hop(const char *name, const char *const *listed, size_t count);
 /* Whether a list of tokens has this one; without case. */
 bool field_lists(const char *list, const char *token);
+/* Of whom a request is, for its rate: the peer's address, or what a trusted one says last. */
+const char *field_client(skua_http_exchange *exchange, void *route);
 /* Our Via, in front of nothing or behind what was said: the exchange's, or NULL: no memory. */
 const char *field_via(skua_http_exchange *exchange, const char *said, int version,
                       const char *name);

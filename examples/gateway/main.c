@@ -40,7 +40,8 @@ static int main_route(struct route *route)
         rc = skua_http_rates_new(&route->rates,
                                  SKUA_HTTP_RATES_OPTIONS(.rate = (uint64_t)route->rate,
                                                          .burst = (uint64_t)route->burst,
-                                                         .keys = (size_t)route->keys));
+                                                         .keys = (size_t)route->keys,
+                                                         .key = field_client, .arg = route));
         route->layers[layers++] = (skua_http_layer){skua_http_rates_layer, route->rates};
     }
     if (rc == 0 && route->running != 0) {

@@ -187,10 +187,15 @@ int tunnel(struct passage *passage, const char *protocol)
 
     if (rc != 0)
         return answer_for(passage, rc);
+    /* Who says nothing for hours may be there: only the kernel can tell. */
+    (void)skua_tcp_set_keepalive(tcp, SKUA_MINUTE, 10 * SKUA_SECOND, 6);
     rc = tunnel_send(passage, tcp, protocol, deadline);
     if (rc == 0)
         rc = tunnel_hear(&head, tcp, deadline);
-    choice_judge(&choice, rc == SKUA_ELIMIT || rc == -ENOMEM ? -ECANCELED : rc);
+    if (rc == 0 && head.status >= 502 && head.status <= 504)
+        choice_judge(&choice, -EIO);
+    else
+        choice_judge(&choice, rc == SKUA_ELIMIT || rc == -ENOMEM ? -ECANCELED : rc);
     rc = rc == 0 ? tunnel_answer(passage, &head, tcp) : answer_for(passage, rc);
     (void)skua_tcp_close(tcp);
     choice_end(&choice);

@@ -243,6 +243,18 @@ def test_limits(env):
         assert len([r for r in up.seen if r.target == "/body"]) == 1
 
 
+def test_rates_behind_a_proxy(env):
+    with Upstream() as up, Gateway(
+            env, f"group g {up.address}", "route /t g trust=1 rate=1 burst=2",
+            "route /u g rate=1 burst=2") as gate:
+        def got(path, whom):
+            return [gate.ask(path=path, headers={"X-Forwarded-For": f"9.9.9.9, {w}"})[0]
+                    for w in whom]
+        assert got("/t", "aabbccdd") == [200] * 8
+        assert 429 in got("/t", "aaaa") and got("/t", "e") == [200]
+        assert 429 in got("/u", "abcdef")
+
+
 def test_what_is_no_configuration(env):
     good = ["group g 127.0.0.1:1", "route / g"]
     for lines in ([], ["route / g"], good[:1], good + ["frob"], ["group g"] + good[1:],

@@ -104,13 +104,17 @@ def test_routes(env):
         for path, host, up in (("/api", "x", a), ("/api/", "x", a), ("/api/de", "x", a),
                                ("/api/deep/er", "x", b), ("/api", "example.org", c),
                                ("/", "EXAMPLE.org:80", c), ("/apis", "x", None),
-                               ("/", "example.org.evil", None), ("/api/deep/..x", "x", b)):
+                               ("/", "example.org.evil", None), ("/api/deep/..x", "x", b),
+                               ("/", "example.org.", c), ("/%61pi/x", "x", a),
+                               ("//api//deep", "x", b), ("/api%2Fdeep/", "x", b),
+                               ("/api%2f%64eep", "x", b)):
             count = len(up.seen) if up else 0
             status = gate.ask(path=path, headers={"Host": host})[0]
             assert status == (200 if up else 404), (path, host, status)
             assert up is None or len(up.seen) == count + 1, (path, host)
         for path in ("/api/../x", "/api/..", "/api/./x", "/api/%2e%2E/x", "/api/.%2e%2fx",
-                     "/api/..%5cx", "/api\\..\\x"):
+                     "/api/..%5cx", "/api\\..\\x", "/api/..;a/x", "/api/.;/x", "/a%00", "/a%zz",
+                     "/a%2"):
             assert gate.ask(path=path)[0] == 400, path
         with gate.raw(b"OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") as sock:
             assert everything(sock).startswith(b"HTTP/1.1 204 ")
