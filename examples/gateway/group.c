@@ -18,7 +18,7 @@ int group_open(struct group *group)
                                  .connections_per_origin = (size_t)group->connections,
                                  .redirects_max = -1, .connect_timeout = group->connect,
                                  .head_timeout = group->timeout, .read_timeout = group->idle,
-                                 .write_timeout = group->idle, .user_agent = ""));
+                                 .write_timeout = group->idle, .user_agent = "", .decompress = -1));
 
     for (unsigned i = 0; rc == 0 && i < group->count; i++)
         rc = skua_breaker_init(

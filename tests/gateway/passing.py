@@ -1,4 +1,5 @@
 """passing.py - what goes through: requests, answers, bodies, events, other protocols."""
+import gzip
 import hashlib
 import http.client
 import os
@@ -31,6 +32,19 @@ def test_what_the_upstream_sees(env):
         for name in ("x-secret", "keep-alive", "te", "proxy-authorization", "x_forwarded_for",
                      "x-real-ip", "transfer-encoding", "connection"):
             assert not seen.all(name), name
+
+
+def test_codings_are_the_clients(env):
+    def answer(conn, request):
+        conn.reply(200, gzip.compress(b"hello"), "Content-Encoding: gzip")
+
+    with Upstream(answer) as up, Gateway(env, f"group g {up.address}", "route / g") as gate:
+        with gate.raw(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") as sock:
+            head, body = everything(sock).split(b"\r\n\r\n", 1)
+        assert gzip.decompress(body) == b"hello" and b"\r\nContent-Encoding: gzip" in head, head
+        assert up.seen[0].one("accept-encoding") is None
+        gate.ask(headers={"Accept-Encoding": "br;q=0.5"})
+        assert up.seen[1].one("accept-encoding") == "br;q=0.5"
 
 
 def test_a_trusted_client_says_where_from(env):
