@@ -1,0 +1,86 @@
+#!/bin/sh
+# demo.sh - the orders service, a few requests to it, and load.
+#
+# Usage: demo.sh BUILD_DIR
+#
+# BUILD_DIR is where orders was built (BUILD_DIR/orders or BUILD_DIR/examples/orders). The service
+# listens on a free port of 127.0.0.1 and keeps its orders in a temporary SQLite file, or where
+# DATABASE_URL says. It is stopped at the end, and on Ctrl-C; nothing is left behind. Environment:
+# DEMO_CLIENTS (64), DEMO_SECONDS (5), DATABASE_URL, SKUA_DRIVER, SKUA_WORKERS.
+set -u
+
+build=${1:-}
+orders_pid=
+client_pid=
+folder=
+
+say() { printf '%s\n' "$*"; }
+die() { say "demo.sh: $*" >&2; exit 1; }
+
+stop_all() {
+    trap - EXIT INT TERM HUP
+    for pid in $client_pid $orders_pid; do
+        kill "$pid" 2>/dev/null
+    done
+    for pid in $client_pid $orders_pid; do
+        wait "$pid" 2>/dev/null
+    done
+    [ -n "$folder" ] && rm -rf "$folder"
+}
+trap 'stop_all' EXIT
+trap 'stop_all; echo; exit 130' INT
+trap 'stop_all; exit 143' TERM HUP
+
+# A program in the background, so that a signal to this script is heard while it runs.
+run() {
+    "$@" &
+    client_pid=$!
+    wait "$client_pid"
+    status=$?
+    client_pid=
+    return $status
+}
+
+# ---- start ----------------------------------------------------------------------------------
+
+[ -n "$build" ] || { say "Usage: demo.sh BUILD_DIR" >&2; exit 2; }
+place=
+for folder_of in "$build" "$build/examples"; do
+    if [ -z "$place" ] && [ -x "$folder_of/orders" ] && [ ! -d "$folder_of/orders" ]; then
+        place=$folder_of
+    fi
+done
+[ -n "$place" ] ||
+    die "no orders in $build: it is built where llhttp, jansson and sqlite3 are (./dev setup)"
+folder=$(mktemp -d) || die "no temporary folder"
+
+: >"$folder/ready"
+ORDERS_LISTEN=127.0.0.1:0 ORDERS_DB=$folder/orders.db ORDERS_LOG=off \
+    "$place/orders" >"$folder/ready" &
+orders_pid=$!
+tries=0
+while ! grep -q '^ready on' "$folder/ready"; do
+    tries=$((tries + 1))
+    [ $tries -lt 100 ] && kill -0 "$orders_pid" 2>/dev/null || die "orders did not start"
+    sleep 0.1
+done
+url=$(sed -n 's/^ready on \([^ ]*\) .*/\1/p' "$folder/ready")
+say "orders        $(cat "$folder/ready")"
+say
+
+# ---- ask, and load --------------------------------------------------------------------------
+
+run "$place/orders-tour" "$url" || die "an answer was not what it is to be"
+say "load, by ${DEMO_CLIENTS:-64} clients on this machine, too:"
+run "$place/orders-load" "$url" "${DEMO_CLIENTS:-64}" "${DEMO_SECONDS:-5}" ||
+    die "not all requests were answered as they are to be"
+say
+
+# ---- stop -----------------------------------------------------------------------------------
+
+kill "$orders_pid"
+wait "$orders_pid"
+status=$?
+orders_pid=
+say "orders        $(tail -n 1 "$folder/ready"), with status $status"
+[ "$status" -eq 0 ]

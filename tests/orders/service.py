@@ -1,0 +1,254 @@
+"""service.py - start, stop, configuration, and what happens when the database goes away."""
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import ssl
+import subprocess
+import time
+import http.client
+
+from harness import Client, Service, Skipped, UnixConnection, check, on_each_store, test, threads, \
+    until
+
+
+@test
+def a_wrong_environment_is_refused(env):
+    wrong = [
+        ({"ORDERS_LISTEN": "somewhere"}, "ADDRESS:PORT"),
+        ({"ORDERS_LISTEN": "unix:"}, "unix:PATH"),
+        ({"ORDERS_MAX_CLIENT": "1"}, "no such variable"),
+        ({"ORDERS_MAX_CLIENTS": "0"}, "from 1 to"),
+        ({"ORDERS_MAX_BODY": "7x"}, "whole number"),
+        ({"ORDERS_TIMEOUT_MS": "99999999999999999999"}, "whole number"),
+        ({"ORDERS_LOG": "loud"}, "json, common or off"),
+        ({"ORDERS_TLS_CERT": "/nowhere"}, "belong together"),
+        ({"DATABASE_URL": "mysql://me:secret@host/x"}, "postgresql://"),
+    ]
+    for environment, words in wrong:
+        with Service(env, **environment) as service:
+            status = service.stop()
+            text = service.stderr()
+            check(status == 2 and words in text and list(environment)[0] in text
+                  and "secret" not in text and service.url is None, str(environment),
+                  f"{status} {text}")
+
+
+@test
+def what_cannot_be_had_is_told(env):
+    taken = env.stores[0].service.port
+    wrong = [
+        ({"ORDERS_DB": "/nowhere/at/all.db"}, "unable to open"),
+        ({"ORDERS_LISTEN": f"127.0.0.1:{taken}"}, "cannot listen"),
+        ({"ORDERS_TLS_CERT": "/nowhere", "ORDERS_TLS_KEY": "/nowhere"}, "certificate"),
+        ({"DATABASE_URL": "postgresql://x@/x?host=/nowhere"}, "PostgreSQL"),
+    ]
+    for environment, words in wrong:
+        with Service(env, **environment) as service:
+            status = service.stop()
+            text = service.stderr()
+            check(status == 1 and (words in text or "libpq" in text), str(environment),
+                  f"{status} {text}")
+
+
+@test
+def the_log_is_json(env):
+    with Service(env) as service:
+        answer = service.client().ask("GET", "/users/1?x=%22", X_Request_Id="abc-1")
+        check(answer.headers["X-Request-Id"] == "abc-1", "the id is the client's")
+        service.client().get("/no/where")
+        check(service.stop() == 0, "it stops")
+        lines = [json.loads(line) for line in service.stderr().splitlines()]
+        check([line["status"] for line in lines] == [200, 404], "two lines", str(lines))
+        check(lines[0]["route"] == "/users/:id" and lines[0]["id"] == "abc-1", "route and id",
+              str(lines[0]))
+
+
+@test
+def unix_sockets(env):
+    path = os.path.join(env.folder, "socket")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with Service(env, ORDERS_LISTEN=f"unix:{path}", ORDERS_LOG="off") as service:
+            check(service.url == f"unix:{path}", "it says where", service.ready)
+            check(Client(UnixConnection(path)).order().status == 201, "an order")
+            service.process.send_signal(signal.SIGHUP)  # without TLS: nothing
+            check(Client(UnixConnection(path)).get("/health").status == 200, "health")
+            check(service.stop(number) == 0, "it stops")
+            check(not os.path.exists(path), "the socket is gone")
+
+
+def certificate(folder, name):
+    tool = shutil.which("openssl")
+    if tool is None:
+        raise Skipped("no openssl")
+    subprocess.run([tool, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                    "-nodes", "-keyout", f"{folder}/key.pem", "-out", f"{folder}/cert.pem",
+                    "-days", "1", "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"],
+                   check=True, stderr=subprocess.DEVNULL)
+
+
+@test
+def tls_and_its_certificates(env):
+    certificate(env.folder, "one")
+    # A thread of the blocking pool may end after main has, and then OpenSSL, which has cleaned up
+    # by then, does not free what it has kept for that thread: no leak of ours.
+    with open(f"{env.folder}/openssl.supp", "w", encoding="ascii") as file:
+        file.write("leak:libcrypto.so\n")
+    with Service(env, LSAN_OPTIONS=f"suppressions={env.folder}/openssl.supp:print_suppressions=0",
+                 ORDERS_TLS_CERT=f"{env.folder}/cert.pem",
+                 ORDERS_TLS_KEY=f"{env.folder}/key.pem", ORDERS_LOG="off") as service:
+        if service.url is None:
+            raise Skipped("no TLS in the build")
+
+        def subject():
+            context = ssl.create_default_context(cafile=f"{env.folder}/cert.pem")
+            connection = http.client.HTTPSConnection("127.0.0.1", service.port, timeout=10,
+                                                     context=context)
+            answer = Client(connection).order()
+            check(answer.status == 201, "an order", answer.text)
+            name = dict(field[0] for field in connection.sock.getpeercert()["subject"])
+            connection.close()
+            return name["commonName"]
+
+        check(service.url.startswith("https://"), "it says https", service.ready)
+        check(subject() == "one", "the first certificate")
+        certificate(env.folder, "two")
+        service.process.send_signal(signal.SIGHUP)
+        check(until(lambda: "reloaded" in service.stderr()), "it says so", service.stderr())
+        check(subject() == "two", "the second one")
+        with open(f"{env.folder}/cert.pem", "w", encoding="ascii") as file:
+            file.write("nothing")
+        service.process.send_signal(signal.SIGHUP)
+        check(until(lambda: "orders: certificate: " in service.stderr()), "a wrong one is told",
+              service.stderr())
+        check(service.process.poll() is None, "and nothing else happens")
+        status = service.stop()
+        check(status == 0, "it stops", f"{status} {service.stderr()}")
+
+
+@on_each_store
+def a_stop_loses_no_order(env, store):
+    """TERM while many clients post: what was acknowledged is there, and nobody was cut off."""
+    made, cut = [], []
+    with Service(env, ORDERS_LOG="off", **store.environment) as service:
+
+        def post(_):
+            client = service.client()
+            while True:
+                try:
+                    answer = client.order(user=2)
+                except (ConnectionRefusedError, http.client.RemoteDisconnected):
+                    return  # between requests: none was under way, or it was not begun
+                except (http.client.IncompleteRead, ConnectionResetError, BrokenPipeError) as error:
+                    cut.append(repr(error))
+                    return
+                if answer.status != 201:
+                    cut.append(answer.text)
+                    return
+                made.append(answer.json["id"])
+
+        with threads(12, post):
+            until(lambda: len(made) > 60)
+            status = service.stop()
+        check(status == 0, "status 0", f"{status} {service.stderr()}")
+        # A connection that was closed while a request was on its way to it may be reset.
+        check(len([c for c in cut if "Reset" not in c and "Broken" not in c]) == 0,
+              "each answer was whole", str(cut))
+    found = set()
+    for number in made:
+        found.add(store.client.get(f"/orders/{number}").status)
+    check(len(made) > 60 and found == {200}, "all are there", f"{len(made)} {found}")
+
+
+@test
+def somebody_else_writes_the_file(env):
+    """Another process has the write lock: orders are refused, none half-way; reading goes on."""
+    path = os.path.join(env.folder, "shared.db")
+    with Service(env, ORDERS_LOG="off", ORDERS_DB=path) as service:
+        client = service.client()
+        check(client.order().status == 201, "an order")
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        statuses = []
+        with threads(6, lambda i: statuses.append(service.client().order().status)):
+            check(len(client.get("/orders").json["orders"]) == 1, "reading goes on")
+        check(statuses == [503] * 6, "503", str(statuses))
+        other.execute("ROLLBACK")
+        other.close()
+        check(client.order().status == 201, "orders are taken again")
+        check(len(client.get("/orders").json["orders"]) == 2, "and nothing else was")
+        check(service.stop() == 0, "it stops")
+
+
+def needs_postgres(env, store):
+    if store.name != "postgresql":
+        raise Skipped("SQLite does not go away")
+
+
+@on_each_store
+def the_database_goes_and_comes(env, store):
+    needs_postgres(env, store)
+    client = store.client
+    before = client.order().json
+    statuses, stop = set(), []
+
+    def post(_):
+        mine = store.service.client()
+        while not stop:
+            statuses.add(mine.order().status)
+            time.sleep(0.002)
+
+    with threads(4, post):
+        check(env.postgres.run("stop") == 0, "it stops")
+        check(until(lambda: client.get("/health").status == 503), "health is bad")
+        answer = client.order()
+        check(answer.status == 503 and answer.headers["Retry-After"] == "1"
+              and answer.json["status"] == 503, "503", answer.text)
+        check(env.postgres.run("start", str(os.getpid())) == 0, "it starts")
+        check(until(lambda: client.get("/health").status == 200), "health is good again")
+        stop.append(True)
+    check(statuses <= {201, 503}, "nothing else was answered", str(statuses))
+    check(client.get(f"/orders/{before['id']}").json == before, "what was there is there")
+    check(client.order().status == 201, "and orders are taken")
+
+
+@on_each_store
+def a_slow_database_is_no_slow_service(env, store):
+    """A lock on orders: who wants to write gets 504, and users are found all the same."""
+    needs_postgres(env, store)
+    with Service(env, ORDERS_LOG="off", ORDERS_TIMEOUT_MS="400", **store.environment) as service:
+        tool = shutil.which("psql")
+        if tool is None:
+            raise Skipped("no psql")
+        lock = subprocess.Popen([tool, "-q", "-c", "BEGIN; LOCK TABLE orders; SELECT pg_sleep(2)",
+                                 env.postgres.url], stdout=subprocess.DEVNULL)
+        client = service.client()
+        check(until(lambda: client.order().status == 504), "an order is too slow")
+        for _ in range(20):
+            check(client.get("/users/1").status == 200, "a user is not")
+        lock.terminate()
+        lock.wait()
+        check(until(lambda: client.order().status == 201), "orders are taken again")
+        check(service.stop() == 0, "it stops")
+
+
+@test
+def too_many_at_a_time(env):
+    """One at a time, nobody in line: the others are told to come back."""
+    with Service(env, ORDERS_LOG="off", ORDERS_MAX_RUNNING="1", ORDERS_MAX_WAITING="0") as service:
+        statuses, waits = [], []
+
+        def get(_):
+            client = service.client()
+            for _ in range(100):
+                answer = client.get("/orders")
+                statuses.append(answer.status)
+                if answer.status == 503:
+                    waits.append(answer.headers["Retry-After"])
+                check(client.get("/health").status == 200, "health is not limited")
+
+        with threads(8, get):
+            pass
+        check(set(statuses) == {200, 503} and set(waits) == {"1"}, "200 and 503",
+              f"{set(statuses)} {set(waits)}")
