@@ -74,6 +74,8 @@
 /* Gathered for one call; a frame of the usual size fits. */
 #define SKUA__H2_WIRE ((size_t)32768)
 #define SKUA__H2_IN ((size_t)16384)
+/* The same on the reader's stack, as long as that is enough. */
+#define SKUA__H2_FEW ((size_t)1024)
 /* Of the connection: it is given back at once, and only has to be as much as is on its way. */
 #define SKUA__H2_CONNECTION_WINDOW (1 << 20)
 
@@ -113,6 +115,7 @@ struct skua__h2_setup {
 struct skua__h2_waiter {
     struct skua__h2_waiter *next, **link;          /* of all that wait here; guard: mutex */
     struct skua__h2_waiter *line_next, *line_prev; /* in the line for the lead; guard: mutex */
+    bool writes;                                   /* what it wants is room in `out` */
     skua_notify notify;
 };
 
@@ -125,18 +128,21 @@ struct skua__h2 {
     /* guard of all that follows: mutex */
     nghttp2_session *session;
     struct skua__h2_stream *streams; /* that nghttp2 knows, or that are owned */
-    size_t known, owned;             /* how many */
+    size_t known;                    /* streams that nghttp2 knows */
+    int64_t idle_since;              /* ns: when that became 0 */
     int error;                       /* 0; it has failed, or ended */
+    bool broken;                     /* nothing can be sent any more */
+    bool dirty;                      /* nghttp2 may have something to send */
     bool draining;                   /* the peer's GOAWAY: nothing more may be opened */
     int32_t last_id;                 /* the last stream it will answer; when draining */
-    uint32_t goaway_code;            /* its reason */
+    uint32_t goaway_code, said_code; /* reasons: its, ours */
     unsigned stopping;               /* ours: SKUA__H2_STOP_… */
     int64_t stop_next;               /* ns: when the second GOAWAY goes out in any case */
     bool in_head;                    /* a head has begun, and is not whole */
     int64_t head_began;              /* ns */
     unsigned head_frames;            /* CONTINUATIONs of it */
     int64_t resets, calm, calm_at;   /* h2_calm.c: what is left of the peer's budgets */
-    uint64_t pings, pongs;           /* ours that were sent, and answered */
+    uint64_t pings, pongs;           /* ours that were sent, and answered: in their order */
     struct skua__h2_waiter *waiters; /* for something of the connection */
     struct skua__h2_waiter *line_first, *line_last; /* that may lead: a client's, but the leader */
     bool leading;                                   /* a task reads */
@@ -160,6 +166,8 @@ struct skua__h2_stream {
     bool over;     /* reset, or the connection has failed */
     int error;     /* why; 0: it is not over */
     uint32_t code; /* HTTP/2's; with over */
+    bool cut;      /* by us: what came is gone */
+    bool let_go;   /* what comes is thrown away */
     bool refused;  /* over, and the peer has not looked at it: it may be sent again */
 
     /* what came: constant once head_done (trailers: in_ended) was seen under the mutex */
@@ -168,6 +176,7 @@ struct skua__h2_stream {
     int status;                                     /* a response's */
     struct skua__http_fields head, trailers;        /* without pseudo-headers */
     size_t head_size, head_count;                   /* so far; of trailers then */
+    int informed;                                   /* the last 1xx that came before; 0 */
     bool too_large;                                 /* more than the limits: fields are missing */
     bool no_memory;                                 /* the same for want of it */
     bool head_done, in_ended;
@@ -182,7 +191,7 @@ struct skua__h2_stream {
     bool out_ended; /* nothing will be added to out */
     bool out_sent;  /* END_STREAM has been given to the wire */
     int64_t moved;  /* ns: when nghttp2 has taken something, or it was begun */
-    nghttp2_nv *out_trailers; /* the owner's, until it lets go */
+    nghttp2_nv *out_trailers; /* the role's, until it frees the stream */
     size_t out_trailers_count;
 
     struct skua__h2_waiter *waiters; /* one reader and one writer at a time */
@@ -219,11 +228,11 @@ int skua__h2_flush(struct skua__h2 *h2);
 /* What the server's fiber does to send: until nothing is left. 0 or an error. */
 int skua__h2_send(struct skua__h2 *h2);
 /* Waits until ready(arg), which is asked under the mutex, says so. The caller has the mutex, and has
- * it again afterwards. stream: whose news matter; NULL: the connection's. 0; or -ECANCELED,
- * -ETIMEDOUT, of which ready() may be true nonetheless. A connection that has failed wakes everybody:
- * ready() must be true then. */
-int skua__h2_wait(struct skua__h2 *h2, struct skua__h2_stream *stream, bool (*ready)(void *arg),
-                  void *arg, int64_t deadline);
+ * it again afterwards. stream: whose news matter; NULL: the connection's. writes: it waits for room
+ * in `out`. 0; or -ECANCELED, -ETIMEDOUT, of which ready() may be true nonetheless. A connection that
+ * has failed wakes everybody: ready() must be true then. */
+int skua__h2_wait(struct skua__h2 *h2, struct skua__h2_stream *stream, bool writes,
+                  bool (*ready)(void *arg), void *arg, int64_t deadline);
 /* Under the mutex: wakes who waits for the stream, or for the connection. */
 void skua__h2_wake(struct skua__h2_stream *stream);
 void skua__h2_wake_connection(struct skua__h2 *h2);
@@ -232,8 +241,10 @@ void skua__h2_wake_connection(struct skua__h2 *h2);
 
 /* All without the mutex, but where it is said. Errors: the stream's, -ECANCELED, -ETIMEDOUT. */
 
-/* Under the mutex: makes it one of the connection's, owned, with one reference for that. */
+/* Under the mutex: makes it one of the connection's; its fields are zero, without a reference. */
 void skua__h2_stream_add(struct skua__h2 *h2, struct skua__h2_stream *stream);
+/* Under the mutex: with the owner's reference, which skua__h2_let_go gives back. */
+void skua__h2_own(struct skua__h2_stream *stream);
 /* A client's request: opens the stream. end: without a body. 0, -ENOMEM, SKUA_ECLOSED: the
  * connection takes no more, -EAGAIN: not now, see skua__h2_room. Nothing is sent before a flush. */
 int skua__h2_request(struct skua__h2_stream *stream, const nghttp2_nv *fields, size_t count,
@@ -250,7 +261,7 @@ ssize_t skua__h2_read(struct skua__h2_stream *stream, void *buf, size_t len, int
 /* All of it, into out. timeout: without the peer taking anything. 0 or an error: a part of it was
  * taken. Nothing is sent before `out` is full, or a flush. */
 int skua__h2_write(struct skua__h2_stream *stream, const void *buf, size_t len, int64_t timeout);
-/* No more will be written. The trailers are the owner's until it lets go of the stream. */
+/* No more will be written. The trailers must live until the stream is freed. */
 int skua__h2_end(struct skua__h2_stream *stream, nghttp2_nv *trailers, size_t count);
 /* RST_STREAM, if it is open: it is over at once, for us, with error. */
 void skua__h2_reset(struct skua__h2_stream *stream, uint32_t code, int error);
@@ -260,6 +271,15 @@ void skua__h2_let_go(struct skua__h2_stream *stream);
 /* Under the mutex. */
 void skua__h2_ref(struct skua__h2_stream *stream);
 void skua__h2_unref(struct skua__h2_stream *stream);
+/* Under the mutex: the same as skua__h2_reset, but it does not flush. */
+void skua__h2_cut(struct skua__h2_stream *stream, uint32_t code, int error);
+/* Under the mutex: it is over, and everybody is told. */
+void skua__h2_over(struct skua__h2_stream *stream, uint32_t code, int error);
+/* nghttp2 asks for what there is in `out`. */
+ssize_t skua__h2_on_out(nghttp2_session *session, int32_t id, uint8_t *buf, size_t len,
+                        uint32_t *flags, nghttp2_data_source *source, void *arg);
+int skua__h2_buffer_add(struct skua__h2_buffer *buffer, const void *bytes, size_t len);
+void skua__h2_buffer_free(struct skua__h2_buffer *buffer);
 /* What our callers are told of a code of HTTP/2. */
 int skua__h2_error_of(uint32_t code);
 
@@ -273,6 +293,7 @@ void skua__h2_head_done(struct skua__h2_stream *stream);
 
 /* ---- floods (h2_calm.c) ---------------------------------------------------------------------- */
 
+void skua__h2_calm_begin(struct skua__h2 *h2);
 /* Under the mutex: a frame that costs us and brings nothing; a reset; something worth having.
  * False: it is too much. */
 bool skua__h2_calm_frame(struct skua__h2 *h2);
