@@ -15,6 +15,12 @@
  *
  * The same whatever the connection speaks: HTTP/1.1 (RFC 9112) or HTTP/2 (RFC 9113), TLS or not.
  *
+ * HTTP/2     the handler of each request is a fiber of its own. A client that resets its stream, or
+ *            goes away, before it has all of the response cancels that fiber. One task may read the
+ *            body (skua_http_read and what is built on it, skua_http_trailer) while another one
+ *            writes the response, so that both sides talk as they like; the handler waits for both.
+ *            A request that fails ends alone: its connection goes on.
+ *
  * Ownership  an exchange and all strings that it hands out live until the handler returns. It
  *            belongs to the handler's fiber; one that gives it to another task waits for that task.
  * Strings    UTF-8 or any bytes but NUL, CR and LF; names of headers compare without case
@@ -270,6 +276,22 @@ SKUA_API ssize_t skua_http_write(skua_http_exchange *exchange, const void *buf, 
  * Since      0.2
  */
 SKUA_API int skua_http_flush(skua_http_exchange *exchange);
+
+/* Sets a trailer: a header behind the body, a checksum or a status that is known at its end. Instead
+ * of one with the name.
+ *
+ * HTTP/2 sends it in any case, but not to HEAD and with 204 and 304. HTTP/1.1 sends it when the body
+ * is in chunks (no Content-Length was set) and the client has said that it looks at such
+ * ("TE: trailers"): else it is dropped, as anybody on the way may drop it.
+ *
+ * name       a token, not of a header that must stand before the body (RFC 9110, 6.5.1)
+ * value      copied
+ * Returns    0; -EINVAL; -EALREADY: the response is whole, as behind skua_http_reply; -ENOMEM
+ * Threads    the handler's
+ * Since      0.3
+ */
+SKUA_API int skua_http_set_trailer(skua_http_exchange *exchange, const char *name,
+                                   const char *value);
 
 /* Whether the response was begun: status and headers cannot be changed any more.
  *

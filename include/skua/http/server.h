@@ -19,6 +19,12 @@
  *            no more connections, closes those that are idle, lets the requests under way end,
  *            whose answers say "Connection: close", and returns when the last has. After
  *            drain_timeout it cancels what is left.
+ * HTTP/2     a client that begins with HTTP/2's preface on a connection without TLS ("prior
+ *            knowledge") gets HTTP/2, and one that has agreed on "h2" in TLS: give the context
+ *            .alpn = "h2,http/1.1". Each of its requests is a fiber of its own, streams_max of them
+ *            at a time. The upgrade from HTTP/1.1 ("Upgrade: h2c") is not spoken: RFC 9113 has
+ *            withdrawn it. A stop says goodbye as RFC 9113, 6.8 wants it: first a notice, and after
+ *            a round trip which request was the last.
  * Upgrades   a handler may take the connection over (skua_http_upgrade). It is under way until the
  *            handler returns.
  * Sockets    of any kind that listens: skua_tcp_listen, skua_unix_listen, skua_tcp_listen_adopt.
@@ -27,7 +33,12 @@
  *            differently (both a length and chunks, two lengths, a bare LF, no or two Host headers,
  *            blanks before a colon, a folded header) gets 400, and its connection is closed.
  *
- * Source     RFC 9110 and 9112; the defaults after nginx's and Go's, the least rate Kestrel's.
+ *            Of HTTP/2 there are budgets for frames that bring nothing (PING, SETTINGS and such) and
+ *            for requests that are reset again ("rapid reset"), beyond which the connection ends
+ *            with ENHANCE_YOUR_CALM; a head that comes in too many frames, or unpacks to more than
+ *            head_max, is as one that is too long.
+ *
+ * Source     RFC 9110, 9112 and 9113; the defaults after nginx's and Go's, the least rate Kestrel's.
  */
 #ifndef SKUA_HTTP_SERVER_H
 #define SKUA_HTTP_SERVER_H
@@ -62,6 +73,11 @@ typedef struct skua_http_server_options {
     skua_tls_context *tls;   /* a server's: connections that are accepted speak TLS; default NULL.
                                 The caller's, as long as the server */
     int64_t tls_timeout;     /* of a handshake; 10 s */
+    uint32_t streams_max;    /* requests under way of one connection of HTTP/2; default 128 */
+    uint32_t stream_window;  /* bytes that a client may send of each before its handler reads them:
+                                16 KiB to 16 MiB; default 128 KiB. Times streams_max is what one
+                                connection can make the server keep */
+    int http2;               /* -1: HTTP/1.1 alone; default: both, where the library has HTTP/2 */
     const char *server_name; /* value of the Server header; NULL: there is none. Copied */
     /* Called when a fiber that runs the server begins to stop it, before connections are closed:
        skua_http_health_drain (health.h), for instance. It does not wait. NULL: nothing */
@@ -93,7 +109,7 @@ typedef struct skua_http_server_stats {
 /* Makes a server.
  *
  * ret        receives it, to be ended by skua_http_server_free; untouched on failure
- * handler    called for each request, on the fiber of its connection
+ * handler    called for each request, on the fiber of its connection; of HTTP/2, on its own
  * state      handed to it; the caller's, as long as the server
  * options    NULL: all defaults
  * Returns    0; -EINVAL; -ENOMEM

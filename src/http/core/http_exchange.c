@@ -22,6 +22,7 @@ void skua__http_exchange_reset(skua_http_exchange *exchange)
     exchange->query = exchange->authority = "";
     exchange->request = (struct skua__http_fields){NULL, 0, 0};
     exchange->response = (struct skua__http_fields){NULL, 0, 0};
+    exchange->response_trailers = (struct skua__http_fields){NULL, 0, 0};
     exchange->body_length = 0;
     exchange->body_read = 0;
     exchange->body_ended = true;
@@ -101,6 +102,63 @@ int skua_http_set_header(skua_http_exchange *exchange, const char *name, const c
 int skua_http_add_header(skua_http_exchange *exchange, const char *name, const char *value)
 {
     return value != NULL ? exchange_header_put(exchange, name, value, false) : -EINVAL;
+}
+
+/* What is not to be said behind a body, since it decides what is done with it: RFC 9110, 6.5.1. */
+static bool exchange_before_body(const char *name, size_t len)
+{
+    static const char *const names[] = {"age",
+                                        "authorization",
+                                        "cache-control",
+                                        "content-encoding",
+                                        "content-length",
+                                        "content-range",
+                                        "content-type",
+                                        "expect",
+                                        "expires",
+                                        "host",
+                                        "keep-alive",
+                                        "location",
+                                        "max-forwards",
+                                        "proxy-connection",
+                                        "retry-after",
+                                        "set-cookie",
+                                        "te",
+                                        "trailer",
+                                        "upgrade",
+                                        "vary",
+                                        "warning",
+                                        "www-authenticate"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (exchange_is(name, len, names[i]))
+            return true;
+    return false;
+}
+
+int skua_http_set_trailer(skua_http_exchange *exchange, const char *name, const char *value)
+{
+    struct skua__http_fields *trailers = &exchange->response_trailers;
+    size_t len = strlen(name);
+    struct skua__http_field *at;
+    struct skua__http_field field;
+
+    if (exchange->ended)
+        return -EALREADY;
+    if (value == NULL || exchange_header_check(name, len, value) != 0 ||
+        exchange_before_body(name, len))
+        return -EINVAL;
+    field = (struct skua__http_field){skua__http_arena_copy(&exchange->arena, name, len),
+                                      skua__http_arena_copy(&exchange->arena, value, strlen(value)),
+                                      (uint32_t)len, (uint32_t)strlen(value)};
+    if (field.name == NULL || field.value == NULL)
+        return -ENOMEM;
+    skua__http_fields_remove(trailers, name, len);
+    at = skua__http_fields_add(trailers, &exchange->arena);
+    if (at == NULL)
+        return -ENOMEM;
+    *at = field;
+    return 0;
 }
 
 int skua_http_set_status(skua_http_exchange *exchange, int status)
@@ -307,6 +365,7 @@ int skua_http_upgrade(skua_http_exchange *exchange, const char *protocol, skua_i
 int skua__http_exchange_refuse(skua_http_exchange *exchange, int status)
 {
     exchange->response = (struct skua__http_fields){NULL, 0, 0}; /* of what was not to be */
+    exchange->response_trailers = (struct skua__http_fields){NULL, 0, 0};
     return skua_http_refuse(exchange, status, NULL);
 }
 

@@ -26,6 +26,20 @@ bool skua__http_is_token(const char *text, size_t len)
     return len != 0;
 }
 
+bool skua__http_is_authority(const char *text)
+{
+    /* Letters, digits, -._~!$&'()*+,;=%:[] as one bit each. */
+    static const uint32_t set[4] = {0, 0x2fff7ff2, 0xaffffffe, 0x47fffffe};
+
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+
+        if (c >= 128 || (set[c / 32] >> (c % 32) & 1) == 0)
+            return false;
+    }
+    return true;
+}
+
 /* Whether one of eight bytes is below 0x20 or 0x7f: the borrow of a byte sets its highest bit. */
 static bool fields_control(uint64_t eight)
 {

@@ -93,6 +93,8 @@ bool skua__http_has_token(const char *list, const char *token);
 /* Of a head as it came: each line ends with CR LF, none is folded, no other CR, and no NUL. */
 bool skua__http_lines_are_whole(const char *head, size_t len);
 bool skua__http_is_token(const char *text, size_t len);
+/* A host and perhaps a port: no more than RFC 3986 has in them. */
+bool skua__http_is_authority(const char *text);
 /* No control characters but the tab. */
 bool skua__http_is_value(const char *text, size_t len);
 bool skua__http_same(const char *a, const char *b, size_t len);
@@ -178,7 +180,7 @@ struct skua_http_exchange {
     unsigned params_count;
 
     /* the response */
-    struct skua__http_fields response;
+    struct skua__http_fields response, response_trailers;
     int status;
     int64_t response_left; /* bytes to come, by Content-Length; or SKUA__HTTP_STREAMED. The
                               carrier looks at it when it begins, and not later */

@@ -88,21 +88,6 @@ static const llhttp_settings_t head_settings = {
 
 /* ---- checking -------------------------------------------------------------------------------- */
 
-/* A host and perhaps a port: no more than RFC 3986 has in them. */
-static bool head_authority_is_one(const char *text)
-{
-    /* Letters, digits, -._~!$&'()*+,;=%:[] as one bit each. */
-    static const uint32_t set[4] = {0, 0x2fff7ff2, 0xaffffffe, 0x47fffffe};
-
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-
-        if (c >= 128 || (set[c / 32] >> (c % 32) & 1) == 0)
-            return false;
-    }
-    return true;
-}
-
 /* How long the body is; the status to refuse with, or 0. */
 static int head_body(struct skua__h1 *h1)
 {
@@ -165,7 +150,7 @@ static int head_target(struct skua__h1 *h1, char *target)
         if (authority == NULL)
             return 503;
         exchange->authority = authority; /* instead of Host: RFC 9112, 3.2.2 */
-        if (!head_authority_is_one(authority))
+        if (!skua__http_is_authority(authority))
             return 400;
         target = host + len;
         if (*target == '\0' && strcmp(exchange->method, "OPTIONS") == 0)
@@ -243,7 +228,7 @@ static int head_exchange(struct skua__h1 *h1)
     if (twice || (host == NULL && exchange->version == 11))
         return 400;
     exchange->authority = host != NULL ? host->value : "";
-    if (!head_authority_is_one(exchange->authority)) /* even where the target has another */
+    if (!skua__http_is_authority(exchange->authority)) /* even where the target has another */
         return 400;
     status = head_target(h1, head_cut(h1, h1->target));
     if (status == 0)
@@ -385,6 +370,29 @@ static void head_skip_blank_lines(struct skua__h1 *h1)
     h1->len -= n;
 }
 
+/* Whether a connection begins as one of HTTP/2, as far as can be seen. */
+static bool head_is_preface(const struct skua__h1 *h1)
+{
+    size_t most = sizeof SKUA__H1_PREFACE_TEXT - 1;
+
+    return memcmp(h1->in, SKUA__H1_PREFACE_TEXT, h1->len < most ? h1->len : most) == 0;
+}
+
+/* Reads more of a head that has begun: 0, or what ends the connection. */
+static int head_more(struct skua__h1 *h1, int64_t *deadline)
+{
+    ssize_t n;
+
+    if (*deadline == 0)
+        *deadline = skua__http_deadline(h1->options->head_timeout, SKUA_FOREVER);
+    n = skua__h1_fill(h1, *deadline);
+    if (n == -ETIMEDOUT)
+        return head_refuse(h1, 408);
+    if (n == 0)
+        return SKUA_EEOF; /* in the middle */
+    return n > 0 ? 0 : (int)n;
+}
+
 int skua__h1_head(struct skua__h1 *h1)
 {
     int64_t deadline = 0;
@@ -392,6 +400,15 @@ int skua__h1_head(struct skua__h1 *h1)
     int rc = head_begin(h1);
 
     while (rc == 0) {
+        if (h1->preface && h1->len != 0) {
+            h1->preface = head_is_preface(h1);
+            if (h1->preface && h1->len >= sizeof SKUA__H1_PREFACE_TEXT - 1)
+                return SKUA__H1_PREFACE;
+        }
+        if (h1->preface && h1->len != 0) {
+            rc = head_more(h1, &deadline);
+            continue;
+        }
         if (h1->pos == 0)
             head_skip_blank_lines(h1);
         if (h1->len > h1->pos)
@@ -411,14 +428,7 @@ int skua__h1_head(struct skua__h1 *h1)
             rc = 0;
             continue;
         }
-        if (deadline == 0)
-            deadline = skua__http_deadline(h1->options->head_timeout, SKUA_FOREVER);
-        rc = (int)skua__h1_fill(h1, deadline);
-        if (rc == -ETIMEDOUT)
-            return head_refuse(h1, 408);
-        if (rc == 0)
-            return SKUA_EEOF; /* in the middle */
-        rc = rc > 0 ? 0 : rc;
+        rc = head_more(h1, &deadline);
     }
     return rc;
 }

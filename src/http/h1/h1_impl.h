@@ -84,6 +84,7 @@ struct skua__h1 {
     size_t fields_count, fields_room;
     bool field_open; /* the last one has no value yet */
     bool head_done;
+    bool preface; /* nothing has come yet, and HTTP/2 would be welcome */
 
     /* the body */
     const char *span; /* parsed, and not taken yet */
@@ -107,7 +108,12 @@ struct skua__h1 {
     char date[SKUA__HTTP_DATE];
 };
 
-/* h1_head.c: a request's head. 1: there is one; 0: the connection has ended between two requests,
+/* Not HTTP/1.1: the connection begins with the preface of HTTP/2 (RFC 9113, 3.4), which is in `buf`,
+ * from its start. */
+#define SKUA__H1_PREFACE 2
+#define SKUA__H1_PREFACE_TEXT "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+/* h1_head.c: a request's head. 1: there is one; SKUA__H1_PREFACE: see there; 0: the connection has ended between two requests,
  * or was stopped; an error. A request that is refused has been answered: -EBADMSG. */
 int skua__h1_head(struct skua__h1 *h1);
 
@@ -146,7 +152,7 @@ int skua__h1_continue(struct skua__h1 *h1);
 /* The head of a 101. */
 int skua__h1_write_upgrade(struct skua__h1 *h1, const char *protocol);
 
-/* h1_serve.c: until the connection ends. */
+/* h1_serve.c: until the connection ends, or turns out to be HTTP/2's: SKUA__H1_PREFACE. */
 int skua__h1_serve(struct skua__h1 *h1, skua_http_handler handler, void *state);
 int skua__h1_init(struct skua__h1 *h1, skua_io io, const skua_http_server_options *options);
 void skua__h1_free(struct skua__h1 *h1);

@@ -81,6 +81,8 @@ int skua__h1_serve(struct skua__h1 *h1, skua_http_handler handler, void *state)
     int rc;
 
     while ((rc = skua__h1_head(h1)) > 0) {
+        if (rc == SKUA__H1_PREFACE)
+            return rc;
         rc = serve_one(h1, handler, state);
         if (rc <= 0)
             break;

@@ -332,11 +332,39 @@ static int h1_flush(skua_http_exchange *exchange)
     return skua__h1_flush((struct skua__h1 *)exchange);
 }
 
+/* Whether the client has said that it looks at trailers: RFC 9110, 6.5.1 and 10.1.4. */
+static bool write_trailers_wanted(const skua_http_exchange *exchange)
+{
+    const struct skua__http_fields *fields = &exchange->request;
+    const struct skua__http_field *at = NULL;
+    size_t from = 0;
+
+    while ((at = skua__http_fields_find(fields, "te", 2, from)) != NULL) {
+        if (skua__http_has_token(at->value, "trailers"))
+            return true;
+        from = (size_t)(at - fields->at) + 1;
+    }
+    return false;
+}
+
+static int write_trailers(struct skua__h1 *h1)
+{
+    const struct skua__http_fields *trailers = &h1->exchange.response_trailers;
+    int rc = write_put(h1, "0\r\n", 3);
+
+    for (size_t i = 0; rc == 0 && i < trailers->count; i++)
+        rc = write_field(h1, trailers->at[i].name, trailers->at[i].name_len, trailers->at[i].value,
+                         trailers->at[i].value_len);
+    return rc == 0 ? write_put(h1, "\r\n", 2) : rc;
+}
+
 static int h1_end(skua_http_exchange *exchange)
 {
     struct skua__h1 *h1 = (struct skua__h1 *)exchange;
 
     write_chunk_close(h1);
+    if (h1->chunked && exchange->response_trailers.count != 0 && write_trailers_wanted(exchange))
+        return write_trailers(h1);
     return h1->chunked ? write_put(h1, "0\r\n\r\n", 5) : 0;
 }
 

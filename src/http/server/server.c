@@ -35,6 +35,10 @@ static int server_options(skua_http_server_options *ret, const skua_http_server_
         ret->headers_max = 100;
     if (ret->connections_max == 0)
         ret->connections_max = 10000;
+    if (ret->streams_max == 0)
+        ret->streams_max = 128;
+    if (ret->stream_window == 0)
+        ret->stream_window = 128 * 1024;
     server_default(&ret->body_max, (int64_t)1 << 20);
     server_default(&ret->body_rate_min, 240);
     server_default(&ret->head_timeout, 10 * SKUA_SECOND);
@@ -46,6 +50,8 @@ static int server_options(skua_http_server_options *ret, const skua_http_server_
     server_default(&ret->tls_timeout, 10 * SKUA_SECOND);
     if (ret->head_max < 256 || ret->head_max > UINT32_MAX / 2 || ret->body_max < -1 ||
         ret->body_rate_min < -1 || ret->body_rate_min > INT32_MAX ||
+        ret->streams_max > INT32_MAX / 8 || ret->stream_window < 16 * 1024 ||
+        ret->stream_window > 16 * 1024 * 1024 || ret->http2 < -1 || ret->http2 > 1 ||
         ret->connections_max > UINT32_MAX / 2 || ret->head_timeout < 0 || ret->body_timeout < 0 ||
         ret->write_timeout < 0 || ret->idle_timeout < 0 || ret->handler_timeout < 0 ||
         ret->drain_timeout < 0 || ret->tls_timeout < 0)
@@ -126,8 +132,10 @@ static void server_quiesce(struct skua__server_run *run)
     for (struct skua__server_connection *at = server->list; at != NULL; at = at->next) {
         int was = SKUA__SERVER_IDLE;
 
-        if (at->run == run &&
-            atomic_compare_exchange_strong(&at->state, &was, SKUA__SERVER_STOPPED))
+        if (at->run == run && at->told != NULL)
+            skua_notify_one(at->told);
+        else if (at->run == run &&
+                 atomic_compare_exchange_strong(&at->state, &was, SKUA__SERVER_STOPPED))
             (void)skua_task_cancel_id(run->runtime, at->id);
     }
     pthread_mutex_unlock(&server->mutex);

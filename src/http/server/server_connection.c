@@ -158,6 +158,63 @@ static int server_handle(skua_http_exchange *exchange, void *arg)
     return rc;
 }
 
+/* ---- HTTP/2 ---------------------------------------------------------------------------------- */
+
+/* As server_handle and server_refused; by the fibers of a connection. */
+static int server_handle_http2(skua_http_exchange *exchange, void *arg)
+{
+    struct skua__server_connection *self = arg;
+    skua_http_server *server = self->run->server;
+    int rc;
+
+    (void)atomic_fetch_add_explicit(&self->begun, 1, memory_order_relaxed);
+    rc = server->handler(exchange, server->state);
+    (void)atomic_fetch_add_explicit(&self->done, 1, memory_order_relaxed);
+    return rc;
+}
+
+static void server_refused_http2(void *arg)
+{
+    struct skua__server_connection *self = arg;
+
+    (void)atomic_fetch_add_explicit(&self->refused, 1, memory_order_relaxed);
+}
+
+static void server_listen(void *arg, skua_notify *told)
+{
+    struct skua__server_connection *self = arg;
+    skua_http_server *server = self->run->server;
+
+    pthread_mutex_lock(&server->mutex);
+    self->told = told;
+    pthread_mutex_unlock(&server->mutex);
+}
+
+static bool server_stopping(void *arg)
+{
+    struct skua__server_connection *self = arg;
+
+    return atomic_load(&self->run->stopping);
+}
+
+static int server_speak_http2(struct skua__server_connection *self, skua_io io, const char *peer,
+                              bool secure, char *begun, size_t len)
+{
+    static const struct skua__h2s_watch watch = {
+        .listen = server_listen, .stopping = server_stopping, .refused = server_refused_http2};
+    struct skua__h2s_call call = {.io = io,
+                                  .options = &self->run->server->options,
+                                  .watch = &watch,
+                                  .watcher = self,
+                                  .handler = server_handle_http2,
+                                  .peer = peer,
+                                  .secure = secure};
+
+    return skua__h2s_serve(&call, begun, len);
+}
+
+/* ---- a connection's fiber -------------------------------------------------------------------- */
+
 /* The connection has ended; or never began. */
 static void server_drop(void *arg)
 {
@@ -174,17 +231,44 @@ static void server_drop(void *arg)
     skua_notify_one(&run->ended); /* the run waits for this fiber's end, too */
 }
 
-static void server_speak(struct skua__server_connection *self, skua_io io, bool secure)
+static bool server_http2(const skua_http_server *server)
 {
-    struct skua__h1 h1;
+    return server->options.http2 >= 0 && skua__h2s_there();
+}
 
-    if (skua__h1_init(&h1, io, &self->run->server->options) == 0) {
-        skua__h1_watch_by(&h1, secure ? &server_watch_tls : &server_watch, self);
-        h1.exchange.secure = secure;
-        h1.exchange.peer = self->peer;
-        (void)skua__h1_serve(&h1, server_handle, self);
+/* HTTP/1.1, or by prior knowledge HTTP/2. */
+static int server_speak(struct skua__server_connection *self, skua_io io, const char *peer,
+                        const struct skua__h1_watch *watch, bool secure)
+{
+    skua_http_server *server = self->run->server;
+    struct skua__h1 h1;
+    int rc = skua__h1_init(&h1, io, &server->options);
+
+    if (rc != 0)
+        return rc;
+    skua__h1_watch_by(&h1, watch, self);
+    h1.exchange.secure = secure;
+    h1.exchange.peer = peer;
+    h1.preface = !secure && server_http2(server);
+    rc = skua__h1_serve(&h1, server_handle, self);
+    if (rc == SKUA__H1_PREFACE) {
+        char *begun = skua__http_raw(h1.len);
+        size_t len = h1.len;
+
+        if (begun != NULL)
+            memcpy(begun, h1.buf, len);
         skua__h1_free(&h1);
+        return begun != NULL ? server_speak_http2(self, io, peer, false, begun, len) : -ENOMEM;
     }
+    skua__h1_free(&h1);
+    return rc;
+}
+
+static bool server_agreed_http2(const skua_tls *tls)
+{
+    skua_tls_info info;
+
+    return skua_tls_info_of(tls, &info) == 0 && strcmp(info.alpn, "h2") == 0;
 }
 
 static void server_speak_tls(struct skua__server_connection *self)
@@ -204,7 +288,10 @@ static void server_speak_tls(struct skua__server_connection *self)
     if (ours && rc != 0) {
         server_bump(&self->refused);
     } else if (ours) {
-        server_speak(self, skua_tls_io(tls), true);
+        if (server_http2(self->run->server) && server_agreed_http2(tls))
+            (void)server_speak_http2(self, skua_tls_io(tls), self->peer, true, NULL, 0);
+        else
+            (void)server_speak(self, skua_tls_io(tls), self->peer, &server_watch_tls, true);
         (void)server_idle(self, false); /* still ours, or the stopper's, who has cancelled us */
         if (skua_deadline_begin(&frame,
                                 skua__http_deadline(options->write_timeout, SKUA_FOREVER)) == 0)
@@ -222,7 +309,7 @@ static int server_connection(void *arg)
     if (self->run->server->options.tls != NULL)
         server_speak_tls(self);
     else
-        server_speak(self, skua_tcp_io(self->tcp), false);
+        (void)server_speak(self, skua_tcp_io(self->tcp), self->peer, &server_watch, false);
     server_drop(self);
     return 0;
 }
@@ -277,17 +364,10 @@ int skua_http_server_serve(skua_http_server *server, skua_io io, const char *pee
         .idle = server_always, .last = server_last, .refused = server_refused};
     struct skua__server_run run = {.server = server, .ended = SKUA_NOTIFY_INIT};
     struct skua__server_connection self = {.run = &run};
-    struct skua__h1 h1;
-    int rc = skua__h1_init(&h1, io, &server->options);
+    int rc;
 
-    if (rc != 0)
-        return rc;
-    skua__h1_watch_by(&h1, &watch, &self);
-    if (peer != NULL)
-        h1.exchange.peer = peer;
     (void)server_list(server, &self);
-    rc = skua__h1_serve(&h1, server_handle, &self);
+    rc = server_speak(&self, io, peer != NULL ? peer : "", &watch, false);
     server_unlist(server, &self);
-    skua__h1_free(&h1);
     return rc;
 }

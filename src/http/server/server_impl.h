@@ -12,6 +12,8 @@
  *
  *              Both sides are sequentially consistent: at least one of them sees the other. Who
  *              takes the state out of IDLE decides whether the connection goes on.
+ * HTTP/2       is BUSY all the time: who stops tells it, and it finds out itself whether there is
+ *              anything to wait for.
  * Peers        connections hang in chains by the address that they come from, too, so that those of
  *              one can be counted; only where they are limited.
  * Counts       each connection's own, relaxed: a question adds them up under the lock.
@@ -30,6 +32,7 @@
 #include <skua/task.h>
 
 #include "http/h1/h1_impl.h"
+#include "http/h2/h2s.h"
 
 /* Chains of peers; a power of two. */
 #define SKUA__SERVER_CHAINS 1024u
@@ -52,11 +55,13 @@ struct skua__server_connection {
     skua_tcp *tcp;                                /* its fiber's, which closes it */
     skua_task_id id;                              /* its fiber's; set before it is idle */
     atomic_int state;                             /* seq_cst, see above */
-    _Atomic uint64_t begun, done, refused; /* requests; its fiber's; a question reads, relaxed */
-    struct skua__server_connection *peer_next;  /* in its chain; guard: the mutex */
-    struct skua__server_connection **peer_link; /* NULL: in none; guard: the mutex */
-    size_t host_len;                            /* of peer, without the port; constant */
-    char peer[SKUA_ADDRESS_MAX];                /* constant */
+    skua_notify *told;                            /* of HTTP/2: see above; guard: the mutex */
+    _Atomic uint64_t begun, done, refused;        /* requests; its fiber's, of HTTP/2
+                                              its fibers'; a question reads, relaxed */
+    struct skua__server_connection *peer_next;    /* in its chain; guard: the mutex */
+    struct skua__server_connection **peer_link;   /* NULL: in none; guard: the mutex */
+    size_t host_len;                              /* of peer, without the port; constant */
+    char peer[SKUA_ADDRESS_MAX];                  /* constant */
 };
 
 struct skua_http_server {
