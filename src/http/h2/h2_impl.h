@@ -71,8 +71,9 @@
 
 /* Bytes of a body that wait to be sent; of a stream. */
 #define SKUA__H2_OUT ((size_t)32768)
-/* Gathered for one call; a frame of the usual size fits. */
-#define SKUA__H2_WIRE ((size_t)32768)
+/* Gathered for one call; and the longest frame that nghttp2 makes, with what is around it. */
+#define SKUA__H2_WIRE ((size_t)65536)
+#define SKUA__H2_FRAME ((size_t)16384 + 256)
 #define SKUA__H2_IN ((size_t)16384)
 /* The same on the reader's stack, as long as that is enough. */
 #define SKUA__H2_FEW ((size_t)1024)
@@ -132,6 +133,7 @@ struct skua__h2 {
     int64_t idle_since;              /* ns: when that became 0 */
     int error;                       /* 0; it has failed, or ended */
     bool broken;                     /* nothing can be sent any more */
+    bool stuffed;                    /* nghttp2 has more than fits into the wire */
     bool dirty;                      /* nghttp2 may have something to send */
     bool draining;                   /* the peer's GOAWAY: nothing more may be opened */
     int32_t last_id;                 /* the last stream it will answer; when draining */

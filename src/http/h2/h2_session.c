@@ -233,8 +233,8 @@ ssize_t skua__h2_on_out(nghttp2_session *session, int32_t id, uint8_t *buf, size
     return (ssize_t)len;
 }
 
-/* The head of a DATA frame, and its bytes out of the stream's `out`. There is room: no frame is
- * asked for without. */
+/* The head of a DATA frame, and its bytes out of the stream's `out`. nghttp2 goes on to the next such
+ * frame, or gives us one of another kind: for that there must be room, too. */
 static int session_on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head,
                                 size_t len, nghttp2_data_source *source, void *arg)
 {
@@ -243,6 +243,12 @@ static int session_on_send_data(nghttp2_session *session, nghttp2_frame *frame, 
 
     (void)session;
     (void)frame;
+    if (stream->out.len - stream->out.pos < len)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* it was reset while this had to wait */
+    if (SKUA__H2_WIRE - h2->wire_len < 9 + len + SKUA__H2_FRAME) {
+        h2->stuffed = true;
+        return NGHTTP2_ERR_WOULDBLOCK;
+    }
     memcpy(h2->wire + h2->wire_len, head, 9);
     memcpy(h2->wire + h2->wire_len + 9, stream->out.bytes + stream->out.pos, len);
     h2->wire_len += 9 + len;

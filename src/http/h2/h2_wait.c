@@ -22,8 +22,6 @@
 #define WAIT_ROOM (50 * SKUA_MILLISECOND)
 /* Of one that is cancelled while it sends, and nobody else can. */
 #define WAIT_GRACE SKUA_SECOND
-/* The longest frame that nghttp2 makes. */
-#define WAIT_FRAME ((size_t)16384 + 9 + 256)
 
 /* ---- the line -------------------------------------------------------------------------------- */
 
@@ -158,7 +156,8 @@ static bool wait_gather(struct skua__h2 *h2)
             return false;
         }
     }
-    while (h2->dirty && SKUA__H2_WIRE - h2->wire_len >= WAIT_FRAME) {
+    h2->stuffed = false;
+    while (h2->dirty && SKUA__H2_WIRE - h2->wire_len >= 2 * SKUA__H2_FRAME) {
         const uint8_t *bytes;
         ssize_t n = nghttp2_session_mem_send(h2->session, &bytes);
 
@@ -167,8 +166,10 @@ static bool wait_gather(struct skua__h2 *h2)
             skua__h2_fail(h2, n == NGHTTP2_ERR_NOMEM ? -ENOMEM : -EBADMSG);
             return false;
         }
-        if (n == 0)
-            h2->dirty = false;
+        if (n == 0) {
+            h2->dirty = h2->stuffed;
+            break;
+        }
         memcpy(h2->wire + h2->wire_len, bytes, (size_t)n);
         h2->wire_len += (size_t)n;
     }
@@ -337,4 +338,3 @@ int skua__h2_wait(struct skua__h2 *h2, struct skua__h2_stream *stream, bool writ
 
 #undef WAIT_ROOM
 #undef WAIT_GRACE
-#undef WAIT_FRAME
