@@ -77,7 +77,8 @@ typedef struct skua_http_server_options {
     uint32_t stream_window;  /* bytes that a client may send of each before its handler reads them:
                                 16 KiB to 16 MiB; default 128 KiB. Times streams_max is what one
                                 connection can make the server keep */
-    int http2;               /* -1: HTTP/1.1 alone; default: both, where the library has HTTP/2 */
+    int http2;               /* -1: HTTP/1.1 alone; 1: HTTP/2 alone; default: both, where the
+                                library has HTTP/2 */
     const char *server_name; /* value of the Server header; NULL: there is none. Copied */
     /* Called when a fiber that runs the server begins to stop it, before connections are closed:
        skua_http_health_drain (health.h), for instance. It does not wait. NULL: nothing */
@@ -112,7 +113,7 @@ typedef struct skua_http_server_stats {
  * handler    called for each request, on the fiber of its connection; of HTTP/2, on its own
  * state      handed to it; the caller's, as long as the server
  * options    NULL: all defaults
- * Returns    0; -EINVAL; -ENOMEM
+ * Returns    0; -EINVAL; -ENOMEM; -ENOTSUP: HTTP/2 alone, which the library was built without
  * Threads    any
  * Since      0.2
  */

@@ -4,7 +4,7 @@
  *   h2_head.c       heads and trailers: kept, counted, cookies joined
  *   h2_stream.c     a stream: opened, read, written, reset, let go of
  *   h2_wait.c       who waits, who reads for all, who sends for all
- *   h2_calm.c       floods: what a peer may cost us
+ *   h2_frames.c     frames as they come: what they may cost us, and strays
  *   h2s_*.c         the server: a connection's fibers, and an exchange on a stream
  *
  * The client stands on this, too, in a folder of its own.
@@ -80,6 +80,9 @@
 /* Of the connection: it is given back at once, and only has to be as much as is on its way. */
 #define SKUA__H2_CONNECTION_WINDOW (1 << 20)
 
+/* Streams of which is known for how they ended. */
+#define SKUA__H2_PAST 64u
+
 struct skua__h2;
 struct skua__h2_stream;
 
@@ -143,7 +146,13 @@ struct skua__h2 {
     bool in_head;                    /* a head has begun, and is not whole */
     int64_t head_began;              /* ns */
     unsigned head_frames;            /* CONTINUATIONs of it */
-    int64_t resets, calm, calm_at;   /* h2_calm.c: what is left of the peer's budgets */
+    uint8_t frame[9];                /* the head of the one that is coming, so far */
+    uint8_t frame_len;
+    uint32_t frame_left;         /* bytes of it that have not come */
+    int32_t opened;              /* the last stream that the peer has opened */
+    int32_t past[SKUA__H2_PAST]; /* a ring: streams that have ended; below 0: we have reset it */
+    unsigned past_next;
+    int64_t resets, calm, calm_at;   /* h2_frames.c: what is left of the peer's budgets */
     uint64_t pings, pongs;           /* ours that were sent, and answered: in their order */
     struct skua__h2_waiter *waiters; /* for something of the connection */
     struct skua__h2_waiter *line_first, *line_last; /* that may lead: a client's, but the leader */
@@ -168,6 +177,7 @@ struct skua__h2_stream {
     bool over;     /* reset, or the connection has failed */
     int error;     /* why; 0: it is not over */
     uint32_t code; /* HTTP/2's; with over */
+    bool reset;    /* our RST_STREAM is out */
     bool cut;      /* by us: what came is gone */
     bool let_go;   /* what comes is thrown away */
     bool refused;  /* over, and the peer has not looked at it: it may be sent again */
@@ -205,8 +215,6 @@ struct skua__h2_stream {
 int skua__h2_init(struct skua__h2 *h2, skua_io io, const struct skua__h2_setup *setup, void *owner);
 /* No task uses it, and all streams were let go of. */
 void skua__h2_free(struct skua__h2 *h2);
-/* Gives nghttp2 what has come. 0, or the connection's error, which it then has. Without the mutex. */
-int skua__h2_feed(struct skua__h2 *h2, const char *bytes, size_t len);
 /* Under the mutex: it has failed; everybody is told. The first error stays. */
 void skua__h2_fail(struct skua__h2 *h2, int error);
 /* Under the mutex: begins to stop; or goes on doing so, when it is time (see stop_next). */
@@ -293,9 +301,13 @@ int skua__h2_field(struct skua__h2_stream *stream, bool trailer, const char *nam
 /* Under the mutex: the head is whole: joins its cookies, finds its length. */
 void skua__h2_head_done(struct skua__h2_stream *stream);
 
-/* ---- floods (h2_calm.c) ---------------------------------------------------------------------- */
+/* ---- frames (h2_frames.c) -------------------------------------------------------------------- */
 
-void skua__h2_calm_begin(struct skua__h2 *h2);
+void skua__h2_frames_begin(struct skua__h2 *h2);
+/* Gives nghttp2 what has come. 0, or the connection's error, which it then has. Without the mutex. */
+int skua__h2_feed(struct skua__h2 *h2, const char *bytes, size_t len);
+/* Under the mutex: the peer is asked to calm down, and the connection ends. */
+void skua__h2_flooded(struct skua__h2 *h2);
 /* Under the mutex: a frame that costs us and brings nothing; a reset; something worth having.
  * False: it is too much. */
 bool skua__h2_calm_frame(struct skua__h2 *h2);

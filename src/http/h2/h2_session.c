@@ -10,18 +10,10 @@
 #define SESSION_STOP "skuastop"
 /* Between the two GOAWAYs, when the client does not answer the PING. */
 #define SESSION_STOP_WAIT SKUA_SECOND
-/* Frames that one head may come in. */
-#define SESSION_HEAD_FRAMES 64u
 
 static struct skua__h2_stream *session_stream(nghttp2_session *session, int32_t id)
 {
     return id != 0 ? nghttp2_session_get_stream_user_data(session, id) : NULL;
-}
-
-/* The peer is asked to calm down: the connection ends. */
-static void session_flooded(struct skua__h2 *h2)
-{
-    (void)nghttp2_session_terminate_session(h2->session, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 /* ---- heads ----------------------------------------------------------------------------------- */
@@ -42,6 +34,7 @@ static int session_on_begin_headers(nghttp2_session *session, const nghttp2_fram
     stream->known = true;
     stream->refs++;
     h2->known++;
+    h2->opened = stream->id;
     (void)nghttp2_session_set_stream_user_data(session, stream->id, stream);
     return 0;
 }
@@ -94,29 +87,6 @@ static void session_head(struct skua__h2 *h2, struct skua__h2_stream *stream)
 
 /* ---- frames ---------------------------------------------------------------------------------- */
 
-static int session_on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *arg)
-{
-    struct skua__h2 *h2 = arg;
-    bool worthless = hd->type != NGHTTP2_HEADERS && hd->type != NGHTTP2_CONTINUATION &&
-                     hd->type != NGHTTP2_RST_STREAM && hd->type != NGHTTP2_GOAWAY &&
-                     (hd->type != NGHTTP2_DATA || hd->length == 0);
-
-    (void)session;
-    if (hd->type == NGHTTP2_CONTINUATION) {
-        h2->head_frames++;
-        if (h2->head_frames > SESSION_HEAD_FRAMES)
-            return NGHTTP2_ERR_CALLBACK_FAILURE;
-    } else {
-        h2->in_head = hd->type == NGHTTP2_HEADERS;
-        h2->head_frames = 0;
-        if (h2->in_head)
-            h2->head_began = skua_now();
-    }
-    if (worthless && !skua__h2_calm_frame(h2))
-        session_flooded(h2);
-    return 0;
-}
-
 static void session_on_goaway(struct skua__h2 *h2, const nghttp2_goaway *frame)
 {
     h2->draining = true;
@@ -151,13 +121,16 @@ static int session_on_frame(nghttp2_session *session, const nghttp2_frame *frame
     else if (frame->hd.type == NGHTTP2_SETTINGS)
         skua__h2_wake_connection(h2); /* it may take more streams */
     else if (frame->hd.type == NGHTTP2_RST_STREAM && h2->setup.server && !skua__h2_calm_reset(h2))
-        session_flooded(h2);
+        skua__h2_flooded(h2);
     if (stream == NULL || stream->over ||
         (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA))
         return 0;
     if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
         stream->in_ended = true;
-    if (frame->hd.type == NGHTTP2_HEADERS)
+    if (frame->hd.type == NGHTTP2_HEADERS && stream->head_done &&
+        (stream->too_large || stream->no_memory)) /* trailers, of which some are missing */
+        skua__h2_cut(stream, NGHTTP2_ENHANCE_YOUR_CALM, stream->no_memory ? -ENOMEM : -EBADMSG);
+    else if (frame->hd.type == NGHTTP2_HEADERS)
         session_head(h2, stream);
     if (frame->hd.type == NGHTTP2_HEADERS || stream->in_ended)
         skua__h2_wake(stream);
@@ -195,7 +168,7 @@ static int session_on_invalid_frame(nghttp2_session *session, const nghttp2_fram
     (void)frame;
     (void)code;
     if (!skua__h2_calm_reset(h2))
-        session_flooded(h2);
+        skua__h2_flooded(h2);
     return 0;
 }
 
@@ -267,6 +240,8 @@ static int session_on_sent(nghttp2_session *session, const nghttp2_frame *frame,
 
     if (frame->hd.type == NGHTTP2_GOAWAY)
         h2->said_code = frame->goaway.error_code;
+    if (frame->hd.type == NGHTTP2_RST_STREAM && stream != NULL)
+        stream->reset = true;
     if (stream == NULL || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0 ||
         (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA))
         return 0;
@@ -281,6 +256,7 @@ static void session_closed(struct skua__h2 *h2, struct skua__h2_stream *stream, 
     if (!stream->known)
         return;
     stream->known = false;
+    h2->past[h2->past_next++ % SKUA__H2_PAST] = stream->reset ? -stream->id : stream->id;
     if (--h2->known == 0)
         h2->idle_since = skua_now();
     if (!stream->in_ended || !stream->out_sent) {
@@ -331,7 +307,6 @@ static int session_callbacks(nghttp2_session_callbacks **ret)
     nghttp2_session_callbacks_set_on_begin_headers_callback(all, session_on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(all, session_on_header);
     nghttp2_session_callbacks_set_on_invalid_header_callback(all, session_on_invalid_header);
-    nghttp2_session_callbacks_set_on_begin_frame_callback(all, session_on_begin_frame);
     nghttp2_session_callbacks_set_on_frame_recv_callback(all, session_on_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(all, session_on_data);
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(all, session_on_invalid_frame);
@@ -427,7 +402,7 @@ int skua__h2_init(struct skua__h2 *h2, skua_io io, const struct skua__h2_setup *
     h2->owner = owner;
     h2->dirty = true;
     h2->idle_since = skua_now();
-    skua__h2_calm_begin(h2);
+    skua__h2_frames_begin(h2);
     rc = session_make(h2);
     if (rc == 0)
         rc = session_settings(h2);
@@ -465,27 +440,6 @@ void skua__h2_fail(struct skua__h2 *h2, int error)
         skua__h2_over(at, NGHTTP2_INTERNAL_ERROR, error);
     skua__h2_wake_connection(h2);
     skua_notify_one(&h2->work);
-}
-
-int skua__h2_feed(struct skua__h2 *h2, const char *bytes, size_t len)
-{
-    ssize_t n;
-    int rc;
-
-    pthread_mutex_lock(&h2->mutex);
-    n = nghttp2_session_mem_recv(h2->session, (const uint8_t *)bytes, len);
-    if (n < 0) {
-        (void)nghttp2_session_terminate_session(
-            h2->session, n == NGHTTP2_ERR_FLOODED || n == NGHTTP2_ERR_CALLBACK_FAILURE
-                             ? NGHTTP2_ENHANCE_YOUR_CALM
-                             : NGHTTP2_INTERNAL_ERROR);
-        skua__h2_fail(h2, n == NGHTTP2_ERR_NOMEM ? -ENOMEM : -EBADMSG);
-    }
-    if (nghttp2_session_want_write(h2->session) != 0)
-        h2->dirty = true;
-    rc = h2->error;
-    pthread_mutex_unlock(&h2->mutex);
-    return rc;
 }
 
 void skua__h2_say_goaway(struct skua__h2 *h2, uint32_t code)
@@ -539,4 +493,3 @@ size_t skua__h2_room(struct skua__h2 *h2)
 
 #undef SESSION_STOP
 #undef SESSION_STOP_WAIT
-#undef SESSION_HEAD_FRAMES

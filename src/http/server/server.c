@@ -56,6 +56,8 @@ static int server_options(skua_http_server_options *ret, const skua_http_server_
         ret->write_timeout < 0 || ret->idle_timeout < 0 || ret->handler_timeout < 0 ||
         ret->drain_timeout < 0 || ret->tls_timeout < 0)
         return -EINVAL;
+    if (ret->http2 > 0 && !skua__h2s_there())
+        return -ENOTSUP;
     return ret->server_name == NULL ||
                    skua__http_is_value(ret->server_name, strlen(ret->server_name))
                ? 0

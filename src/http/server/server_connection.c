@@ -242,8 +242,11 @@ static int server_speak(struct skua__server_connection *self, skua_io io, const 
 {
     skua_http_server *server = self->run->server;
     struct skua__h1 h1;
-    int rc = skua__h1_init(&h1, io, &server->options);
+    int rc;
 
+    if (server->options.http2 > 0)
+        return server_speak_http2(self, io, peer, secure, NULL, 0);
+    rc = skua__h1_init(&h1, io, &server->options);
     if (rc != 0)
         return rc;
     skua__h1_watch_by(&h1, watch, self);

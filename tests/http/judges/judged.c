@@ -1,8 +1,11 @@
 /* judged.c - the server that tests/http/judges/run asks: its routes are what the judges need.
  *
- *     judged ADDRESS [strict]      "127.0.0.1:0", or "/path" of a Unix socket
+ *     judged ADDRESS [strict] [http2] [tls=FILE]
  *
- * With "strict" a client has two seconds for a head, for a byte of a body, and to take one.
+ *     ADDRESS     "127.0.0.1:0", or "/path" of a Unix socket
+ *     strict      a client has two seconds for a head, for a byte of a body, and to take one
+ *     http2       HTTP/2 alone
+ *     tls=FILE    over TLS, with a certificate and its key in this file; HTTP/2 if the client likes
  *
  * Prints "address A" when it listens, ends by SIGTERM with status 0. /stats tells the connections.
  */
@@ -55,6 +58,17 @@ static int text(skua_http_exchange *exchange, void *state)
     int rc = skua_http_set_header(exchange, "Content-Type", "text/plain");
 
     return rc == 0 ? whole(exchange, state) : rc;
+}
+
+/* Reads all, and says hello. */
+static int taken(skua_http_exchange *exchange, void *state)
+{
+    char buf[8192];
+    ssize_t n;
+
+    while ((n = skua_http_read(exchange, buf, sizeof buf)) > 0)
+        ;
+    return n < 0 ? (int)n : hello(exchange, state);
 }
 
 /* "?N" bytes, without their length being known before. */
@@ -183,6 +197,7 @@ static int routes(skua_http_router *router, skua_http_server **server)
     rc = rc == 0 ? skua_http_route(router, NULL, "/echo", echo, NULL) : rc;
     rc = rc == 0 ? skua_http_route(router, NULL, "/whole", whole, NULL) : rc;
     rc = rc == 0 ? skua_http_route(router, "POST", "/coded", skua_http_chain_handler, &coded) : rc;
+    rc = rc == 0 ? skua_http_route(router, NULL, "/taken", taken, NULL) : rc;
     rc = rc == 0 ? skua_http_route(router, "GET", "/bytes", bytes, NULL) : rc;
     rc = rc == 0 ? skua_http_route(router, "POST", "/form", form, NULL) : rc;
     rc = rc == 0 ? skua_http_route(router, "GET", "/made-form", made_form, NULL) : rc;
@@ -203,15 +218,39 @@ static int listen_on(skua_listener **listener, const char *address)
     return fflush(stdout) == 0 ? 0 : -EIO;
 }
 
-struct judged {
-    const char *address;
-    bool strict;
-};
+/* What was asked for: 0 or an error. */
+static int options_of(char **words, skua_http_server_options *options)
+{
+    for (; *words != NULL; words++) {
+        const char *file = *words + 4;
+        skua_tls_context *context;
+        int rc;
+
+        if (strcmp(*words, "http2") == 0)
+            options->http2 = 1;
+        if (strcmp(*words, "strict") == 0)
+            options->head_timeout = options->body_timeout = options->write_timeout =
+                2 * SKUA_SECOND;
+        if (strncmp(*words, "tls=", 4) != 0)
+            continue;
+        rc = skua_tls_context_new(
+            &context, SKUA_TLS_SERVER,
+            SKUA_TLS_CONTEXT_OPTIONS(.certificate = file, .key = file, .alpn = "h2,http/1.1"));
+        if (rc != 0)
+            return rc;
+        options->tls = context;
+    }
+    return 0;
+}
 
 static int serve(void *arg)
 {
-    const struct judged *judged = arg;
-    int64_t patience = judged->strict ? 2 * SKUA_SECOND : SKUA_MINUTE;
+    skua_http_server_options *options =
+        SKUA_HTTP_SERVER_OPTIONS(.body_max = (int64_t)1 << 30, .connections_max = 20000,
+                                 .head_timeout = SKUA_MINUTE, .body_timeout = SKUA_MINUTE,
+                                 .write_timeout = SKUA_MINUTE,
+                                 .drain_timeout = 2 * SKUA_SECOND);
+    char **words = arg;
     skua_http_router *router;
     skua_http_server *server = NULL;
     skua_http_metrics *metrics = NULL;
@@ -230,21 +269,19 @@ static int serve(void *arg)
     around[0].state = metrics;
     chain.state = router;
     if (rc == 0)
-        rc = skua_http_server_new(
-            &server, skua_http_chain_handler, &chain,
-            SKUA_HTTP_SERVER_OPTIONS(.body_max = (int64_t)1 << 30, .connections_max = 20000,
-                                     .head_timeout = patience, .body_timeout = patience,
-                                     .write_timeout = patience,
-                                     .drain_timeout = 2 * SKUA_SECOND));
+        rc = options_of(words + 1, options);
+    if (rc == 0)
+        rc = skua_http_server_new(&server, skua_http_chain_handler, &chain, options);
     if (rc == 0)
         rc = metrics_of(metrics, server);
     if (rc == 0)
-        rc = listen_on(&listener, judged->address);
+        rc = listen_on(&listener, *words);
     if (rc == 0) {
         rc = skua_http_server_run(server, listener);
         (void)skua_listener_close(listener);
     }
     skua_http_server_free(server);
+    skua_tls_context_free(options->tls);
     skua_http_router_free(router);
     skua_http_metrics_free(metrics);
     return rc == -ECANCELED ? 0 : rc;
@@ -252,16 +289,14 @@ static int serve(void *arg)
 
 int main(int argc, char **argv)
 {
-    struct judged judged = {.strict = argc == 3 && strcmp(argv[2], "strict") == 0};
     struct rlimit files;
 
-    if (argc != 2 && !judged.strict)
+    if (argc < 2)
         return 2;
-    judged.address = argv[1];
     (void)getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &files);
     return skua_main(
-        serve, &judged,
+        serve, argv + 1,
         SKUA_RUNTIME_OPTIONS(.name = "judged", .workers = 2, .stop_on = SKUA_SIGNALS_TERM));
 }
