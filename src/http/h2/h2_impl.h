@@ -201,8 +201,10 @@ struct skua__h2_stream {
     bool begun;     /* the head is with nghttp2 */
     bool deferred;  /* nghttp2 has found nothing in out, and is to be told when there is */
     bool out_ended; /* nothing will be added to out */
-    bool out_sent;  /* END_STREAM has been given to the wire */
-    int64_t moved;  /* ns: when nghttp2 has taken something, or it was begun */
+    bool out_cut;   /* ... and it is not whole: RST_STREAM with out_code follows */
+    uint32_t out_code;
+    bool out_sent;            /* END_STREAM has been given to the wire */
+    int64_t moved;            /* ns: when nghttp2 has taken something, or it was begun */
     nghttp2_nv *out_trailers; /* the role's, until it frees the stream */
     size_t out_trailers_count;
 
@@ -275,6 +277,8 @@ int skua__h2_write(struct skua__h2_stream *stream, const void *buf, size_t len, 
 int skua__h2_end(struct skua__h2_stream *stream, nghttp2_nv *trailers, size_t count);
 /* RST_STREAM, if it is open: it is over at once, for us, with error. */
 void skua__h2_reset(struct skua__h2_stream *stream, uint32_t code, int error);
+/* The same, once what was written is out. */
+void skua__h2_reset_behind(struct skua__h2_stream *stream, uint32_t code, int error);
 /* The owner is done with it; what was written and ended still goes out, what was not is reset. It is
  * gone for the caller. */
 void skua__h2_let_go(struct skua__h2_stream *stream);

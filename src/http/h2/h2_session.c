@@ -186,7 +186,9 @@ ssize_t skua__h2_on_out(nghttp2_session *session, int32_t id, uint8_t *buf, size
         stream->deferred = true;
         return NGHTTP2_ERR_DEFERRED;
     }
-    if (there == 0 && !stream->out_ended) {
+    if (there == 0 && stream->out_cut)
+        (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, stream->out_code);
+    if (there == 0 && (!stream->out_ended || stream->out_cut)) {
         stream->deferred = true;
         return NGHTTP2_ERR_DEFERRED;
     }
@@ -194,7 +196,7 @@ ssize_t skua__h2_on_out(nghttp2_session *session, int32_t id, uint8_t *buf, size
         len = there;
     if (len != 0)
         *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-    if (len == there && stream->out_ended) {
+    if (len == there && stream->out_ended && !stream->out_cut) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
         if (stream->out_trailers_count != 0) {
             *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;

@@ -119,6 +119,15 @@ void skua__h2_cut(struct skua__h2_stream *stream, uint32_t code, int error)
     skua__h2_buffer_free(&stream->in);
 }
 
+/* Under the mutex: nghttp2 looks into out again. */
+static void stream_resume(struct skua__h2_stream *stream)
+{
+    if (stream->deferred)
+        (void)nghttp2_session_resume_data(stream->h2->session, stream->id);
+    stream->deferred = false;
+    stream->h2->dirty = true;
+}
+
 void skua__h2_reset(struct skua__h2_stream *stream, uint32_t code, int error)
 {
     struct skua__h2 *h2 = stream->h2;
@@ -130,6 +139,22 @@ void skua__h2_reset(struct skua__h2_stream *stream, uint32_t code, int error)
     pthread_mutex_unlock(&h2->mutex);
     if (had)
         (void)skua__h2_flush(h2);
+}
+
+void skua__h2_reset_behind(struct skua__h2_stream *stream, uint32_t code, int error)
+{
+    struct skua__h2 *h2 = stream->h2;
+
+    pthread_mutex_lock(&h2->mutex);
+    if (stream->begun && !stream->over && !stream->out_ended) {
+        stream->out_ended = stream->out_cut = true;
+        stream->out_code = code;
+        stream_resume(stream);
+    } else {
+        skua__h2_cut(stream, code, error);
+    }
+    pthread_mutex_unlock(&h2->mutex);
+    (void)skua__h2_flush(h2);
 }
 
 void skua__h2_let_go(struct skua__h2_stream *stream)
@@ -322,15 +347,6 @@ static bool stream_out_ready(void *arg)
     const struct skua__h2_stream *stream = arg;
 
     return stream->over || stream_room(stream) >= SKUA__H2_OUT / 2;
-}
-
-/* Under the mutex: nghttp2 looks into out again. */
-static void stream_resume(struct skua__h2_stream *stream)
-{
-    if (stream->deferred)
-        (void)nghttp2_session_resume_data(stream->h2->session, stream->id);
-    stream->deferred = false;
-    stream->h2->dirty = true;
 }
 
 /* Under the mutex: until there is room. */

@@ -219,7 +219,8 @@ static int request_fiber(void *arg)
         rc = status == 0 ? request_handle(self) : request_refuse(self, status);
     }
     if (rc != 0)
-        skua__h2_reset(stream, rc == -ECANCELED ? NGHTTP2_CANCEL : NGHTTP2_INTERNAL_ERROR, rc);
+        skua__h2_reset_behind(stream, rc == -ECANCELED ? NGHTTP2_CANCEL : NGHTTP2_INTERNAL_ERROR,
+                              rc);
     request_done(self);
     return 0;
 }
