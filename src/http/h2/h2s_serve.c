@@ -76,6 +76,7 @@ static void serve_reader_drop(void *arg)
     h2s->reading = false;
     skua__h2_fail(&h2s->h2, -ECANCELED);
     pthread_mutex_unlock(&h2s->h2.mutex);
+    skua_notify_one(&h2s->h2.work); /* it may have failed before */
 }
 
 /* ---- times ----------------------------------------------------------------------------------- */
@@ -273,7 +274,8 @@ int skua__h2s_serve(const struct skua__h2s_call *call, char *bytes, size_t len)
         rc = skua_spawn(&h2s->scope, serve_reader, h2s, .name = "http2.reader", .id = &h2s->reader,
                         .drop = serve_reader_drop,
                         .stack = call->secure ? SKUA_STACK_LARGE : SKUA_STACK_DEFAULT);
-        h2s->reading = rc == 0;
+        if (rc != 0)
+            serve_reader_drop(h2s);
         call->watch->listen(call->watcher, &h2s->h2.work);
         if (rc == 0)
             rc = serve_loop(h2s);
