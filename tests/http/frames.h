@@ -67,7 +67,7 @@ struct wire {
     bool greedy; /* gives windows back as they are used */
     bool rude;   /* does not acknowledge anything */
     bool over;   /* the end of the stream has come */
-    int goaways, pongs, settings_acks;
+    int goaways, syncs, settings_acks;
     uint32_t goaway_code, goaway_last;
     uint64_t updates[2]; /* bytes of windows: the connection's, streams' */
 };
@@ -262,7 +262,8 @@ static inline void wire_note(struct wire *wire, const struct wire_frame *frame)
     if (frame->type == WINDOW_UPDATE)
         wire->updates[frame->id != 0] += wire_u32(frame->payload);
     wire->settings_acks += frame->type == SETTINGS && (frame->flags & ACK) != 0;
-    wire->pongs += frame->type == PING && (frame->flags & ACK) != 0;
+    wire->syncs += frame->type == PING && (frame->flags & ACK) != 0 &&
+                   memcmp(frame->payload, "01234567", 8) == 0;
     if (wire->rude || (frame->flags & ACK) != 0)
         return;
     if (frame->type == SETTINGS)
@@ -312,10 +313,10 @@ static inline void wire_until_over(struct wire *wire)
 static inline void wire_sync(struct wire *wire)
 {
     struct wire_frame frame;
-    int pongs = wire->pongs;
+    int syncs = wire->syncs;
 
     (void)wire_frame(wire, PING, 0, 0, "01234567", 8);
-    while (wire->pongs == pongs && wire_read(wire, &frame))
+    while (wire->syncs == syncs && wire_read(wire, &frame))
         ;
 }
 

@@ -179,9 +179,11 @@ int skua__h2_feed(struct skua__h2 *h2, const char *bytes, size_t len)
     pthread_mutex_lock(&h2->mutex);
     n = frames_take(h2, bytes, len);
     if (n < 0) {
-        (void)nghttp2_session_terminate_session(h2->session, n == NGHTTP2_ERR_FLOODED
-                                                                 ? NGHTTP2_ENHANCE_YOUR_CALM
-                                                                 : NGHTTP2_PROTOCOL_ERROR);
+        /* All that is left are nghttp2's own limits: of answers that wait, of a head's frames. */
+        (void)nghttp2_session_terminate_session(
+            h2->session, n == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? NGHTTP2_PROTOCOL_ERROR
+                         : n == NGHTTP2_ERR_NOMEM          ? NGHTTP2_INTERNAL_ERROR
+                                                           : NGHTTP2_ENHANCE_YOUR_CALM);
         skua__h2_fail(h2, n == NGHTTP2_ERR_NOMEM ? -ENOMEM : -EBADMSG);
     }
     if (nghttp2_session_want_write(h2->session) != 0)
