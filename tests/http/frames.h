@@ -382,6 +382,7 @@ static inline int wire_end(struct wire *wire)
     return wire->rc;
 }
 
+#ifndef CHECK_STR
 #define CHECK_STR(actual, wanted)                                                                  \
     do {                                                                                           \
         const char *is_ = (actual);                                                                \
@@ -389,6 +390,7 @@ static inline int wire_end(struct wire *wire)
         if (!CHECK(is_ != NULL && strcmp(is_, (wanted)) == 0))                                     \
             test_note("it is \"%s\", not \"%s\"", is_ != NULL ? is_ : "(null)", (wanted));         \
     } while (0)
+#endif
 #define CHECK_HAS(actual, wanted)                                                                  \
     do {                                                                                           \
         const char *is_ = (actual);                                                                \
