@@ -8,8 +8,8 @@
  *     CHECK_EQ(wire_answer(&wire, 1)->status, 200);
  *     CHECK_EQ(wire_end(&wire), 0);
  *
- * Frames are written byte by byte as RFC 9113 has them, heads as literals without an index; what the
- * server says is cut into frames here, and only unpacked with nghttp2's HPACK.
+ * Frames are written byte by byte as RFC 9113 has them, heads as literals without an index; what
+ * the server says is cut into frames here, and only unpacked with nghttp2's HPACK.
  */
 #ifndef SKUA_TESTS_FRAMES_H
 #define SKUA_TESTS_FRAMES_H

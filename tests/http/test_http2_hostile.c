@@ -1,8 +1,8 @@
 /* test_http2_hostile.c - clients that mean harm: floods, bombs, frames that break the protocol.
  *
- * Specifies server.h, "Defences", for HTTP/2: what costs the server and brings nothing has a budget,
- * beyond which the connection ends with ENHANCE_YOUR_CALM; and what is refused has not run, or runs
- * no more.
+ * Specifies server.h, "Defences", for HTTP/2: what costs the server and brings nothing has a
+ * budget, beyond which the connection ends with ENHANCE_YOUR_CALM; and what is refused has not run,
+ * or runs no more.
  */
 #include <stdatomic.h>
 

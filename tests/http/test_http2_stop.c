@@ -1,8 +1,9 @@
 /* drivers: both */
 /* test_http2_stop.c - HTTP/2 on sockets: how a server stops, ALPN, and a storm over two workers.
  *
- * Specifies server.h, "Stopping", for HTTP/2: a notice, after a round trip the last GOAWAY, and what
- * is under way ends in between; idle connections close; what is late is cancelled. And its counts.
+ * Specifies server.h, "Stopping", for HTTP/2: a notice, after a round trip the last GOAWAY, and
+ * what is under way ends in between; idle connections close; what is late is cancelled. And its
+ * counts.
  */
 #include <stdatomic.h>
 

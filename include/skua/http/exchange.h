@@ -277,11 +277,11 @@ SKUA_API ssize_t skua_http_write(skua_http_exchange *exchange, const void *buf, 
  */
 SKUA_API int skua_http_flush(skua_http_exchange *exchange);
 
-/* Sets a trailer: a header behind the body, a checksum or a status that is known at its end. Instead
- * of one with the name.
+/* Sets a trailer: a header behind the body, a checksum or a status that is known at its end.
+ * Instead of one with the name.
  *
- * HTTP/2 sends it in any case, but not to HEAD and with 204 and 304. HTTP/1.1 sends it when the body
- * is in chunks (no Content-Length was set) and the client has said that it looks at such
+ * HTTP/2 sends it in any case, but not to HEAD and with 204 and 304. HTTP/1.1 sends it when the
+ * body is in chunks (no Content-Length was set) and the client has said that it looks at such
  * ("TE: trailers"): else it is dropped, as anybody on the way may drop it.
  *
  * name       a token, not of a header that must stand before the body (RFC 9110, 6.5.1)

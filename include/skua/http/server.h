@@ -33,12 +33,13 @@
  *            differently (both a length and chunks, two lengths, a bare LF, no or two Host headers,
  *            blanks before a colon, a folded header) gets 400, and its connection is closed.
  *
- *            Of HTTP/2 there are budgets for frames that bring nothing (PING, SETTINGS and such) and
- *            for requests that are reset again ("rapid reset"), beyond which the connection ends
- *            with ENHANCE_YOUR_CALM; a head that comes in too many frames, or unpacks to more than
- *            head_max, is as one that is too long.
+ *            Of HTTP/2 there are budgets for frames that bring nothing (PING, SETTINGS and such)
+ *            and for requests that are reset again ("rapid reset"), beyond which the connection
+ *            ends with ENHANCE_YOUR_CALM; a head that comes in too many frames, or unpacks to more
+ *            than head_max, is as one that is too long.
  *
- * Source     RFC 9110, 9112 and 9113; the defaults after nginx's and Go's, the least rate Kestrel's.
+ * Source     RFC 9110, 9112 and 9113; the defaults after nginx's and Go's, the least rate
+ *            Kestrel's.
  */
 #ifndef SKUA_HTTP_SERVER_H
 #define SKUA_HTTP_SERVER_H

@@ -108,13 +108,14 @@ struct skua__h1 {
     char date[SKUA__HTTP_DATE];
 };
 
-/* Not HTTP/1.1: the connection begins with the preface of HTTP/2 (RFC 9113, 3.4), which is in `buf`,
- * from its start. */
+/* Not HTTP/1.1: the connection begins with the preface of HTTP/2 (RFC 9113, 3.4), which is in
+ * `buf`, from its start. */
 #define SKUA__H1_PREFACE 2
 #define SKUA__H1_PREFACE_TEXT "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-/* h1_head.c: a request's head. 1: there is one; SKUA__H1_PREFACE: see there; 0: the connection has ended between two requests,
- * or was stopped; an error. A request that is refused has been answered: -EBADMSG. */
+/* h1_head.c: a request's head. 1: there is one; SKUA__H1_PREFACE: see there; 0: the connection
+ * has ended between two requests, or was stopped; an error. A request that is refused has been
+ * answered: -EBADMSG. */
 int skua__h1_head(struct skua__h1 *h1);
 
 /* h1_kit.c. Takes a kit: 0 or -ENOMEM; gives it back, with all that has outgrown it. Nothing may be

@@ -7,12 +7,12 @@
  *                       either direction gives two back. What goes with the traffic is free, and
  *                       what goes alone has a rate
  *              resets   a request that was opened and thrown away again, by either side's
- *                       RST_STREAM: it costs us the most ("rapid reset"; the peer can make us reset,
- *                       too, by frames that are wrong)
+ *                       RST_STREAM: it costs us the most ("rapid reset"; the peer can make us
+ *                       reset, too, by frames that are wrong)
  *            Who has used up a budget is told ENHANCE_YOUR_CALM, and the connection ends.
- * Strays     frames for streams that have ended. When we have reset it that is how it must be, since
- *            the peer may not know yet: nghttp2 ignores them. Else they break the protocol (RFC 9113,
- *            5.1 and 5.1.1), and the connection ends.
+ * Strays     frames for streams that have ended. When we have reset it that is how it must be,
+ *            since the peer may not know yet: nghttp2 ignores them. Else they break the protocol
+ *            (RFC 9113, 5.1 and 5.1.1), and the connection ends.
  *
  * Sources: CVE-2023-44487, CVE-2025-8671, CVE-2019-9511 to 9518, CVE-2024-27316; nghttp2's rate of
  * resets.

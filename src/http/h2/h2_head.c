@@ -1,10 +1,11 @@
 /* h2_head.c - heads and trailers, as nghttp2 unpacks them: kept, counted, cookies joined.
  *
- * What nghttp2 has looked at already: names in lower case and tokens, pseudo-headers in their place,
- * each once, none that is not known; no Connection and its like; the length of the body. Fields that
- * are malformed reset the stream.
- * Limits     as RFC 9113, 6.5.2 counts: name, value and 32. What is beyond is not kept, however much
- *            a few bytes on the wire unpack to; the stream is `too_large`, and the role says so.
+ * What nghttp2 has looked at already: names in lower case and tokens, pseudo-headers in their
+ * place, each once, none that is not known; no Connection and its like; the length of the body.
+ * Fields that are malformed reset the stream.
+ * Limits     as RFC 9113, 6.5.2 counts: name, value and 32. What is beyond is not kept, however
+ *            much a few bytes on the wire unpack to; the stream is `too_large`, and the role says
+ *            so.
  * Cookies    a client may send its cookies in crumbs, to pack them better; they are one again for
  *            whoever reads them (RFC 9113, 8.2.3).
  */

@@ -43,17 +43,17 @@
  *                client   there is none: of the tasks that wait for something one leads, reads for
  *                         all, and when it has what it wanted, or is cancelled, wakes the next,
  *                         which leads on. Fibers and plain threads, mixed
- * Cancel       a wait that is cancelled has taken nothing. The stream is as before; its owner resets
- *              it, or goes on.
+ * Cancel       a wait that is cancelled has taken nothing. The stream is as before; its owner
+ *              resets it, or goes on.
  * Errors       of a stream: the peer's code in `code`, what our callers get in `error`:
  *                CANCEL, REFUSED_STREAM and the like -> -ECONNRESET, with `refused` when the peer
  *                says that it has done nothing with it; malformed -> -EBADMSG
  *              of the connection: `error`, which every stream then has: SKUA_EEOF it has ended,
  *              -EBADMSG it spoke nonsense, -ETIMEDOUT it took nothing, or what the stream said.
  * Shutdown     skua__h2_stop begins: GOAWAY with the highest number and a PING; when its answer has
- *              come, or after a second, GOAWAY with the last stream that we know of (RFC 9113, 6.8).
- *              A GOAWAY from the peer: `draining`: nothing is opened any more, streams beyond its
- *              last one are over and `refused`, the others go on.
+ *              come, or after a second, GOAWAY with the last stream that we know of (RFC 9113,
+ *              6.8). A GOAWAY from the peer: `draining`: nothing is opened any more, streams beyond
+ *              its last one are over and `refused`, the others go on.
  *
  * Sources: RFC 9113; nghttp2; the leader and its followers after Schmidt's pattern.
  */
@@ -239,10 +239,10 @@ int skua__h2_fill(struct skua__h2 *h2, int64_t deadline);
 int skua__h2_flush(struct skua__h2 *h2);
 /* What the server's fiber does to send: until nothing is left. 0 or an error. */
 int skua__h2_send(struct skua__h2 *h2);
-/* Waits until ready(arg), which is asked under the mutex, says so. The caller has the mutex, and has
- * it again afterwards. stream: whose news matter; NULL: the connection's. writes: it waits for room
- * in `out`. 0; or -ECANCELED, -ETIMEDOUT, of which ready() may be true nonetheless. A connection that
- * has failed wakes everybody: ready() must be true then. */
+/* Waits until ready(arg), which is asked under the mutex, says so. The caller has the mutex, and
+ * has it again afterwards. stream: whose news matter; NULL: the connection's. writes: it waits for
+ * room in `out`. 0; or -ECANCELED, -ETIMEDOUT, of which ready() may be true nonetheless. A
+ * connection that has failed wakes everybody: ready() must be true then. */
 int skua__h2_wait(struct skua__h2 *h2, struct skua__h2_stream *stream, bool writes,
                   bool (*ready)(void *arg), void *arg, int64_t deadline);
 /* Under the mutex: wakes who waits for the stream, or for the connection. */
@@ -279,8 +279,8 @@ int skua__h2_end(struct skua__h2_stream *stream, nghttp2_nv *trailers, size_t co
 void skua__h2_reset(struct skua__h2_stream *stream, uint32_t code, int error);
 /* The same, once what was written is out. */
 void skua__h2_reset_behind(struct skua__h2_stream *stream, uint32_t code, int error);
-/* The owner is done with it; what was written and ended still goes out, what was not is reset. It is
- * gone for the caller. */
+/* The owner is done with it; what was written and ended still goes out, what was not is reset. It
+ * is gone for the caller. */
 void skua__h2_let_go(struct skua__h2_stream *stream);
 /* Under the mutex. */
 void skua__h2_ref(struct skua__h2_stream *stream);
@@ -308,7 +308,8 @@ void skua__h2_head_done(struct skua__h2_stream *stream);
 /* ---- frames (h2_frames.c) -------------------------------------------------------------------- */
 
 void skua__h2_frames_begin(struct skua__h2 *h2);
-/* Gives nghttp2 what has come. 0, or the connection's error, which it then has. Without the mutex. */
+/* Gives nghttp2 what has come. 0, or the connection's error, which it then has. Without the
+ * mutex. */
 int skua__h2_feed(struct skua__h2 *h2, const char *bytes, size_t len);
 /* Under the mutex: the peer is asked to calm down, and the connection ends. */
 void skua__h2_flooded(struct skua__h2 *h2);

@@ -1,8 +1,8 @@
 /* h2_session.c - a session of nghttp2: how it is set up, and what it tells of the frames.
  *
- * nghttp2 keeps the states of streams, windows and HPACK, and answers what breaks the protocol: with
- * RST_STREAM, or with GOAWAY, behind which it reads nothing. What it tells us we write down in the
- * stream, and wake who waits.
+ * nghttp2 keeps the states of streams, windows and HPACK, and answers what breaks the protocol:
+ * with RST_STREAM, or with GOAWAY, behind which it reads nothing. What it tells us we write down in
+ * the stream, and wake who waits.
  */
 #include "http/h2/h2_impl.h"
 
@@ -208,8 +208,8 @@ ssize_t skua__h2_on_out(nghttp2_session *session, int32_t id, uint8_t *buf, size
     return (ssize_t)len;
 }
 
-/* The head of a DATA frame, and its bytes out of the stream's `out`. nghttp2 goes on to the next such
- * frame, or gives us one of another kind: for that there must be room, too. */
+/* The head of a DATA frame, and its bytes out of the stream's `out`. nghttp2 goes on to the next
+ * such frame, or gives us one of another kind: for that there must be room, too. */
 static int session_on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head,
                                 size_t len, nghttp2_data_source *source, void *arg)
 {

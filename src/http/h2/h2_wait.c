@@ -1,14 +1,14 @@
 /* h2_wait.c - who waits, who reads for all, who sends for all.
  *
  * Server     a fiber reads, another one sends; a wait is only a wait.
- * Client     there is nobody but those who call. In skua__h2_wait each looks what has to be done, in
- *            this order: is it ready; send, if there is something and nobody does; read, if nobody
- *            does; else stand in line. Whoever stops doing something calls the next of the line that
- *            can do it (wait_hand_on), and so does whoever leaves: as long as somebody waits somebody
- *            reads, and what is to be sent is being sent.
+ * Client     there is nobody but those who call. In skua__h2_wait each looks what has to be done,
+ *            in this order: is it ready; send, if there is something and nobody does; read, if
+ *            nobody does; else stand in line. Whoever stops doing something calls the next of the
+ *            line that can do it (wait_hand_on), and so does whoever leaves: as long as somebody
+ *            waits somebody reads, and what is to be sent is being sent.
  * Deaf       who reads is not woken: it sits in the stream's read. So it must want nothing that
- *            another task brings about. News come by reading alone, but for room in `out`, which the
- *            one who sends makes: a writer therefore stands in line while somebody sends, for a
+ *            another task brings about. News come by reading alone, but for room in `out`, which
+ *            the one who sends makes: a writer therefore stands in line while somebody sends, for a
  *            while (WAIT_ROOM): then it reads nonetheless, since that one may be stuck because the
  *            peer is, for nobody reads. A connection that fails otherwise is seen when the slice of
  *            its read (write_timeout) is over.
@@ -192,7 +192,8 @@ static int wait_put(struct skua__h2 *h2, int64_t deadline)
     return n >= 0 || n == -EINTR ? 0 : (int)n;
 }
 
-/* Under the mutex: what is to become of a wire whose sender has got `rc`. 0: it goes on, shielded. */
+/* Under the mutex: what is to become of a wire whose sender has got `rc`. 0: it goes on,
+ * shielded. */
 static int wait_put_failed(struct skua__h2 *h2, int rc, int64_t deadline, bool shielded)
 {
     bool own = (rc == -ECANCELED || rc == -ETIMEDOUT) && skua_now() < deadline && !shielded;

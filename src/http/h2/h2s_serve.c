@@ -11,8 +11,8 @@
  */
 #include "http/h2/h2s_impl.h"
 
-#define SERVE_LINGER (2 * SKUA_SECOND)
-#define SERVE_LINGER_MAX ((size_t)1 << 20)
+#define SERVE2_LINGER (2 * SKUA_SECOND)
+#define SERVE2_LINGER_MAX ((size_t)1 << 20)
 
 /* ---- the reader ------------------------------------------------------------------------------ */
 
@@ -201,9 +201,9 @@ static void serve_abandon(struct skua__h2s *h2s)
 
 /* The client may be sending still: a socket that is closed now would throw away what we have said
  * last. */
-static void serve_linger(struct skua__h2 *h2)
+static void serve2_linger(struct skua__h2 *h2)
 {
-    int64_t deadline = skua_now() + SERVE_LINGER;
+    int64_t deadline = skua_now() + SERVE2_LINGER;
     char few[SKUA__H2_FEW];
     size_t sum = 0;
     ssize_t n;
@@ -211,7 +211,7 @@ static void serve_linger(struct skua__h2 *h2)
     if (skua_io_shutdown(h2->io) != 0)
         return;
     while ((n = skua_io_read_until(h2->io, few, sizeof few, deadline)) > 0)
-        if ((sum += (size_t)n) > SERVE_LINGER_MAX)
+        if ((sum += (size_t)n) > SERVE2_LINGER_MAX)
             return;
 }
 
@@ -238,7 +238,7 @@ static int serve_end(struct skua__h2s *h2s)
         pthread_mutex_unlock(&h2->mutex);
     }
     if (!reading && !broken && (error == SKUA_EEOF || error == -EBADMSG))
-        serve_linger(h2);
+        serve2_linger(h2);
     return error == SKUA_EEOF ? 0 : error;
 }
 
@@ -297,5 +297,5 @@ bool skua__h2s_there(void)
     return true;
 }
 
-#undef SERVE_LINGER
-#undef SERVE_LINGER_MAX
+#undef SERVE2_LINGER
+#undef SERVE2_LINGER_MAX
