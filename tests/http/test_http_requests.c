@@ -147,13 +147,54 @@ TEST(http_lines_are_whole)
     }
 }
 
+/* ---- trailers of a response ------------------------------------------------------------------ */
+
+static int ends_with_a_sum(skua_http_exchange *exchange, void *state)
+{
+    (void)state;
+    CHECK_EQ(skua_http_set_trailer(exchange, "Host", "a"), -EINVAL);
+    CHECK_EQ(skua_http_write(exchange, "body", 4), 4);
+    CHECK_EQ(skua_http_set_trailer(exchange, "X-Sum", "1"), 0);
+    CHECK_EQ(skua_http_set_trailer(exchange, "x-sum", "2"), 0);
+    CHECK_EQ(skua_http_set_trailer(exchange, "X-Other", ""), 0);
+    return 0;
+}
+
+static int ends_too_early(skua_http_exchange *exchange, void *state)
+{
+    (void)state;
+    CHECK_EQ(skua_http_set_trailer(exchange, "X-Sum", "1"), 0);
+    CHECK_EQ(skua_http_reply(exchange, 200, NULL, "body", 4), 0);
+    CHECK_EQ(skua_http_set_trailer(exchange, "X-Sum", "2"), -EALREADY);
+    return 0;
+}
+
+/* Only behind chunks, and only to who looks at them. */
+TEST_FIBER(http_response_trailers)
+{
+    struct talk *talk = calloc(1, sizeof *talk);
+
+    MUST(talk != NULL);
+    talk->handler = ends_with_a_sum;
+    talk_to(talk, "GET / HTTP/1.1\r\nHost: a\r\nTE: gzip, trailers\r\n\r\n");
+    CHECK_STR(talk_body(talk, 0), "00000004\r\nbody\r\n0\r\nx-sum: 2\r\nX-Other: \r\n\r\n");
+    talk_to(talk, "GET / HTTP/1.1\r\nHost: a\r\nTE: gzip\r\n\r\n");
+    CHECK_STR(talk_body(talk, 0), "00000004\r\nbody\r\n0\r\n\r\n");
+    talk_to(talk, "GET / HTTP/1.0\r\nTE: trailers\r\n\r\n");
+    CHECK_STR(talk_body(talk, 0), "body");
+    talk->handler = ends_too_early;
+    talk_to(talk, "GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\n\r\n");
+    CHECK_STR(talk_body(talk, 0), "body");
+    free(talk);
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(http_lines_are_whole),
-        cmocka_unit_test(http_corpus),
-        cmocka_unit_test(http_refused_is_the_last),
-        cmocka_unit_test(http_limits),
+        cmocka_unit_test(http_lines_are_whole),     cmocka_unit_test(http_corpus),
+        cmocka_unit_test(http_refused_is_the_last), cmocka_unit_test(http_limits),
+        cmocka_unit_test(http_response_trailers),
     };
 
     return TEST_MAIN(tests);
