@@ -259,6 +259,14 @@ static int many_kinds(skua_http_exchange *exchange, void *state)
         CHECK_EQ(skua_http_set_header(exchange, "Content-Length", "9"), 0);
         return (int)skua_http_write(exchange, "half", 4) - 4;
     }
+    if (strcmp(path, "/long") == 0) { /* more than nghttp2 sends */
+        char *value = calloc(1, (2 << 20) + 1);
+
+        MUST(value != NULL);
+        memset(value, 'a', 2 << 20);
+        CHECK_EQ(skua_http_set_header(exchange, "X-Long", value), 0);
+        free(value);
+    }
     if (strcmp(path, "/upgrade") == 0) {
         CHECK_EQ(skua_http_upgrade(exchange, "websocket", &io), -ENOTSUP);
         CHECK_EQ(skua_http_begun(exchange), 0);
@@ -283,7 +291,8 @@ TEST_FIBER(http2_responses)
                {"GET", "/cut", 200, NULL, true},  {"GET", "/less", 200, NULL, true},
                {"GET", "/", 200, "hello", false}, {"HEAD", "/", 200, "", false},
                {"GET", "/304", 304, "", false},   {"GET", "/upgrade", 200, "hello", false},
-               {"HEAD", "/none", 404, "", false}, {"CONNECT", "/", 0, NULL, true}};
+               {"HEAD", "/none", 404, "", false}, {"GET", "/long", 0, NULL, true},
+               {"CONNECT", "/", 0, NULL, true}};
     struct wire *wire = calloc(1, sizeof *wire);
 
     wire_begin(wire, many_kinds, NULL, NULL);

@@ -279,7 +279,8 @@ static int session_on_close(nghttp2_session *session, int32_t id, uint32_t code,
     return 0;
 }
 
-/* A request that never went out: the peer says goodbye, or it was reset before. */
+/* A head that never went out: the peer says goodbye, the stream was reset before, or it is longer
+ * than nghttp2 sends. */
 static int session_on_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int code,
                                void *arg)
 {
@@ -288,12 +289,13 @@ static int session_on_not_sent(nghttp2_session *session, const nghttp2_frame *fr
 
     (void)session;
     (void)code;
-    if (frame->hd.type != NGHTTP2_HEADERS || h2->setup.server ||
-        frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+    if (frame->hd.type != NGHTTP2_HEADERS)
         return 0;
     while (stream != NULL && !(stream->known && stream->id == frame->hd.stream_id))
         stream = stream->next;
-    if (stream != NULL)
+    if (stream != NULL && h2->setup.server)
+        skua__h2_cut(stream, NGHTTP2_INTERNAL_ERROR, -EMSGSIZE);
+    else if (stream != NULL && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
         session_closed(h2, stream, NGHTTP2_REFUSED_STREAM);
     return 0;
 }

@@ -255,8 +255,9 @@ int skua__h2_inform(struct skua__h2_stream *stream, int status)
 
     pthread_mutex_lock(&h2->mutex);
     rc = stream->over ? stream->error : 0;
-    if (rc == 0 && nghttp2_submit_headers(h2->session, NGHTTP2_FLAG_NONE, stream->id, NULL, &field,
-                                          1, NULL) != 0)
+    if (rc == 0 && !stream->begun && /* else it is too late for that */
+        nghttp2_submit_headers(h2->session, NGHTTP2_FLAG_NONE, stream->id, NULL, &field, 1, NULL) !=
+            0)
         rc = -ENOMEM;
     h2->dirty = true;
     pthread_mutex_unlock(&h2->mutex);

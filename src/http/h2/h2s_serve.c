@@ -205,14 +205,15 @@ static void serve2_linger(struct skua__h2 *h2)
 {
     int64_t deadline = skua_now() + SERVE2_LINGER;
     char few[SKUA__H2_FEW];
+    skua_deadline frame;
     size_t sum = 0;
     ssize_t n;
 
-    if (skua_io_shutdown(h2->io) != 0)
-        return;
-    while ((n = skua_io_read_until(h2->io, few, sizeof few, deadline)) > 0)
-        if ((sum += (size_t)n) > SERVE2_LINGER_MAX)
-            return;
+    (void)skua_deadline_begin(&frame, deadline);
+    if (skua_io_shutdown(h2->io) == 0)
+        while ((n = skua_io_read(h2->io, few, sizeof few)) > 0 && sum <= SERVE2_LINGER_MAX)
+            sum += (size_t)n;
+    (void)skua_deadline_end(&frame);
 }
 
 /* What has to be waited for, and in which order. 0, or the connection's error. */
