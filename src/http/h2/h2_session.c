@@ -287,7 +287,6 @@ static int session_on_not_sent(nghttp2_session *session, const nghttp2_frame *fr
     struct skua__h2 *h2 = arg;
     struct skua__h2_stream *stream = h2->streams;
 
-    (void)session;
     (void)code;
     if (frame->hd.type != NGHTTP2_HEADERS)
         return 0;
@@ -295,8 +294,10 @@ static int session_on_not_sent(nghttp2_session *session, const nghttp2_frame *fr
         stream = stream->next;
     if (stream != NULL && h2->setup.server)
         skua__h2_cut(stream, NGHTTP2_INTERNAL_ERROR, -EMSGSIZE);
-    else if (stream != NULL && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
-        session_closed(h2, stream, NGHTTP2_REFUSED_STREAM);
+    if (stream == NULL || h2->setup.server || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+        return 0;
+    (void)nghttp2_session_set_stream_user_data(session, stream->id, NULL); /* it closes it, too */
+    session_closed(h2, stream, NGHTTP2_REFUSED_STREAM);
     return 0;
 }
 

@@ -111,7 +111,8 @@ void skua__h2_cut(struct skua__h2_stream *stream, uint32_t code, int error)
 {
     struct skua__h2 *h2 = stream->h2;
 
-    if (stream->known &&
+    /* Once: a second one would go out also where the first has only withdrawn the request. */
+    if (stream->known && !stream->cut &&
         nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, stream->id, code) == 0)
         h2->dirty = true;
     skua__h2_over(stream, code, error);
