@@ -74,6 +74,7 @@ endmacro()
 
 skua_http_part(tls tls "TLS" openssl>=3.0)
 skua_http_part(http2 h2 "HTTP/2" libnghttp2>=1.43)
+skua_http_folder(http2 h2client)
 skua_http_part(zlib "" "gzip" zlib)
 skua_http_part(brotli "" "Brotli" libbrotlienc libbrotlidec)
 skua_http_part(zstd "" "Zstandard" libzstd)

@@ -31,16 +31,29 @@
  *            comes than was asked for is not used again.
  * Full       the body of a request is sent before the response is read, unless the response has a
  *   duplex   status of 300 and more. A server that answers a long request while it reads it, and
- *            then waits for its answer to be read, runs into the time-out.
+ *            then waits for its answer to be read, runs into the time-out. For both at once there
+ *            are the calls of call.h, over HTTP/2.
  * Codings    a request says in Accept-Encoding what the client can decode (gzip, br, zstd: as it
  *            was built), and a response that is coded so is decoded as it is read: it has no
  *            Content-Encoding and no Content-Length then. One that is malformed or cut short is
  *            -EBADMSG; how much comes out of little is bounded by the limit of who reads. Not for
  *            HEAD, nor for a request that has a Range, or says Accept-Encoding itself: that gets
  *            what comes, as does everyone whose response has a coding that is not known. As in Go.
- * Proxies    are asked for whole URLs; a Proxy-Authorization header is theirs. A proxy is an origin
- *            as far as limits go.
- * Schemes    "http"; "https" is -EPROTONOSUPPORT.
+ * Proxies    are asked for whole URLs, and as an origin as far as limits go; for "https" they are
+ *            asked for a tunnel (CONNECT), which is a connection of the origin behind it. A
+ *            Proxy-Authorization header is theirs, and goes nowhere else.
+ * Schemes    "http" and "https". The server's certificate is verified, and that it is for the host
+ *            of the URL (tls.h); the handshake is a part of connecting, and connect_timeout its
+ *            bound. An end of the connection that TLS does not vouch for is SKUA_EEOF also where
+ *            it would end a body. A library that was built without TLS says -EPROTONOSUPPORT.
+ * Stack      OpenSSL needs more of it than most: FIBERS THAT ASK FOR "https" ARE TO BE MADE WITH
+ *            SKUA_STACK_LARGE, also where only a redirect may lead there.
+ * HTTP/2     is spoken where the server takes it in the handshake of TLS (ALPN), and where a
+ *            request or the client insists on it, also in cleartext. Requests share a connection
+ *            then, as many at a time as the server allows, and a further one is made when it is
+ *            full. A request that the server has not looked at is sent again, whatever its method
+ *            (RFC 9113, 8.7). A time-out, a cancelled request and a response that is closed early
+ *            end their stream, and not the connection.
  * Runtimes   the connections belong to whoever made them: one client is for the fibers of one
  *            runtime, or for plain threads.
  * Sources    RFC 9110, RFC 9112, RFC 3986; Go's net/http, reqwest.
@@ -49,6 +62,7 @@
 #define SKUA_HTTP_CLIENT_H
 
 #include <skua/http/cookies.h>
+#include <skua/http/tls.h>
 
 SKUA_C_BEGIN
 
@@ -60,6 +74,14 @@ typedef struct skua_http_field {
     const char *name;  /* a token (RFC 9110, 5.6.2) */
     const char *value; /* no control characters */
 } skua_http_field;
+
+/* Which version of HTTP is spoken. */
+typedef enum skua_http2_use {
+    SKUA_HTTP2_DEFAULT, /* of a request: the client's; of a client: AUTO */
+    SKUA_HTTP2_AUTO,    /* what the server chooses in the handshake of TLS; 1.1 in cleartext */
+    SKUA_HTTP2_ONLY,    /* 2, in cleartext because the caller knows that the server speaks it */
+    SKUA_HTTP2_OFF      /* 1.1 */
+} skua_http2_use;
 
 /* ---- the client ------------------------------------------------------------------------------ */
 
@@ -80,11 +102,16 @@ typedef struct skua_http_client_options {
     const char *user_agent;         /* copied; NULL: "skua"; "": no such header */
     const skua_http_field *headers; /* sent with each request that does not have them; copied */
     size_t headers_count;           /* of `headers` */
+    skua_tls_context *tls;          /* a client's, which is the caller's, as long as the client; its
+                                       list of ALPN counts where HTTP/2 is AUTO. NULL: one with the
+                                       system's store, made when it is first wanted */
+    skua_http2_use http2;           /* of requests that do not say it */
     const char *proxy;              /* "http://host:port" of a proxy; NULL: none. Copied */
     const char *proxy_not_for;  /* hosts and domains to ask without it: "localhost,.example.org";
                                        "*": all. Copied */
     unsigned proxy_from_env;    /* 1: where these two are NULL, what the environment has as
-                                       http_proxy and no_proxy (never HTTP_PROXY) */
+                                       http_proxy (never HTTP_PROXY), https_proxy or HTTPS_PROXY,
+                                       and no_proxy */
     int decompress;             /* -1: bodies are handed out as they come; see Codings */
     skua_http_cookies *cookies; /* NULL: none are kept; the caller's, as long as the client */
 } skua_http_client_options;
@@ -108,9 +135,12 @@ typedef struct skua_http_client_stats {
     uint64_t repeated;         /* of these, again, because the connection had been closed */
     uint64_t redirects;        /* followed */
     uint64_t connections;      /* made */
+    uint64_t resumed;          /* of these, with TLS, as the going on of an earlier session */
+    uint64_t http2;            /* of these, in HTTP/2 */
     uint64_t connections_now;  /* open, or being made */
     uint64_t connections_idle; /* of these, waiting to be used again, now */
     uint64_t waiting_now;      /* requests in line for a connection */
+    uint64_t streams_now;      /* requests and responses on connections of HTTP/2 */
 } skua_http_client_stats;
 
 /* Makes a client.
@@ -178,8 +208,13 @@ typedef struct skua_http_request {
                                        nothing for a second */
     int redirects_max;              /* 0: the client's; -1: none */
     int64_t timeout;                /* 0: the client's total_timeout */
+    skua_http2_use http2;           /* DEFAULT: the client's */
     const char *unix_path; /* NULL; the Unix socket to connect to instead of the URL's host.
                                        Redirects to another origin are not followed then */
+    char *error_text;      /* receives why it failed, where there are words for it ("certificate
+                                       verify failed: certificate has expired"), else "", cut to
+                                       fit; NULL: not wanted */
+    size_t error_size;     /* bytes of it */
 } skua_http_request;
 
 #ifndef __cplusplus
@@ -198,13 +233,16 @@ SKUA_API void skua_http_request_init(skua_http_request *request);
  *
  * response   receives the response, to be ended by skua_http_response_close; untouched on failure
  * Returns    0; -EINVAL: the request or its URL is malformed; -EPROTONOSUPPORT: a scheme that is
- *            not spoken; what connecting says (-ECONNREFUSED …); -EBADMSG: the answer is malformed;
+ *            not spoken, or HTTP/2 was insisted on and the server does not; what connecting says
+ *            (-ECONNREFUSED …: also of a proxy that makes no tunnel; -EACCES: it wants to know who
+ *            asks), what TLS says (tls.h: -EKEYREJECTED …); -EBADMSG: the answer is malformed;
  *            SKUA_ELIMIT: its head is too long, or there were too many redirects; SKUA_EEOF: the
  *            connection ended before or in it; -ECONNRESET, -EPIPE; -EMSGSIZE: the stream of the
  *            body has not the length that was said; what that stream says; -ENOMEM; -ETIMEDOUT;
- *            -ECANCELED
+ *            -ECANCELED; -EPROTO: TLS or HTTP/2 was violated
  * Threads    fibers, plain threads
- * Cancel     the connection is closed; whether the server has acted on the request is not known
+ * Cancel     the connection is closed, of HTTP/2 the stream is reset; whether the server has acted
+ *            on the request is not known
  * Since      0.3
  */
 SKUA_API SKUA_NODISCARD int skua_http_client_send(skua_http_client *client,
@@ -250,7 +288,7 @@ SKUA_API int skua_http_response_status(const skua_http_response *response);
 
 /* The version of the protocol.
  *
- * Returns    10 or 11
+ * Returns    10, 11 or 20
  * Threads    where the response is used
  * Since      0.3
  */
@@ -314,6 +352,17 @@ SKUA_API int64_t skua_http_response_length(const skua_http_response *response);
  * Since      0.3
  */
 SKUA_API ssize_t skua_http_response_read(skua_http_response *response, void *buf, size_t len);
+
+/* As skua_http_response_read, at most until `deadline` instead of for the client's read_timeout.
+ *
+ * deadline   monotonic ns; SKUA_FOREVER: the request's time-out is the only bound
+ * Returns    as skua_http_response_read
+ * Cancel     safe: nothing was read
+ * Threads    fibers, plain threads
+ * Since      0.3
+ */
+SKUA_API ssize_t skua_http_response_read_until(skua_http_response *response, void *buf, size_t len,
+                                               int64_t deadline);
 
 /* Reads what is left of the body as a whole; it gets a NUL behind it.
  *

@@ -44,15 +44,17 @@ static int client_options(skua_http_client_options *ret, const skua_http_client_
     client_time(&ret->read_timeout, 30 * SKUA_SECOND);
     client_time(&ret->write_timeout, 30 * SKUA_SECOND);
     client_time(&ret->total_timeout, SKUA_FOREVER);
+    if (ret->http2 == SKUA_HTTP2_DEFAULT)
+        ret->http2 = SKUA_HTTP2_AUTO;
     if (ret->user_agent == NULL)
         ret->user_agent = "skua";
     if (ret->head_max < 256 || ret->head_max > UINT32_MAX / 4 || ret->redirects_max < -1 ||
         ret->idle_timeout < 0 || ret->connect_timeout < 0 || ret->head_timeout < 0 ||
         ret->read_timeout < 0 || ret->write_timeout < 0 || ret->total_timeout < 0 ||
-        ret->proxy_from_env > 1 || ret->decompress < -1 || ret->decompress > 0 ||
-        !skua__http_is_value(ret->user_agent, strlen(ret->user_agent)))
+        ret->proxy_from_env > 1 || ret->http2 > SKUA_HTTP2_OFF || ret->decompress < -1 ||
+        ret->decompress > 0 || !skua__http_is_value(ret->user_agent, strlen(ret->user_agent)))
         return -EINVAL;
-    return skua__client_fields_check(ret->headers, ret->headers_count);
+    return skua__client_fields_check(ret->headers, ret->headers_count, false);
 }
 
 /* The options' strings become the client's. */
@@ -115,6 +117,7 @@ int skua_http_client_free(skua_http_client *client)
     if (busy != 0)
         return -EBUSY;
     (void)skua_http_client_close_idle(client); /* and their origins with them */
+    skua_tls_context_free(client->tls);
     (void)pthread_mutex_destroy(&client->mutex);
     skua__http_arena_free(&client->arena);
     skua__http_free(client);

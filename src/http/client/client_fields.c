@@ -16,7 +16,7 @@ static bool fields_are(const char *name, const char *other)
     return len == strlen(other) && skua__http_same(name, other, len);
 }
 
-int skua__client_fields_check(const skua_http_field *fields, size_t count)
+int skua__client_fields_check(const skua_http_field *fields, size_t count, bool call)
 {
     if (count != 0 && fields == NULL)
         return -EINVAL;
@@ -28,6 +28,8 @@ int skua__client_fields_check(const skua_http_field *fields, size_t count)
             strlen(value) > UINT32_MAX / 2 || !skua__http_is_token(name, strlen(name)) ||
             !skua__http_is_value(value, strlen(value)))
             return -EINVAL;
+        if (call && fields_are(name, "te") && strcmp(value, "trailers") == 0)
+            continue; /* RFC 9113, 8.2.2 */
         for (size_t k = 0; k < sizeof fields_ours / sizeof fields_ours[0]; k++)
             if (fields_are(name, fields_ours[k]))
                 return -EINVAL;
@@ -38,8 +40,8 @@ int skua__client_fields_check(const skua_http_field *fields, size_t count)
 /* Whether a header is for this step of the request. */
 static bool fields_go(const struct skua__client_step *step, const char *name)
 {
-    if (step->proxied && fields_are(name, "proxy-authorization"))
-        return true; /* the proxy's, whoever is asked through it */
+    if (step->proxy != NULL && fields_are(name, "proxy-authorization"))
+        return !step->tunnel; /* the proxy's, whoever is asked through it, and nobody else's */
     if (step->foreign && (fields_are(name, "authorization") || fields_are(name, "cookie") ||
                           fields_are(name, "proxy-authorization") || fields_are(name, "host")))
         return false;
@@ -56,6 +58,18 @@ static int fields_add(struct skua__http_fields *ret, struct skua__http_arena *ar
     *field =
         (struct skua__http_field){name, value, (uint32_t)strlen(name), (uint32_t)strlen(value)};
     return 0;
+}
+
+const char *skua__client_fields_proxy(const skua_http_client *client,
+                                      const skua_http_request *request)
+{
+    for (size_t i = 0; i < request->headers_count; i++)
+        if (fields_are(request->headers[i].name, "proxy-authorization"))
+            return request->headers[i].value;
+    for (size_t i = 0; i < client->options.headers_count; i++)
+        if (fields_are(client->options.headers[i].name, "proxy-authorization"))
+            return client->options.headers[i].value;
+    return NULL;
 }
 
 /* Unless the request says so itself. */
@@ -122,8 +136,8 @@ static int fields_codings(struct skua__http_fields *ret, struct skua__http_arena
 {
     const char *list = skua__coding_list();
 
-    if (client->options.decompress < 0 || *list == '\0' || strcmp(step->method, "HEAD") == 0 ||
-        skua__http_fields_find(ret, "range", 5, 0) != NULL)
+    if (step->call || client->options.decompress < 0 || *list == '\0' ||
+        strcmp(step->method, "HEAD") == 0 || skua__http_fields_find(ret, "range", 5, 0) != NULL)
         return 0;
     return fields_unless_there(ret, arena, "Accept-Encoding", list);
 }

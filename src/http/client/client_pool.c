@@ -1,9 +1,13 @@
 /* client_pool.c - connections kept by origin, and the line for them.
  *
+ * Kinds      one of HTTP/1.1 is somebody's, or idle; one of HTTP/2 is shared by as many as its peer
+ *            allows, and idle when nobody has it. What an origin speaks is known when a connection
+ *            was made: so its first one is waited for before a second one is begun, unless it is
+ *            known to be of no use to others (`eager`).
  * Room       a connection counts from before it is made until it is closed, towards its origin's
- *            limit and the client's. Who takes gets one that is idle, the one used last; else room
- *            to make one. When only the client's limit stands in the way, the connection that has
- *            been idle longest makes room, whichever origin's it is.
+ *            limit and the client's. Who takes gets a place on one that is shared; else one that is
+ *            idle, the one used last; else room to make one. When only the client's limit stands in
+ *            the way, the one that has been idle longest makes room, whichever origin's it is.
  * Line       one for each origin, with tickets over all of them. Whenever the mutex is let go of,
  *            nobody in line could be served: so who comes may take what there is.
  * Waking     a waiter is in its own frame, and gone once it has returned. So it is woken under the
@@ -47,82 +51,33 @@ static void cpool_idle_unlink(skua_http_client *client, struct skua__client_conn
     client->stats.connections_idle--;
 }
 
-/* ---- origins --------------------------------------------------------------------------------- */
+/* ---- connections that are shared: guard: mutex ----------------------------------------------- */
 
-static struct skua__client_origin **cpool_bucket(skua_http_client *client, const char *address,
-                                                 const char *unix_path)
+static void cpool_share(skua_http_client *client, struct skua__client_conn *conn)
 {
-    uint32_t hash = 2166136261u; /* FNV-1a */
-
-    for (; *address != '\0'; address++)
-        hash = (hash ^ (unsigned char)*address) * 16777619u;
-    for (; *unix_path != '\0'; unix_path++)
-        hash = (hash ^ (unsigned char)*unix_path) * 16777619u;
-    return &client->buckets[hash % SKUA__CLIENT_BUCKETS];
+    conn->streams = 1;
+    client->stats.streams_now++;
+    conn->below = conn->origin->shared;
+    conn->origin->shared = conn;
 }
 
-/* Guard: mutex. */
-static void cpool_origin_free(skua_http_client *client, struct skua__client_origin *origin)
+static void cpool_unshare(struct skua__client_conn *conn)
 {
-    struct skua__client_origin **at;
+    struct skua__client_conn **at = &conn->origin->shared;
 
-    if (origin->users != 0 || origin->count != 0)
-        return;
-    at = cpool_bucket(client, origin->address, origin->unix_path);
-    while (*at != origin)
-        at = &(*at)->next;
-    *at = origin->next;
-    skua__http_free(origin);
+    while (*at != conn)
+        at = &(*at)->below;
+    *at = conn->below;
 }
 
-static struct skua__client_origin *cpool_origin_new(const struct skua__client_url *url,
-                                                    const char *unix_path)
+/* One with a place; NULL: there is none. */
+static struct skua__client_conn *cpool_shared(const struct skua__client_origin *origin)
 {
-    size_t scheme = strlen(url->scheme) + 1;
-    size_t address = strlen(url->address) + 1;
-    size_t path = strlen(unix_path) + 1;
-    struct skua__client_origin *origin =
-        skua__http_malloc(sizeof *origin + scheme + address + path);
-    char *text = (char *)(origin + 1);
+    struct skua__client_conn *conn = origin->shared;
 
-    if (origin == NULL)
-        return NULL;
-    origin->scheme = memcpy(text, url->scheme, scheme);
-    origin->address = memcpy(text + scheme, url->address, address);
-    origin->unix_path = memcpy(text + scheme + address, unix_path, path);
-    return origin;
-}
-
-int skua__client_origin_get(skua_http_client *client, const struct skua__client_url *url,
-                            const char *unix_path, struct skua__client_origin **ret)
-{
-    struct skua__client_origin **bucket = cpool_bucket(client, url->address, unix_path);
-    struct skua__client_origin *origin;
-
-    pthread_mutex_lock(&client->mutex);
-    for (origin = *bucket; origin != NULL; origin = origin->next)
-        if (strcmp(origin->address, url->address) == 0 &&
-            strcmp(origin->scheme, url->scheme) == 0 && strcmp(origin->unix_path, unix_path) == 0)
-            break;
-    if (origin == NULL)
-        origin = cpool_origin_new(url, unix_path);
-    if (origin != NULL && origin->users == 0 && origin->count == 0) {
-        origin->next = *bucket;
-        *bucket = origin;
-    }
-    if (origin != NULL)
-        origin->users++;
-    pthread_mutex_unlock(&client->mutex);
-    *ret = origin;
-    return origin != NULL ? 0 : -ENOMEM;
-}
-
-void skua__client_origin_put(skua_http_client *client, struct skua__client_origin *origin)
-{
-    pthread_mutex_lock(&client->mutex);
-    origin->users--;
-    cpool_origin_free(client, origin);
-    pthread_mutex_unlock(&client->mutex);
+    while (conn != NULL && conn->streams >= skua__h2c_places(conn->h2c))
+        conn = conn->below;
+    return conn;
 }
 
 /* ---- the line: guard: mutex ------------------------------------------------------------------ */
@@ -176,7 +131,7 @@ static void cpool_doom(skua_http_client *client, struct skua__client_conn *conn,
     cpool_idle_unlink(client, conn);
     conn->origin->count--;
     client->stats.connections_now--;
-    cpool_origin_free(client, conn->origin);
+    skua__client_origin_free(client, conn->origin);
     conn->below = *doomed;
     *doomed = conn;
 }
@@ -184,26 +139,37 @@ static void cpool_doom(skua_http_client *client, struct skua__client_conn *conn,
 static bool cpool_can_grant(const skua_http_client *client,
                             const struct skua__client_origin *origin)
 {
-    if (origin->idle != NULL)
+    if (origin->idle != NULL || cpool_shared(origin) != NULL)
         return true;
+    if (!origin->eager && origin->making != 0)
+        return false; /* it may be for all */
     return origin->count < client->options.connections_per_origin &&
            (client->stats.connections_now < client->options.connections_max ||
             client->oldest != NULL);
 }
 
-/* What can be granted: an idle connection, or NULL: room. */
+/* What can be granted: a connection, or a place on one, or NULL: room. */
 static struct skua__client_conn *cpool_grant(skua_http_client *client,
                                              struct skua__client_origin *origin,
                                              struct skua__client_conn **doomed)
 {
-    struct skua__client_conn *conn = origin->idle;
+    struct skua__client_conn *conn = cpool_shared(origin);
 
     if (conn != NULL) {
+        conn->streams++;
+        client->stats.streams_now++;
+        return conn;
+    }
+    conn = origin->idle;
+    if (conn != NULL) {
         cpool_idle_unlink(client, conn);
+        if (conn->h2c != NULL)
+            cpool_share(client, conn);
         return conn;
     }
     if (client->stats.connections_now >= client->options.connections_max)
         cpool_doom(client, client->oldest, doomed);
+    origin->making++;
     origin->count++;
     client->stats.connections_now++;
     return NULL;
@@ -238,6 +204,15 @@ static void cpool_reap(skua_http_client *client, int64_t now, struct skua__clien
         cpool_doom(client, client->oldest, doomed);
 }
 
+static void cpool_close(struct skua__client_conn *conn)
+{
+    if (conn->h2c != NULL)
+        skua__h2c_free(conn->h2c);
+    else
+        skua__h1c_free(&conn->h1c);
+    skua__http_free(conn);
+}
+
 /* Lets go of the mutex, and closes what is doomed. */
 static void cpool_leave(skua_http_client *client, struct skua__client_conn *doomed)
 {
@@ -246,33 +221,56 @@ static void cpool_leave(skua_http_client *client, struct skua__client_conn *doom
         struct skua__client_conn *conn = doomed;
 
         doomed = conn->below;
-        skua__h1c_free(&conn->h1c);
-        skua__http_free(conn);
+        cpool_close(conn);
     }
 }
 
 /* ---- for requests ---------------------------------------------------------------------------- */
 
-static void cpool_room_back(skua_http_client *client, struct skua__client_origin *origin)
+/* Of a connection that there is not any more; or, not made, that there never was. */
+static void cpool_room_back(skua_http_client *client, struct skua__client_origin *origin, bool made)
 {
     struct skua__client_conn *doomed = NULL;
 
     pthread_mutex_lock(&client->mutex);
+    if (!made)
+        origin->making--;
     origin->count--;
     client->stats.connections_now--;
     cpool_serve(client, &doomed);
-    cpool_origin_free(client, origin);
+    skua__client_origin_free(client, origin);
     cpool_leave(client, doomed);
+}
+
+/* Under the mutex: a place is given back. Whether the connection is idle now, and good. */
+static bool cpool_place_back(skua_http_client *client, struct skua__client_conn *conn,
+                             struct skua__client_conn **doomed)
+{
+    client->stats.streams_now--;
+    if (--conn->streams != 0)
+        return false;
+    cpool_unshare(conn);
+    if (skua__h2c_usable(conn->h2c))
+        return true;
+    conn->origin->count--;
+    client->stats.connections_now--;
+    skua__client_origin_free(client, conn->origin);
+    conn->below = *doomed;
+    *doomed = conn;
+    return false;
 }
 
 void skua__client_pool_put(skua_http_client *client, struct skua__client_conn *conn)
 {
     struct skua__client_conn *doomed = NULL;
+    int64_t now = skua_now();
 
     pthread_mutex_lock(&client->mutex);
-    conn->idle_since = skua_now();
-    cpool_idle_push(client, conn);
-    cpool_reap(client, conn->idle_since, &doomed);
+    if (conn->h2c == NULL || cpool_place_back(client, conn, &doomed)) {
+        conn->idle_since = now;
+        cpool_idle_push(client, conn);
+    }
+    cpool_reap(client, now, &doomed);
     cpool_serve(client, &doomed);
     cpool_leave(client, doomed);
 }
@@ -281,10 +279,14 @@ void skua__client_pool_end(skua_http_client *client, struct skua__client_conn *c
 {
     struct skua__client_origin *origin = conn->origin;
 
-    skua__h1c_free(&conn->h1c);
-    skua__http_free(conn);
-    if (!room)
-        cpool_room_back(client, origin);
+    cpool_close(conn);
+    if (!room) {
+        cpool_room_back(client, origin, true);
+        return;
+    }
+    pthread_mutex_lock(&client->mutex);
+    origin->making++;
+    pthread_mutex_unlock(&client->mutex);
 }
 
 /* In line, until something was granted. */
@@ -304,12 +306,12 @@ static int cpool_wait(skua_http_client *client, struct skua__client_origin *orig
     if (granted && waiter->conn != NULL)
         skua__client_pool_put(client, waiter->conn);
     else if (granted)
-        cpool_room_back(client, origin);
+        cpool_room_back(client, origin, false);
     return rc;
 }
 
-int skua__client_pool_take(skua_http_client *client, struct skua__client_origin *origin,
-                           int64_t deadline, struct skua__client_conn **ret)
+static int cpool_take(skua_http_client *client, struct skua__client_origin *origin,
+                      int64_t deadline, struct skua__client_conn **ret)
 {
     struct skua__client_waiter waiter = {.event = SKUA_EVENT_INIT};
     struct skua__client_conn *doomed = NULL;
@@ -327,51 +329,87 @@ int skua__client_pool_take(skua_http_client *client, struct skua__client_origin 
     cpool_leave(client, doomed);
     if (rc != 0)
         rc = cpool_wait(client, origin, &waiter, deadline);
-    if (rc != 0)
-        return rc;
-    if (waiter.conn != NULL)
-        waiter.conn->used = true;
-    if (waiter.conn != NULL && !skua__h1c_alive(&waiter.conn->h1c)) {
-        skua__client_pool_end(client, waiter.conn, true);
-        waiter.conn = NULL;
-    }
-    *ret = waiter.conn;
-    return 0;
-}
-
-static int cpool_connect(skua_http_client *client, struct skua__client_origin *origin,
-                         struct skua__client_conn *conn, int64_t deadline)
-{
-    struct skua__h1c_link link;
-    int rc =
-        skua__client_connect(&link, origin->scheme, origin->address, origin->unix_path, deadline);
-
-    if (rc != 0)
-        return rc;
-    rc = skua__h1c_init(&conn->h1c, &link, &client->options);
-    if (rc != 0)
-        link.close(link.object);
+    if (rc == 0)
+        *ret = waiter.conn;
     return rc;
 }
 
-int skua__client_pool_make(skua_http_client *client, struct skua__client_origin *origin,
+int skua__client_pool_take(skua_http_client *client, struct skua__client_origin *origin,
                            int64_t deadline, struct skua__client_conn **ret)
 {
+    for (;;) {
+        int rc = cpool_take(client, origin, deadline, ret);
+
+        if (rc != 0 || *ret == NULL)
+            return rc;
+        if ((*ret)->h2c == NULL) {
+            if (!skua__h1c_alive(&(*ret)->h1c)) {
+                skua__client_pool_end(client, *ret, true);
+                *ret = NULL;
+            }
+            return 0;
+        }
+        if (skua__h2c_alive((*ret)->h2c))
+            return 0;
+        skua__client_pool_put(client, *ret); /* which is not granted to anybody any more */
+    }
+}
+
+static int cpool_connect(skua_http_client *client, struct skua__client_origin *origin,
+                         struct skua__client_conn *conn, struct skua__client_asker asker,
+                         bool *resumed)
+{
+    struct skua__client_link link;
+    int rc;
+
+    asker.deadline = skua__http_deadline(client->options.connect_timeout, asker.deadline);
+    rc = skua__client_connect(client, &link, origin, &asker);
+    if (rc != 0)
+        return rc;
+    *resumed = link.resumed;
+    rc = link.http2 ? skua__h2c_new(&conn->h2c, &link.link, &client->options)
+                    : skua__h1c_init(&conn->h1c, &link.link, &client->options);
+    if (rc != 0)
+        link.link.close(link.link.object);
+    return rc;
+}
+
+/* It is there: others may share it, or make more like it. */
+static void cpool_made(skua_http_client *client, struct skua__client_conn *conn, bool resumed)
+{
+    struct skua__client_conn *doomed = NULL;
+
+    pthread_mutex_lock(&client->mutex);
+    client->stats.connections++;
+    client->stats.resumed += resumed;
+    client->stats.http2 += conn->h2c != NULL;
+    conn->origin->making--;
+    conn->origin->eager = conn->h2c == NULL;
+    if (conn->h2c != NULL)
+        cpool_share(client, conn);
+    cpool_serve(client, &doomed);
+    cpool_leave(client, doomed);
+}
+
+int skua__client_pool_make(skua_http_client *client, struct skua__client_origin *origin,
+                           const struct skua__client_asker *asker, struct skua__client_conn **ret)
+{
     struct skua__client_conn *conn = skua__http_malloc(sizeof *conn);
+    bool resumed = false;
     int rc = conn != NULL ? 0 : -ENOMEM;
 
     if (rc == 0)
-        rc = cpool_connect(client, origin, conn,
-                           skua__http_deadline(client->options.connect_timeout, deadline));
+        rc = cpool_connect(client, origin, conn, *asker, &resumed);
     if (rc != 0) {
         skua__http_free(conn);
-        cpool_room_back(client, origin);
+        pthread_mutex_lock(&client->mutex);
+        origin->eager = true; /* those in line do not try one after the other */
+        pthread_mutex_unlock(&client->mutex);
+        cpool_room_back(client, origin, false);
         return rc;
     }
     conn->origin = origin;
-    pthread_mutex_lock(&client->mutex);
-    client->stats.connections++;
-    pthread_mutex_unlock(&client->mutex);
+    cpool_made(client, conn, resumed);
     *ret = conn;
     return 0;
 }

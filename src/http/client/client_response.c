@@ -63,15 +63,33 @@ int64_t skua_http_response_length(const skua_http_response *response)
     return response->head.length;
 }
 
+int skua__client_response_cookies(skua_http_response *response, const struct skua__client_url *url)
+{
+    const struct skua__http_fields *fields = &response->head.fields;
+    skua_http_cookies *jar = response->client->options.cookies;
+    int rc = 0;
+
+    for (size_t i = 0; jar != NULL && i < fields->count && rc >= 0; i++)
+        if (fields->at[i].name_len == 10 && skua__http_same(fields->at[i].name, "set-cookie", 10))
+            rc = skua__client_cookie_put(jar, url, fields->at[i].value);
+    return rc < 0 ? rc : 0;
+}
+
 /* ---- the body -------------------------------------------------------------------------------- */
 
 void skua__client_response_release(skua_http_response *response)
 {
     struct skua__client_conn *conn = response->conn;
 
-    response->conn = NULL;
-    if (conn == NULL)
+    if (conn == NULL || response->called)
         return;
+    response->conn = NULL;
+    if (conn->h2c != NULL) {
+        skua__h2c_close(response->stream);
+        response->stream = NULL;
+        skua__client_pool_put(response->client, conn);
+        return;
+    }
     if (skua__h1c_reusable(&conn->h1c))
         skua__client_pool_put(response->client, conn);
     else
@@ -89,6 +107,20 @@ static bool response_goes_on(ssize_t rc, int64_t deadline)
     return rc == -ECANCELED || rc == -EINTR;
 }
 
+static ssize_t response_read_h2(skua_http_response *response, void *buf, size_t len,
+                                int64_t deadline)
+{
+    ssize_t n = skua__h2c_read(response->stream, &response->head, buf, len, deadline);
+
+    if (n < 0 && response_goes_on(n, deadline))
+        return n;
+    if (n < 0)
+        response->error = (int)n;
+    if (n <= 0)
+        skua__client_response_release(response);
+    return n;
+}
+
 static ssize_t response_read(skua_http_response *response, void *buf, size_t len, int64_t deadline)
 {
     struct skua__client_conn *conn = response->conn;
@@ -98,6 +130,8 @@ static ssize_t response_read(skua_http_response *response, void *buf, size_t len
         return response->error;
     if (conn == NULL || len == 0)
         return 0;
+    if (conn->h2c != NULL)
+        return response_read_h2(response, buf, len, deadline);
     n = skua__h1c_read(&conn->h1c, buf, len, deadline);
     if (n < 0 && !response_goes_on(n, deadline)) {
         response->error = (int)n;
@@ -111,10 +145,12 @@ static ssize_t response_read(skua_http_response *response, void *buf, size_t len
 static ssize_t response_raw(void *state, void *buf, size_t len)
 {
     skua_http_response *response = state;
+    int64_t timeout = response->client->options.read_timeout;
+    int64_t deadline = response->until;
 
-    return response_read(
-        response, buf, len,
-        skua__http_deadline(response->client->options.read_timeout, response->deadline));
+    if (deadline == 0)
+        deadline = skua__http_deadline(timeout, response->deadline);
+    return response_read(response, buf, len, deadline);
 }
 
 int skua__client_response_decode(skua_http_response *response)
@@ -147,6 +183,19 @@ ssize_t skua_http_response_read(skua_http_response *response, void *buf, size_t 
             response->conn->h1c.keep_alive = false;
         skua__client_response_release(response);
     }
+    return n;
+}
+
+ssize_t skua_http_response_read_until(skua_http_response *response, void *buf, size_t len,
+                                      int64_t deadline)
+{
+    ssize_t n;
+
+    response->until = deadline < response->deadline ? deadline : response->deadline;
+    if (response->until == 0)
+        response->until = 1; /* long ago */
+    n = skua_http_response_read(response, buf, len);
+    response->until = 0;
     return n;
 }
 
@@ -196,7 +245,7 @@ int skua_http_response_read_all(skua_http_response *response, char **ret, size_t
     int rc = 0;
 
     if (response->body == NULL) {
-        if (response->decoding == NULL && response->conn != NULL &&
+        if (response->decoding == NULL && response->conn != NULL && response->stream == NULL &&
             response->conn->h1c.framing == SKUA__H1C_LENGTH &&
             (uint64_t)response->conn->h1c.left > limit)
             return SKUA_ELIMIT;
@@ -234,7 +283,7 @@ void skua__client_response_drain(skua_http_response *response)
     char waste[4096];
     ssize_t n = 1;
 
-    if (conn == NULL || !conn->h1c.keep_alive || !conn->h1c.sent ||
+    if (conn == NULL || conn->h2c != NULL || !conn->h1c.keep_alive || !conn->h1c.sent ||
         conn->h1c.framing == SKUA__H1C_CLOSE ||
         (conn->h1c.framing == SKUA__H1C_LENGTH && conn->h1c.left > (int64_t)RESPONSE_DRAIN))
         return;
@@ -244,18 +293,24 @@ void skua__client_response_drain(skua_http_response *response)
     }
 }
 
-void skua_http_response_close(skua_http_response *response)
+void skua__client_response_end(skua_http_response *response)
 {
-    skua_http_client *client;
-
-    if (response == NULL)
-        return;
-    client = response->client;
+    response->called = false;
     skua__client_response_drain(response);
     skua__client_response_release(response);
     skua__decoding_free(response->decoding);
     skua__http_arena_free(&response->arena);
     skua__http_free(response->body);
+}
+
+void skua_http_response_close(skua_http_response *response)
+{
+    skua_http_client *client;
+
+    if (response == NULL || response->called)
+        return;
+    client = response->client;
+    skua__client_response_end(response);
     skua__http_free(response);
     pthread_mutex_lock(&client->mutex);
     client->busy--; /* from here on the client may be freed */

@@ -3,12 +3,16 @@
  *
  *   step      one request to one origin: a connection, its exchange
  *   again     the connection was a kept one, and has ended before a byte of the answer: the same
- *             on a new one, in the same room, if that is allowed (client.h)
+ *             on a new one, in the same room, if that is allowed (client.h). In HTTP/2 also what
+ *             the server has refused, or gone away before: a few times, in line again
  *   on        a redirect, or a 417 to a body that was announced: the next step
  *
  * The response is made before the first step, and becomes the last one's.
  */
 #include "http/client/client_impl.h"
+
+/* Times that a request is sent again which the server of HTTP/2 has not looked at. */
+#define WAY_REPEATS 20
 
 /* What a request has on its way. */
 struct client_way {
@@ -20,6 +24,9 @@ struct client_way {
     int redirects_max;  /* 0: none */
     bool stream_read;   /* something of the body's stream has been read */
     bool stream_failed; /* it, and not the connection */
+    bool used;          /* the connection was there before */
+    bool call;          /* the body is written by calls */
+    int repeats;        /* of those that HTTP/2 allows */
 };
 
 /* ---- the body -------------------------------------------------------------------------------- */
@@ -61,12 +68,25 @@ static bool way_is_idempotent(const char *method)
 /* The connection had ended before it was used. */
 static bool way_was_closed(struct client_way *way, const struct skua__client_conn *conn, int rc)
 {
-    if (!conn->used || conn->h1c.received || way->stream_failed)
+    if (!way->used || conn->h1c.received || way->stream_failed)
         return false;
     if (rc != SKUA_EEOF && rc != -ECONNRESET && rc != -EPIPE && rc != -ECONNABORTED)
         return false;
     if (conn->h1c.began && !way_is_idempotent(way->step.method))
         return false;
+    return way_body_again(way);
+}
+
+/* The same of a stream; or the server has not looked at it (RFC 9113, 8.7). */
+static bool way_was_refused(struct client_way *way, struct skua__h2c_stream *stream, int rc)
+{
+    if (stream == NULL || way->stream_failed || way->repeats == WAY_REPEATS || rc == -ECANCELED ||
+        rc == -ETIMEDOUT || rc == -ENOMEM)
+        return false;
+    if (!skua__h2c_unprocessed(stream) &&
+        !(way->used && skua__h2c_lost(stream) && way_is_idempotent(way->step.method)))
+        return false;
+    way->repeats++;
     return way_body_again(way);
 }
 
@@ -77,85 +97,166 @@ static void way_count(skua_http_client *client, uint64_t *count)
     pthread_mutex_unlock(&client->mutex);
 }
 
-/* One exchange. */
-static int way_exchange(struct client_way *way, struct skua__client_conn *conn,
-                        const struct skua__http_fields *fields)
+static struct skua__http_ask way_ask(struct client_way *way, const struct skua__http_fields *fields)
 {
     const skua_http_request *request = way->request;
-    skua_http_response *response = way->response;
-    bool body = way->step.body;
+    const struct skua__client_step *step = &way->step;
+    bool body = step->body;
     bool stream = body && request->body_read != NULL;
-    struct skua__h1c_request out = {.method = way->step.method,
-                                    .target = way->step.proxied ? way->step.url.text
-                                                                : way->step.url.target,
-                                    .fields = fields,
-                                    .body = body ? request->body : NULL,
-                                    .body_len = body ? request->body_len : 0,
-                                    .read = stream ? way_stream_read : NULL,
-                                    .state = way,
-                                    .length = request->body_length,
-                                    .expect = way->step.expect && body,
-                                    .deadline = response->deadline,
-                                    .options = &way->client->options};
 
-    response->head = (struct skua__h1c_response){.arena = &response->arena, .length = -1};
-    way->stream_failed = false;
-    way_count(way->client, &way->client->stats.requests);
-    if (conn->used)
-        way_count(way->client, &way->client->stats.reused);
-    return skua__h1c_exchange(&conn->h1c, &out, &response->head);
+    return (struct skua__http_ask){
+        .method = step->method,
+        .scheme = step->url.scheme,
+        .target = step->proxy != NULL && !step->tunnel ? step->url.text : step->url.target,
+        .fields = fields,
+        .body = body ? request->body : NULL,
+        .body_len = body ? request->body_len : 0,
+        .read = stream ? way_stream_read : NULL,
+        .state = way,
+        .length = request->body_length,
+        .later = way->call,
+        .expect = step->expect && body,
+        .deadline = way->response->deadline,
+        .options = &way->client->options};
 }
 
-/* With a connection, or the room for one. */
+/* One exchange in HTTP/1.1. */
+static int way_exchange(struct client_way *way, struct skua__client_conn *conn,
+                        const struct skua__http_ask *ask, bool *again)
+{
+    skua_http_response *response = way->response;
+    int rc = way->call ? -EPROTONOSUPPORT : skua__h1c_exchange(&conn->h1c, ask, &response->head);
+
+    if (rc == 0) {
+        response->conn = conn;
+        if (conn->h1c.framing == SKUA__H1C_NONE)
+            skua__client_response_release(response);
+        return 0;
+    }
+    if (way->call) { /* it is as good as new */
+        skua__client_pool_put(way->client, conn);
+        return rc;
+    }
+    *again = way_was_closed(way, conn, rc);
+    skua__client_pool_end(way->client, conn, *again);
+    return rc;
+}
+
+/* One exchange in HTTP/2; of a call the head alone. */
+static int way_exchange_h2(struct client_way *way, struct skua__client_conn *conn,
+                           const struct skua__http_ask *ask, bool *again)
+{
+    skua_http_response *response = way->response;
+    struct skua__h2c_stream *stream;
+    int rc = skua__h2c_open(conn->h2c, ask, &stream);
+
+    if (rc == 0 && !way->call)
+        rc = skua__h2c_exchange(stream, ask, &response->head);
+    if (rc == 0) {
+        response->conn = conn;
+        response->stream = stream;
+        if (!way->call && skua__h2c_ended(stream))
+            rc = (int)skua__h2c_read(stream, &response->head, &(char){0}, 1, 0);
+        if (rc != 0 || (!way->call && skua__h2c_ended(stream)))
+            skua__client_response_release(response);
+        return rc;
+    }
+    *again = way_was_refused(way, stream, rc);
+    skua__h2c_close(stream);
+    skua__client_pool_put(way->client, conn);
+    return rc;
+}
+
+/* A connection: a kept one, or a new one in the room that there is, or that is granted. */
+static int way_connection(struct client_way *way, struct skua__client_origin *origin, bool room,
+                          struct skua__client_conn **conn)
+{
+    const skua_http_request *request = way->request;
+    struct skua__client_asker asker = {.deadline = way->response->deadline,
+                                       .authorization =
+                                           skua__client_fields_proxy(way->client, request),
+                                       .text = request->error_text,
+                                       .text_size = request->error_size};
+    int rc = 0;
+
+    *conn = NULL;
+    if (!room)
+        rc = skua__client_pool_take(way->client, origin, way->response->deadline, conn);
+    way->used = *conn != NULL;
+    if (rc == 0 && *conn == NULL)
+        rc = skua__client_pool_make(way->client, origin, &asker, conn);
+    return rc;
+}
+
 static int way_on(struct client_way *way, struct skua__client_origin *origin,
-                  struct skua__client_conn *conn, const struct skua__http_fields *fields)
+                  const struct skua__http_fields *fields)
 {
     skua_http_client *client = way->client;
+    bool room = false;
 
     for (;;) {
-        bool again;
-        int rc = 0;
+        struct skua__http_ask ask = way_ask(way, fields);
+        struct skua__client_conn *conn;
+        bool again = false;
+        bool old;
+        int rc = way_connection(way, origin, room, &conn);
 
-        if (conn == NULL)
-            rc = skua__client_pool_make(client, origin, way->response->deadline, &conn);
         if (rc != 0)
             return rc;
-        rc = way_exchange(way, conn, fields);
-        if (rc == 0) {
-            way->response->conn = conn;
-            if (conn->h1c.framing == SKUA__H1C_NONE)
-                skua__client_response_release(way->response);
-            return 0;
-        }
-        again = way_was_closed(way, conn, rc);
-        skua__client_pool_end(client, conn, again);
-        if (!again)
+        old = conn->h2c == NULL;
+        way->response->head =
+            (struct skua__http_answer){.arena = &way->response->arena, .length = -1};
+        way->stream_failed = false;
+        way_count(client, &client->stats.requests);
+        if (way->used)
+            way_count(client, &client->stats.reused);
+        rc = old ? way_exchange(way, conn, &ask, &again) : way_exchange_h2(way, conn, &ask, &again);
+        if (rc == 0 || !again)
             return rc;
-        conn = NULL;
+        room = old;
         way_count(client, &client->stats.repeated);
     }
 }
 
+/* Whose connection the step wants. */
+static struct skua__client_place way_place(struct client_way *way)
+{
+    const char *unix_path = way->request->unix_path;
+    struct skua__client_step *step = &way->step;
+    struct skua__client_place place = {.scheme = step->url.scheme,
+                                       .address = step->url.address,
+                                       .unix_path = unix_path != NULL ? unix_path : "",
+                                       .http2 = way->request->http2};
+
+    if (place.http2 == SKUA_HTTP2_DEFAULT)
+        place.http2 = way->client->options.http2;
+    step->proxy = unix_path == NULL ? skua__client_proxied(way->client, &step->url) : NULL;
+    step->tunnel = step->proxy != NULL &&
+                   (strcmp(place.scheme, "https") == 0 || place.http2 == SKUA_HTTP2_ONLY);
+    if (step->tunnel)
+        place.proxy = step->proxy;
+    else if (step->proxy != NULL)
+        place.address = step->proxy->address;
+    if (place.http2 == SKUA_HTTP2_AUTO && strcmp(place.scheme, "https") != 0)
+        place.http2 = SKUA_HTTP2_OFF; /* in cleartext there is nothing to choose */
+    return place;
+}
+
 static int way_step(struct client_way *way)
 {
-    const char *unix_path = way->request->unix_path != NULL ? way->request->unix_path : "";
     skua_http_client *client = way->client;
+    struct skua__client_place place = way_place(way);
     struct skua__client_origin *origin;
-    struct skua__client_conn *conn;
     struct skua__http_fields fields;
     int rc;
 
-    way->step.proxied = *unix_path == '\0' && skua__client_proxied(client, &way->step.url);
     rc = skua__client_fields_make(client, way->request, &way->step, &way->response->arena, &fields);
     if (rc == 0)
-        rc = skua__client_origin_get(client, way->step.proxied ? &client->proxy : &way->step.url,
-                                     unix_path, &origin);
+        rc = skua__client_origin_get(client, &place, &origin);
     if (rc != 0)
         return rc;
     way->response->coded = skua__client_fields_coded(&fields);
-    rc = skua__client_pool_take(client, origin, way->response->deadline, &conn);
-    if (rc == 0)
-        rc = way_on(way, origin, conn, &fields);
+    rc = way_on(way, origin, &fields);
     skua__client_origin_put(client, origin);
     return rc;
 }
@@ -231,7 +332,7 @@ static int way_redirected(struct client_way *way)
 
 /* ---- all of it ------------------------------------------------------------------------------- */
 
-static int way_check(const skua_http_request *request)
+int skua__client_check(const skua_http_request *request, bool call)
 {
     const char *method;
 
@@ -242,24 +343,17 @@ static int way_check(const skua_http_request *request)
         return -EINVAL;
     if ((request->body != NULL && request->body_read != NULL) ||
         (request->body == NULL && request->body_len != 0) || request->body_length < 0 ||
-        (request->body_length != 0 && request->body_read == NULL) || request->timeout < 0 ||
-        request->redirects_max < -1 || request->expect_continue > 1 ||
-        (request->unix_path != NULL && *request->unix_path == '\0'))
+        (request->body_length != 0 && request->body_read == NULL && !call) ||
+        request->timeout < 0 || request->redirects_max < -1 || request->expect_continue > 1 ||
+        (request->unix_path != NULL && *request->unix_path == '\0') ||
+        request->http2 > SKUA_HTTP2_OFF ||
+        (request->error_text != NULL && request->error_size == 0))
         return -EINVAL;
-    return skua__client_fields_check(request->headers, request->headers_count);
-}
-
-/* What the response sets. */
-static int way_cookies(struct client_way *way)
-{
-    const struct skua__http_fields *fields = &way->response->head.fields;
-    skua_http_cookies *jar = way->client->options.cookies;
-    int rc = 0;
-
-    for (size_t i = 0; jar != NULL && i < fields->count && rc >= 0; i++)
-        if (fields->at[i].name_len == 10 && skua__http_same(fields->at[i].name, "set-cookie", 10))
-            rc = skua__client_cookie_put(jar, &way->step.url, fields->at[i].value);
-    return rc < 0 ? rc : 0;
+    if (call && (request->body != NULL || request->body_read != NULL || request->expect_continue))
+        return -EINVAL;
+    if (request->error_text != NULL)
+        *request->error_text = '\0';
+    return skua__client_fields_check(request->headers, request->headers_count, call);
 }
 
 static int way_all(struct client_way *way)
@@ -270,8 +364,10 @@ static int way_all(struct client_way *way)
 
     while (rc == 0) {
         rc = way_step(way);
+        if (rc == 0 && way->call)
+            break;
         if (rc == 0)
-            rc = way_cookies(way);
+            rc = skua__client_response_cookies(response, &way->step.url);
         if (rc != 0)
             return rc;
         rc = way_redirected(way);
@@ -283,13 +379,32 @@ static int way_all(struct client_way *way)
     return rc == 0 ? skua__client_response_decode(response) : rc;
 }
 
+int skua__client_begin(skua_http_client *client, const skua_http_request *request,
+                       skua_http_response *response, bool call)
+{
+    int64_t whole = call ? SKUA_FOREVER : client->options.total_timeout;
+    struct client_way way = {
+        .client = client, .request = request, .response = response, .call = call};
+
+    response->client = client;
+    response->deadline =
+        skua__http_deadline(request->timeout != 0 ? request->timeout : whole, SKUA_FOREVER);
+    way.redirects_max =
+        request->redirects_max != 0 ? request->redirects_max : client->options.redirects_max;
+    if (way.redirects_max < 0)
+        way.redirects_max = 0;
+    way.step.call = call;
+    way.step.method = request->method != NULL ? request->method : "GET";
+    way.step.body = request->body != NULL || request->body_read != NULL;
+    way.step.expect = request->expect_continue != 0;
+    return way_all(&way);
+}
+
 int skua_http_client_send(skua_http_client *client, const skua_http_request *request,
                           skua_http_response **ret)
 {
-    struct client_way way = {.client = client, .request = request};
     skua_http_response *response;
-    int64_t timeout;
-    int rc = way_check(request);
+    int rc = skua__client_check(request, false);
 
     if (rc != 0)
         return rc;
@@ -297,21 +412,12 @@ int skua_http_client_send(skua_http_client *client, const skua_http_request *req
     if (response == NULL)
         return -ENOMEM;
     way_count(client, &client->busy);
-    timeout = request->timeout != 0 ? request->timeout : client->options.total_timeout;
-    response->client = client;
-    response->deadline = skua__http_deadline(timeout, SKUA_FOREVER);
-    way.response = response;
-    way.redirects_max =
-        request->redirects_max != 0 ? request->redirects_max : client->options.redirects_max;
-    if (way.redirects_max < 0)
-        way.redirects_max = 0;
-    way.step.method = request->method != NULL ? request->method : "GET";
-    way.step.body = request->body != NULL || request->body_read != NULL;
-    way.step.expect = request->expect_continue != 0;
-    rc = way_all(&way);
+    rc = skua__client_begin(client, request, response, false);
     if (rc != 0)
         skua_http_response_close(response);
     else
         *ret = response;
     return rc;
 }
+
+#undef WAY_REPEATS

@@ -138,7 +138,7 @@ static const llhttp_settings_t h1c_settings = {
 /* "HTTP/1.1 200", and a blank or the line's end behind it. */
 static bool h1c_status_line(struct skua__h1c *h1c)
 {
-    struct skua__h1c_response *response = h1c->response;
+    struct skua__http_answer *response = h1c->response;
     const char *line = h1c->in;
 
     if (h1c->pos < 14 || memcmp(line, "HTTP/1.", 7) != 0 || line[8] != ' ' ||
@@ -159,9 +159,9 @@ static bool h1c_connection_says(const struct skua__http_fields *fields, const ch
 }
 
 /* How the body's end will be known: RFC 9112, 6.3. */
-static int h1c_framed(struct skua__h1c *h1c, const struct skua__h1c_request *request)
+static int h1c_framed(struct skua__h1c *h1c, const struct skua__http_ask *request)
 {
-    struct skua__h1c_response *response = h1c->response;
+    struct skua__http_answer *response = h1c->response;
     bool twice = false;
     const struct skua__http_field *length =
         skua__http_fields_only(&response->fields, "content-length", &twice);
@@ -198,7 +198,7 @@ static int h1c_framed(struct skua__h1c *h1c, const struct skua__h1c_request *req
 }
 
 /* The head is in the buffer, from its front to pos. */
-static int h1c_take(struct skua__h1c *h1c, const struct skua__h1c_request *request)
+static int h1c_take(struct skua__h1c *h1c, const struct skua__http_ask *request)
 {
     int rc;
 
@@ -260,7 +260,7 @@ static int h1c_room(struct skua__h1c *h1c)
     return 0;
 }
 
-int skua__h1c_head(struct skua__h1c *h1c, const struct skua__h1c_request *request, int64_t deadline)
+int skua__h1c_head(struct skua__h1c *h1c, const struct skua__http_ask *request, int64_t deadline)
 {
     int rc = 0;
 

@@ -12,11 +12,9 @@
 
 #include <llhttp.h>
 
-#include <skua/http/client.h>
-#include <skua/io.h>
 #include <skua/time.h>
 
-#include "http/core/http_impl.h"
+#include "http/core/http_ask.h"
 
 /* Of a connection's buffers; the one for reading begins small and grows up to head_max. */
 #define SKUA__H1C_IN ((size_t)4096)
@@ -30,37 +28,6 @@ enum skua__h1c_framing {
     SKUA__H1C_CLOSE /* the end of the connection */
 };
 
-/* A stream of bytes and what is below it. */
-struct skua__h1c_link {
-    skua_io io;
-    void *object;
-    /* Reads what is there, and does not wait: -EAGAIN. */
-    ssize_t (*try_read)(void *object, void *buf, size_t len);
-    void (*close)(void *object);
-};
-
-/* What is to be sent; all is somebody else's, and constant while it is. */
-struct skua__h1c_request {
-    const char *method, *target;
-    const struct skua__http_fields *fields; /* all but those about the body */
-    const void *body;                       /* NULL: none, or a stream */
-    size_t body_len;
-    skua_http_body_fn read; /* NULL: no stream */
-    void *state;
-    int64_t length;   /* of the stream; 0: in chunks */
-    bool expect;      /* waits to be asked for the body */
-    int64_t deadline; /* of the whole, monotonic ns */
-    const skua_http_client_options *options;
-};
-
-/* What has come. */
-struct skua__h1c_response {
-    struct skua__http_arena *arena; /* of the strings */
-    struct skua__http_fields fields, trailers;
-    int status, version;
-    int64_t length; /* -1: not said */
-};
-
 /* Offsets into the buffer, which may move while a head is read. */
 struct skua__h1c_span {
     uint32_t at, len;
@@ -72,9 +39,9 @@ struct skua__h1c_pair {
 
 /* All fields are whose turn it is. */
 struct skua__h1c {
-    struct skua__h1c_link link;
+    struct skua__http_link link;
     llhttp_t parser;
-    struct skua__h1c_response *response; /* that is being read */
+    struct skua__http_answer *response; /* that is being read */
     const skua_http_client_options *options;
 
     /* reading: in[pos .. len) is not parsed yet */
@@ -109,15 +76,15 @@ struct skua__h1c {
 };
 
 /* 0 or -ENOMEM. The link is the connection's only afterwards. */
-int skua__h1c_init(struct skua__h1c *h1c, const struct skua__h1c_link *link,
+int skua__h1c_init(struct skua__h1c *h1c, const struct skua__http_link *link,
                    const skua_http_client_options *options);
 /* Closes the link, too. */
 void skua__h1c_free(struct skua__h1c *h1c);
 
 /* h1c_send.c: sends, and reads the head of the final response: 0 or an error. `response` must stay
  * until its body was read. */
-int skua__h1c_exchange(struct skua__h1c *h1c, const struct skua__h1c_request *request,
-                       struct skua__h1c_response *response);
+int skua__h1c_exchange(struct skua__h1c *h1c, const struct skua__http_ask *request,
+                       struct skua__http_answer *response);
 /* Whether nothing has come since it was used last, not even the end. */
 bool skua__h1c_alive(struct skua__h1c *h1c);
 /* The response was read to its end: whether another request may be sent. */
@@ -125,8 +92,7 @@ bool skua__h1c_reusable(const struct skua__h1c *h1c);
 
 /* h1c_head.c: the next response's head, an informational one, too: 0 or an error; -ETIMEDOUT and
  * -ECANCELED may be followed by another try. */
-int skua__h1c_head(struct skua__h1c *h1c, const struct skua__h1c_request *request,
-                   int64_t deadline);
+int skua__h1c_head(struct skua__h1c *h1c, const struct skua__http_ask *request, int64_t deadline);
 /* Forgets the head that was read; what lies behind it begins the buffer. */
 void skua__h1c_head_begin(struct skua__h1c *h1c);
 /* Callbacks of fields, in heads and trailers. */

@@ -13,10 +13,6 @@
 
 #include "http/h1client/h1c_impl.h"
 
-/* Of a body that is sent from where it is, at a time. */
-#define SEND_PIECE ((size_t)65536)
-/* How long to wait to be asked for a body. */
-#define SEND_ASKED SKUA_SECOND
 /* Informational responses to one request. */
 #define SEND_INTERIM_MAX 32
 /* "0000abcd" CR LF … CR LF */
@@ -28,7 +24,7 @@
 
 /* ---- a connection ---------------------------------------------------------------------------- */
 
-int skua__h1c_init(struct skua__h1c *h1c, const struct skua__h1c_link *link,
+int skua__h1c_init(struct skua__h1c *h1c, const struct skua__http_link *link,
                    const skua_http_client_options *options)
 {
     memset(h1c, 0, sizeof *h1c);
@@ -69,7 +65,7 @@ bool skua__h1c_reusable(const struct skua__h1c *h1c)
 /* ---- writing --------------------------------------------------------------------------------- */
 
 /* All of it: what was gathered, then `data`. */
-static int h1c_send_out(struct skua__h1c *h1c, const struct skua__h1c_request *request,
+static int h1c_send_out(struct skua__h1c *h1c, const struct skua__http_ask *request,
                         const void *data, size_t len)
 {
     struct iovec iov[2] = {{h1c->out, h1c->out_len}, {(void *)(uintptr_t)data, len}};
@@ -101,7 +97,7 @@ static int h1c_send_out(struct skua__h1c *h1c, const struct skua__h1c_request *r
     return 0;
 }
 
-static int h1c_send_put(struct skua__h1c *h1c, const struct skua__h1c_request *request,
+static int h1c_send_put(struct skua__h1c *h1c, const struct skua__http_ask *request,
                         const char *text, size_t len)
 {
     if (len > SKUA__H1C_OUT - h1c->out_len)
@@ -111,13 +107,13 @@ static int h1c_send_put(struct skua__h1c *h1c, const struct skua__h1c_request *r
     return 0;
 }
 
-static int h1c_send_text(struct skua__h1c *h1c, const struct skua__h1c_request *request,
+static int h1c_send_text(struct skua__h1c *h1c, const struct skua__http_ask *request,
                          const char *text)
 {
     return h1c_send_put(h1c, request, text, strlen(text));
 }
 
-static int h1c_send_field(struct skua__h1c *h1c, const struct skua__h1c_request *request,
+static int h1c_send_field(struct skua__h1c *h1c, const struct skua__http_ask *request,
                           const char *name, const char *value)
 {
     int rc = h1c_send_text(h1c, request, name);
@@ -129,14 +125,7 @@ static int h1c_send_field(struct skua__h1c *h1c, const struct skua__h1c_request 
     return rc == 0 ? h1c_send_put(h1c, request, "\r\n", 2) : rc;
 }
 
-/* Methods for which servers expect to be told that there is no body: RFC 9110, 8.6. */
-static bool h1c_send_has_length(const char *method)
-{
-    return strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 ||
-           strcmp(method, "PATCH") == 0;
-}
-
-static int h1c_send_head(struct skua__h1c *h1c, const struct skua__h1c_request *request)
+static int h1c_send_head(struct skua__h1c *h1c, const struct skua__http_ask *request)
 {
     uint64_t length = request->read != NULL ? (uint64_t)request->length : request->body_len;
     char digits[24];
@@ -155,7 +144,7 @@ static int h1c_send_head(struct skua__h1c *h1c, const struct skua__h1c_request *
     if (rc == 0 && request->read != NULL && length == 0)
         rc = h1c_send_field(h1c, request, "Transfer-Encoding", "chunked");
     else if (rc == 0 &&
-             (request->body != NULL || length != 0 || h1c_send_has_length(request->method)))
+             (request->body != NULL || length != 0 || skua__http_ask_has_length(request->method)))
         rc = h1c_send_field(h1c, request, "Content-Length", digits);
     if (rc == 0 && request->expect)
         rc = h1c_send_field(h1c, request, "Expect", "100-continue");
@@ -166,7 +155,7 @@ static int h1c_send_head(struct skua__h1c *h1c, const struct skua__h1c_request *
 
 /* A final response, the next one, or at the deadline -ETIMEDOUT. With `interim` an interim one will
  * do. */
-static int h1c_send_hear(struct skua__h1c *h1c, const struct skua__h1c_request *request,
+static int h1c_send_hear(struct skua__h1c *h1c, const struct skua__http_ask *request,
                          int64_t deadline, bool interim)
 {
     for (int i = 0; i < SEND_INTERIM_MAX; i++) {
@@ -184,7 +173,7 @@ static int h1c_send_hear(struct skua__h1c *h1c, const struct skua__h1c_request *
 }
 
 /* Before a piece of the body: 0: go on; SEND_ANSWERED; or an error of the answer. */
-static int h1c_send_look(struct skua__h1c *h1c, const struct skua__h1c_request *request)
+static int h1c_send_look(struct skua__h1c *h1c, const struct skua__http_ask *request)
 {
     ssize_t n;
     int rc;
@@ -203,9 +192,9 @@ static int h1c_send_look(struct skua__h1c *h1c, const struct skua__h1c_request *
 }
 
 /* Waits to be asked for the body. */
-static int h1c_send_asked(struct skua__h1c *h1c, const struct skua__h1c_request *request)
+static int h1c_send_asked(struct skua__h1c *h1c, const struct skua__http_ask *request)
 {
-    int64_t deadline = skua__http_deadline(SEND_ASKED, request->deadline);
+    int64_t deadline = skua__http_deadline(SKUA__ASK_ASKED, request->deadline);
     int rc = h1c_send_out(h1c, request, NULL, 0);
 
     if (rc == 0)
@@ -217,14 +206,14 @@ static int h1c_send_asked(struct skua__h1c *h1c, const struct skua__h1c_request 
 
 /* ---- the body -------------------------------------------------------------------------------- */
 
-static int h1c_send_bytes(struct skua__h1c *h1c, const struct skua__h1c_request *request)
+static int h1c_send_bytes(struct skua__h1c *h1c, const struct skua__http_ask *request)
 {
     const char *data = request->body;
     size_t left = request->body_len;
     int rc = 0;
 
     while (left != 0 && rc == 0) {
-        size_t piece = left < SEND_PIECE ? left : SEND_PIECE;
+        size_t piece = left < SKUA__ASK_PIECE ? left : SKUA__ASK_PIECE;
 
         if (data != request->body)
             rc = h1c_send_look(h1c, request);
@@ -238,7 +227,7 @@ static int h1c_send_bytes(struct skua__h1c *h1c, const struct skua__h1c_request 
 
 /* One piece of a stream, straight into the buffer, and out. Its bytes, 0 at the end, or an error.
  */
-static ssize_t h1c_send_piece(struct skua__h1c *h1c, const struct skua__h1c_request *request,
+static ssize_t h1c_send_piece(struct skua__h1c *h1c, const struct skua__http_ask *request,
                               int64_t left)
 {
     size_t head = request->length == 0 ? SEND_CHUNK_HEAD : 0;
@@ -273,7 +262,7 @@ static ssize_t h1c_send_piece(struct skua__h1c *h1c, const struct skua__h1c_requ
     return rc == 0 ? n : rc;
 }
 
-static int h1c_send_stream(struct skua__h1c *h1c, const struct skua__h1c_request *request)
+static int h1c_send_stream(struct skua__h1c *h1c, const struct skua__http_ask *request)
 {
     int64_t left = request->length;
     ssize_t n = 1;
@@ -298,7 +287,7 @@ static int h1c_send_stream(struct skua__h1c *h1c, const struct skua__h1c_request
 /* ---- all of it ------------------------------------------------------------------------------- */
 
 /* The request: 0: it is out; SEND_ANSWERED; or an error. */
-static int h1c_send_request(struct skua__h1c *h1c, const struct skua__h1c_request *request)
+static int h1c_send_request(struct skua__h1c *h1c, const struct skua__http_ask *request)
 {
     bool body = request->read != NULL || request->body_len != 0;
     int rc = h1c_send_head(h1c, request);
@@ -313,8 +302,7 @@ static int h1c_send_request(struct skua__h1c *h1c, const struct skua__h1c_reques
 }
 
 /* Writing has failed with `rc`: perhaps because the answer is there. */
-static int h1c_send_last_words(struct skua__h1c *h1c, const struct skua__h1c_request *request,
-                               int rc)
+static int h1c_send_last_words(struct skua__h1c *h1c, const struct skua__http_ask *request, int rc)
 {
     int64_t deadline =
         rc == -ETIMEDOUT ? 0 : skua__http_deadline(h1c->options->head_timeout, request->deadline);
@@ -326,8 +314,8 @@ static int h1c_send_last_words(struct skua__h1c *h1c, const struct skua__h1c_req
     return h1c_send_hear(h1c, request, deadline, false) == 0 ? 0 : rc;
 }
 
-int skua__h1c_exchange(struct skua__h1c *h1c, const struct skua__h1c_request *request,
-                       struct skua__h1c_response *response)
+int skua__h1c_exchange(struct skua__h1c *h1c, const struct skua__http_ask *request,
+                       struct skua__http_answer *response)
 {
     int rc;
 
@@ -347,8 +335,6 @@ int skua__h1c_exchange(struct skua__h1c *h1c, const struct skua__h1c_request *re
                          skua__http_deadline(h1c->options->head_timeout, request->deadline), false);
 }
 
-#undef SEND_PIECE
-#undef SEND_ASKED
 #undef SEND_INTERIM_MAX
 #undef SEND_CHUNK_HEAD
 #undef SEND_CHUNK_TAIL

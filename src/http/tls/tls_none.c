@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include <skua/http/tls.h>
+#include "http/tls/tls_more.h"
 
 void skua_tls_context_options_init(skua_tls_context_options *options)
 {
@@ -47,6 +47,20 @@ int skua_tls_connect(skua_tls **ret, skua_tls_context *context, skua_io under, c
 {
     (void)host;
     return skua_tls_accept(ret, context, under, deadline);
+}
+
+int skua__tls_connect_for(skua_tls **ret, skua_tls_context *context, skua_io under,
+                          const char *host, const char *protocols, bool instead, int64_t deadline)
+{
+    (void)host;
+    (void)protocols;
+    (void)instead;
+    return skua_tls_accept(ret, context, under, deadline);
+}
+
+void skua__tls_goodbye(skua_tls *tls)
+{
+    (void)tls;
 }
 
 skua_io skua_tls_io(skua_tls *tls)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "http/tls/tls_impl.h"
+#include "http/tls/tls_more.h"
 
 /* ---- failures -------------------------------------------------------------------------------- */
 
@@ -241,8 +242,19 @@ int skua_tls_accept(skua_tls **ret, skua_tls_context *context, skua_io under, in
     return shake(*ret, deadline);
 }
 
-int skua_tls_connect(skua_tls **ret, skua_tls_context *context, skua_io under, const char *host,
-                     int64_t deadline)
+/* 0 or -ENOMEM. */
+static int shake_protocols(struct skua_tls *tls, const char *protocols, bool instead)
+{
+    if (protocols == NULL || (tls->setup->alpn != NULL && !instead))
+        return 0;
+    return SSL_set_alpn_protos(tls->ssl, (const unsigned char *)protocols,
+                               (unsigned)strlen(protocols)) == 0
+               ? 0
+               : -ENOMEM;
+}
+
+int skua__tls_connect_for(skua_tls **ret, skua_tls_context *context, skua_io under,
+                          const char *host, const char *protocols, bool instead, int64_t deadline)
 {
     struct skua_tls *tls;
     int rc;
@@ -258,11 +270,19 @@ int skua_tls_connect(skua_tls **ret, skua_tls_context *context, skua_io under, c
     if (host == NULL && tls->setup->verifies)
         return -EINVAL;
     rc = host != NULL ? shake_host(tls, host) : 0;
+    if (rc == 0)
+        rc = shake_protocols(tls, protocols, instead);
     if (rc != 0)
         return rc;
     SSL_set_connect_state(tls->ssl);
     skua__tls_offer_session(tls);
     return shake(tls, deadline);
+}
+
+int skua_tls_connect(skua_tls **ret, skua_tls_context *context, skua_io under, const char *host,
+                     int64_t deadline)
+{
+    return skua__tls_connect_for(ret, context, under, host, NULL, false, deadline);
 }
 
 void skua_tls_close(skua_tls *tls)

@@ -13,6 +13,7 @@
 #include <skua/scheduler.h>
 
 #include "http/tls/tls_impl.h"
+#include "http/tls/tls_more.h"
 
 /* ---- read ------------------------------------------------------------------------------------ */
 
@@ -223,13 +224,11 @@ static ssize_t stream_writev(void *object, const struct iovec *iov, int count, i
 
 /* ---- shutdown -------------------------------------------------------------------------------- */
 
-/* With `sending`: what was written is in front of it. */
-static int stream_say_end(struct skua_tls *tls)
+/* Makes close_notify, once. */
+static int stream_seal_end(struct skua_tls *tls)
 {
-    int rc = skua__tls_send(tls, SKUA_FOREVER);
+    int rc;
 
-    if (rc != 0)
-        return rc;
     pthread_mutex_lock(&tls->mutex);
     rc = stream_over(tls);
     if (rc == 0 && !tls->told_end) {
@@ -240,9 +239,23 @@ static int stream_say_end(struct skua_tls *tls)
             tls->told_end = true;
     }
     pthread_mutex_unlock(&tls->mutex);
-    if (rc > 0) /* out of room just now: cannot be, it is empty but for alerts */
-        rc = -EPROTO;
+    return rc > 0 ? -EPROTO : rc; /* out of room: cannot be, but for alerts */
+}
+
+/* With `sending`: what was written is in front of it. */
+static int stream_say_end(struct skua_tls *tls)
+{
+    int rc = skua__tls_send(tls, SKUA_FOREVER);
+
+    if (rc == 0)
+        rc = stream_seal_end(tls);
     return rc != 0 ? rc : skua__tls_send(tls, SKUA_FOREVER);
+}
+
+void skua__tls_goodbye(skua_tls *tls)
+{
+    if (tls->info.version != 0 && stream_seal_end(tls) == 0)
+        skua__tls_flush_now(tls);
 }
 
 static int stream_shutdown(void *object)

@@ -128,7 +128,7 @@ static bool connect_is(const char *name, const char *other)
 
 static int connect_check(const skua_websocket_options *options)
 {
-    int rc = skua__client_fields_check(options->headers, options->headers_count);
+    int rc = skua__client_fields_check(options->headers, options->headers_count, false);
 
     for (size_t i = 0; rc == 0 && i < options->headers_count; i++)
         if (connect_is(options->headers[i].name, "host") ||
@@ -255,8 +255,8 @@ static int connect_take(skua_websocket *ws, const struct skua__h1c *h1c)
 
 /* The answer's head has come. */
 static int connect_switch(skua_websocket **ret, struct skua__h1c *h1c,
-                          struct skua__h1c_response *response,
-                          const skua_websocket_options *options, const char *key)
+                          struct skua__http_answer *response, const skua_websocket_options *options,
+                          const char *key)
 {
     struct skua__ws_deflate deflate = {.on = false};
     const char *protocol = NULL;
@@ -283,9 +283,9 @@ static int connect_shake(skua_websocket **ret, skua_io io, struct skua__http_are
                          const char *text, const skua_websocket_options *options, const char *key)
 {
     const skua_http_client_options limits = {.head_max = 65536, .headers_max = 200};
-    const struct skua__h1c_link link = {.io = io, .close = connect_keep};
-    const struct skua__h1c_request request = {.method = "GET", .deadline = options->deadline};
-    struct skua__h1c_response response = {.arena = arena};
+    const struct skua__http_link link = {.io = io, .close = connect_keep};
+    const struct skua__http_ask request = {.method = "GET", .deadline = options->deadline};
+    struct skua__http_answer response = {.arena = arena};
     struct skua__h1c h1c;
     int interim = 32;
     int rc = skua__h1c_init(&h1c, &link, &limits);
