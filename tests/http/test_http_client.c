@@ -156,7 +156,7 @@ TEST(client_bad_urls)
     for (size_t i = 0; i < TEST_LEN(urls); i++)
         if (!CHECK_EQ(gets_(client, urls[i], NULL), -EINVAL))
             test_note("of %s", urls[i]);
-    CHECK_EQ(gets_(client, "https://a/", NULL), -EPROTONOSUPPORT);
+    CHECK_EQ(gets_(client, "httpx://a/", NULL), -EPROTONOSUPPORT);
     CHECK_EQ(gets_(client, "ftp://a/", NULL), -EPROTONOSUPPORT);
     CHECK_EQ(client_stats(client).connections, 0);
     CHECK_EQ(skua_http_client_free(client), 0);

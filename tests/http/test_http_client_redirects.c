@@ -149,7 +149,7 @@ TEST_FIBER(client_redirects_that_end)
                                          {TO("302", "/"), STAYS},
                                          {TO("307", "/"), LEAVES}};
     static const struct act bad[] = {{TO("302", "http://u@a/"), LEAVES},
-                                     {TO("302", "https://a/"), LEAVES},
+                                     {TO("302", "httpx://a/"), LEAVES},
                                      {TO("302", "http://"), LEAVES}};
     skua_http_client *client = client_with(SKUA_HTTP_CLIENT_OPTIONS(.redirects_max = 3));
     skua_http_response *response;
@@ -322,6 +322,8 @@ TEST(client_proxies_of_the_environment)
              -EINVAL);
     CHECK_EQ(skua_http_client_new(&client, SKUA_HTTP_CLIENT_OPTIONS(.proxy = "socks5://a/")),
              -EPROTONOSUPPORT);
+    CHECK_EQ(skua_http_client_new(&client, SKUA_HTTP_CLIENT_OPTIONS(.proxy = "https://a/")),
+             -EPROTONOSUPPORT); /* proxies are asked in cleartext */
     CHECK_EQ(skua_http_client_new(&client, SKUA_HTTP_CLIENT_OPTIONS(.proxy_from_env = 2)), -EINVAL);
     MUST(setenv("http_proxy", "http://u:p@a/", 1) == 0);
     CHECK_EQ(skua_http_client_free(client_with(NULL)), 0); /* not asked for */

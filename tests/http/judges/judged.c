@@ -52,6 +52,17 @@ static int whole(skua_http_exchange *exchange, void *state)
     return rc == 0 ? skua_http_reply(exchange, 200, NULL, body, len) : rc;
 }
 
+/* Reads all, and says hello. */
+static int taken(skua_http_exchange *exchange, void *state)
+{
+    char buf[8192];
+    ssize_t n;
+
+    while ((n = skua_http_read(exchange, buf, sizeof buf)) > 0)
+        ;
+    return n < 0 ? (int)n : hello(exchange, state);
+}
+
 /* The same as a text, for layers that code. */
 static int text(skua_http_exchange *exchange, void *state)
 {
@@ -196,6 +207,7 @@ static int routes(skua_http_router *router, skua_http_server **server)
 
     rc = rc == 0 ? skua_http_route(router, NULL, "/echo", echo, NULL) : rc;
     rc = rc == 0 ? skua_http_route(router, NULL, "/whole", whole, NULL) : rc;
+    rc = rc == 0 ? skua_http_route(router, NULL, "/taken", taken, NULL) : rc;
     rc = rc == 0 ? skua_http_route(router, "POST", "/coded", skua_http_chain_handler, &coded) : rc;
     rc = rc == 0 ? skua_http_route(router, NULL, "/taken", taken, NULL) : rc;
     rc = rc == 0 ? skua_http_route(router, "GET", "/bytes", bytes, NULL) : rc;
