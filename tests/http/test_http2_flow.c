@@ -141,6 +141,33 @@ TEST_FIBER(http2_window_of_one_that_does_not_read)
     return 0;
 }
 
+/* Far more than a window: it is given back as the handler reads. */
+TEST_FIBER(http2_long_body)
+{
+    struct wire *wire = calloc(1, sizeof *wire);
+    static const char piece[16000];
+    struct wire_frame frame;
+    uint64_t sent = 0;
+
+    wire_begin(wire, echo, NULL, SKUA_HTTP_SERVER_OPTIONS(.body_max = -1));
+    wire->greedy = true;
+    wire_ask(wire, 1, "POST", "/", NULL, false);
+    wire_sync(wire);
+    for (int i = 0; i < 125 && !wire->over; i++) { /* 2 MB */
+        while ((sent + sizeof piece > 65535 + wire->updates[0] ||
+                sent + sizeof piece > 131072 + wire->updates[1]) &&
+               wire_read(wire, &frame))
+            ;
+        wire_frame(wire, DATA, i == 124 ? END_STREAM : 0, 1, piece, sizeof piece);
+        sent += sizeof piece;
+    }
+    wire_until_ended(wire, 1);
+    CHECK_EQ(wire_answer(wire, 1)->body_len, sent);
+    CHECK_EQ(wire_end(wire), 0);
+    free(wire);
+    return 0;
+}
+
 static int floods(skua_http_exchange *exchange, void *state)
 {
     static const char piece[5000];
@@ -185,6 +212,26 @@ TEST_FIBER(http2_response_waits_for_its_window)
     wire_until_ended(wire, 1);
     CHECK_EQ(wire_answer(wire, 1)->body_len, 500000);
     CHECK(wire_answer(wire, 1)->ended);
+    CHECK_EQ(wire_end(wire), 0);
+    free(wire);
+    return 0;
+}
+
+/* More than goes out at once. */
+TEST_FIBER(http2_many_long_responses)
+{
+    struct wire *wire = calloc(1, sizeof *wire);
+    atomic_long sum = 0;
+
+    wire_begin(wire, floods, &sum, NULL);
+    wire_setting(wire, 4, 1 << 20);
+    wire_number(wire, WINDOW_UPDATE, 0, 1 << 24);
+    for (uint32_t id = 1; id <= 15; id += 2)
+        wire_ask(wire, id, "GET", "/", NULL, true);
+    for (uint32_t id = 1; id <= 15; id += 2) {
+        wire_until_ended(wire, id);
+        CHECK_EQ(wire_answer(wire, id)->body_len, 500000);
+    }
     CHECK_EQ(wire_end(wire), 0);
     free(wire);
     return 0;
@@ -338,6 +385,8 @@ int main(void)
         cmocka_unit_test(http2_reset_cancels),
         cmocka_unit_test(http2_window_of_one_that_does_not_read),
         cmocka_unit_test(http2_response_waits_for_its_window),
+        cmocka_unit_test(http2_long_body),
+        cmocka_unit_test(http2_many_long_responses),
         cmocka_unit_test(http2_both_ways),
         cmocka_unit_test(http2_times),
         cmocka_unit_test(http2_requests_max),
