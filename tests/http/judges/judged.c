@@ -71,17 +71,6 @@ static int text(skua_http_exchange *exchange, void *state)
     return rc == 0 ? whole(exchange, state) : rc;
 }
 
-/* Reads all, and says hello. */
-static int taken(skua_http_exchange *exchange, void *state)
-{
-    char buf[8192];
-    ssize_t n;
-
-    while ((n = skua_http_read(exchange, buf, sizeof buf)) > 0)
-        ;
-    return n < 0 ? (int)n : hello(exchange, state);
-}
-
 /* "?N" bytes, without their length being known before. */
 static int bytes(skua_http_exchange *exchange, void *state)
 {
@@ -209,7 +198,6 @@ static int routes(skua_http_router *router, skua_http_server **server)
     rc = rc == 0 ? skua_http_route(router, NULL, "/whole", whole, NULL) : rc;
     rc = rc == 0 ? skua_http_route(router, NULL, "/taken", taken, NULL) : rc;
     rc = rc == 0 ? skua_http_route(router, "POST", "/coded", skua_http_chain_handler, &coded) : rc;
-    rc = rc == 0 ? skua_http_route(router, NULL, "/taken", taken, NULL) : rc;
     rc = rc == 0 ? skua_http_route(router, "GET", "/bytes", bytes, NULL) : rc;
     rc = rc == 0 ? skua_http_route(router, "POST", "/form", form, NULL) : rc;
     rc = rc == 0 ? skua_http_route(router, "GET", "/made-form", made_form, NULL) : rc;
