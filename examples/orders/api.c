@@ -40,13 +40,13 @@ static int problem_page(skua_http_exchange *exchange, int status, const char *de
         json_pack("{s:s, s:s, s:i, s:s*, s:s, s:s*}", "type", "about:blank", "title",
                   skua_http_reason(status), "status", status, "detail", detail, "instance",
                   skua_http_path(exchange), "request", skua_http_request_id(exchange));
-    char *text = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
     int rc = -ENOMEM; /* a detail or a path that is no UTF-8: the plain page is good enough */
 
     (void)state;
-    if (text != NULL)
-        rc = skua_http_reply(exchange, status, "application/problem+json", text, strlen(text));
-    free(text);
+    if (object != NULL)
+        rc = skua_http_set_header(exchange, "Content-Type", "application/problem+json");
+    if (rc == 0)
+        rc = skua_http_reply_json(exchange, status, object);
     json_decref(object);
     return rc;
 }

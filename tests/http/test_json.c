@@ -166,6 +166,27 @@ static int replies(skua_http_exchange *exchange, void *json)
     return skua_http_reply_json(exchange, 201, json);
 }
 
+static int replies_typed(skua_http_exchange *exchange, void *json)
+{
+    CHECK_EQ(skua_http_set_header(exchange, "content-type", "application/problem+json"), 0);
+    return skua_http_reply_json(exchange, 400, json);
+}
+
+TEST_FIBER(json_has_the_type_that_was_set)
+{
+    json_t *json = json_integer(1);
+    struct talk *talk = ask_chain(replies_typed, json, "GET /");
+
+    CHECK(ask_has(talk, "content-type: application/problem+json\r\n"));
+    CHECK(!ask_has(talk, "application/json"));
+    free(talk);
+    talk = ask_chain(replies, json, "GET /");
+    CHECK(ask_has(talk, "Content-Type: application/json\r\n"));
+    free(talk);
+    json_decref(json);
+    return 0;
+}
+
 TEST_FIBER(json_is_streamed)
 {
     json_t *array = json_array();
@@ -450,6 +471,7 @@ int main(void)
         cmocka_unit_test(json_is_read),
         cmocka_unit_test(json_has_types_and_limits),
         cmocka_unit_test(json_is_as_deep_as_it_may_be),
+        cmocka_unit_test(json_has_the_type_that_was_set),
         cmocka_unit_test(json_is_streamed),
         cmocka_unit_test(json_fields_are_taken),
         cmocka_unit_test(json_fields_are_refused),

@@ -90,8 +90,8 @@ SKUA_API void skua_http_json_options_init(skua_http_json_options *options);
 SKUA_API SKUA_NODISCARD int skua_http_read_json(skua_http_exchange *exchange, json_t **ret,
                                                 const skua_http_json_options *options);
 
-/* Replies with a value, compact, as application/json. One of up to 4 KiB is sent with its length,
- * a longer one as a stream.
+/* Replies with a value, compact, as application/json unless another Content-Type was set. One of
+ * up to 4 KiB is sent with its length, a longer one as a stream.
  *
  * json       the caller's, who keeps it, and does not change it meanwhile
  * Returns    0; -EINVAL: it is NULL or no value that can be written (it contains itself); -ENOSYS;

@@ -197,7 +197,7 @@ int skua_http_reply_json(skua_http_exchange *exchange, int status, const json_t 
     if (out.piece == NULL)
         return -ENOMEM;
     rc = skua_http_set_status(exchange, status);
-    if (rc == 0)
+    if (rc == 0 && skua__http_fields_find(&exchange->response, "content-type", 12, 0) == NULL)
         rc = skua_http_set_header(exchange, "Content-Type", "application/json");
     if (rc != 0)
         return rc;

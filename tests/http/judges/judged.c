@@ -248,8 +248,7 @@ static int serve(void *arg)
     skua_http_server_options *options =
         SKUA_HTTP_SERVER_OPTIONS(.body_max = (int64_t)1 << 30, .connections_max = 20000,
                                  .head_timeout = SKUA_MINUTE, .body_timeout = SKUA_MINUTE,
-                                 .write_timeout = SKUA_MINUTE,
-                                 .drain_timeout = 2 * SKUA_SECOND);
+                                 .write_timeout = SKUA_MINUTE, .drain_timeout = 2 * SKUA_SECOND);
     char **words = arg;
     skua_http_router *router;
     skua_http_server *server = NULL;
