@@ -293,6 +293,15 @@ SKUA_API int skua_http_flush(skua_http_exchange *exchange);
 SKUA_API int skua_http_set_trailer(skua_http_exchange *exchange, const char *name,
                                    const char *value);
 
+/* As skua_http_set_trailer, but beside those with the name.
+ *
+ * Returns    as skua_http_set_trailer
+ * Threads    the handler's
+ * Since      0.3
+ */
+SKUA_API int skua_http_add_trailer(skua_http_exchange *exchange, const char *name,
+                                   const char *value);
+
 /* Whether the response was begun: status and headers cannot be changed any more.
  *
  * Returns    1 or 0

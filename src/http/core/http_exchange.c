@@ -27,6 +27,7 @@ void skua__http_exchange_reset(skua_http_exchange *exchange)
     exchange->body_read = 0;
     exchange->body_ended = true;
     exchange->body_error = 0;
+    exchange->patient = false;
     exchange->trailers = (struct skua__http_fields){NULL, 0, 0};
     exchange->params_count = 0;
     exchange->route = NULL;
@@ -136,7 +137,8 @@ static bool exchange_before_body(const char *name, size_t len)
     return false;
 }
 
-int skua_http_set_trailer(skua_http_exchange *exchange, const char *name, const char *value)
+static int exchange_trailer_put(skua_http_exchange *exchange, const char *name, const char *value,
+                                bool instead)
 {
     struct skua__http_fields *trailers = &exchange->response_trailers;
     size_t len = strlen(name);
@@ -153,12 +155,23 @@ int skua_http_set_trailer(skua_http_exchange *exchange, const char *name, const 
                                       (uint32_t)len, (uint32_t)strlen(value)};
     if (field.name == NULL || field.value == NULL)
         return -ENOMEM;
-    skua__http_fields_remove(trailers, name, len);
+    if (instead)
+        skua__http_fields_remove(trailers, name, len);
     at = skua__http_fields_add(trailers, &exchange->arena);
     if (at == NULL)
         return -ENOMEM;
     *at = field;
     return 0;
+}
+
+int skua_http_set_trailer(skua_http_exchange *exchange, const char *name, const char *value)
+{
+    return exchange_trailer_put(exchange, name, value, true);
+}
+
+int skua_http_add_trailer(skua_http_exchange *exchange, const char *name, const char *value)
+{
+    return exchange_trailer_put(exchange, name, value, false);
 }
 
 int skua_http_set_status(skua_http_exchange *exchange, int status)

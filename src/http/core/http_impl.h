@@ -172,6 +172,8 @@ struct skua_http_exchange {
     int64_t body_read;   /* bytes so far */
     bool body_ended;     /* there is no more */
     int body_error;      /* it has failed, and does so again; 0: no. -ETIMEDOUT: the carrier's */
+    bool patient;        /* both sides talk when they like: the body's and the response's time-outs
+                            do not count. HTTP/2 alone; the connection's still does */
     struct skua__http_fields trailers; /* with the body's end */
 
     /* of the route */

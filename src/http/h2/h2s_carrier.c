@@ -31,6 +31,8 @@ static int64_t carrier_deadline(const struct skua__h2s_stream *self, int64_t now
     int64_t came = self->exchange.body_read;
     int64_t budget;
 
+    if (self->exchange.patient)
+        return SKUA_FOREVER;
     if (rate < 0 || came / rate > SKUA_HOUR / SKUA_SECOND)
         return deadline;
     budget =
@@ -166,7 +168,9 @@ static int carrier_write(skua_http_exchange *exchange, const void *buf, size_t l
 {
     struct skua__h2s_stream *self = carrier_of(exchange);
 
-    return skua__h2_write(&self->stream, buf, len, self->h2s->call->options->write_timeout);
+    return skua__h2_write(&self->stream, buf, len,
+                          exchange->patient ? SKUA_FOREVER
+                                            : self->h2s->call->options->write_timeout);
 }
 
 static int carrier_flush(skua_http_exchange *exchange)
