@@ -65,6 +65,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include <skua/notify.h>
+#include <skua/scheduler.h>
 #include <skua/time.h>
 
 #include "http/core/http_impl.h"

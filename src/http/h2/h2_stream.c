@@ -320,8 +320,10 @@ ssize_t skua__h2_read(struct skua__h2_stream *stream, void *buf, size_t len, int
 {
     struct skua__h2 *h2 = stream->h2;
     bool due;
-    ssize_t n;
+    ssize_t n = skua_yield_if_needed(); /* or who never waits keeps the connection's reader off */
 
+    if (n < 0)
+        return n;
     pthread_mutex_lock(&h2->mutex);
     n = skua__h2_wait(h2, stream, false, stream_body_ready, stream, deadline);
     if (stream->in.len != stream->in.pos)
@@ -377,8 +379,10 @@ int skua__h2_write(struct skua__h2_stream *stream, const void *buf, size_t len, 
 {
     struct skua__h2 *h2 = stream->h2;
     const char *data = buf;
-    int rc = 0;
+    int rc = skua_yield_if_needed();
 
+    if (rc != 0)
+        return rc;
     pthread_mutex_lock(&h2->mutex);
     while (rc == 0 && len != 0) {
         size_t part = stream_room(stream) < len ? stream_room(stream) : len;
