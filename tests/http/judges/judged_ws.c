@@ -1,11 +1,15 @@
 /* judged_ws.c - WebSocket for tests/http/judges/websockets: a server, or a client.
  *
- *     judged_ws serve ADDRESS     /echo, /plain (without compression), /events; a page at /
+ *     judged_ws serve ADDRESS [FILE FOLDER]
+ *                                 /echo, /plain (without compression), /events; a page at /. With
+ *                                 a certificate and its key in FILE over TLS, and HTTP/2; /files/
+ *                                 is what the folder has, /back and /drip are for secure.html
  *     judged_ws ask URL COUNT     COUNT rounds of messages to an echo, and the close; with "flat"
  *                                 behind it without compression
  *
- * The server prints "address A" when it listens, and ends by SIGTERM. The page talks to /echo and
- * /events, and writes what it has seen into itself; /wait holds its load event until it has.
+ * The server prints "address A" when it listens, and ends by SIGTERM. The pages talk to /echo and
+ * /events, and write what they have seen into themselves; /wait holds their load event until they
+ * have.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -17,6 +21,8 @@
 #include <skua/http/events.h>
 #include <skua/http/router.h>
 #include <skua/http/server.h>
+#include <skua/http/static.h>
+#include <skua/http/tls.h>
 #include <skua/http/websocket.h>
 #include <skua/skua.h>
 
@@ -103,9 +109,73 @@ static int done(skua_http_exchange *exchange, void *state)
     return skua_http_reply(exchange, 200, "text/plain", "", 0);
 }
 
-static int serve(const char *address)
+/* What comes goes back, while more is coming. */
+static int back(skua_http_exchange *exchange, void *state)
+{
+    char buf[8192];
+    ssize_t n;
+
+    (void)state;
+    while ((n = skua_http_read(exchange, buf, sizeof buf)) > 0) {
+        n = skua_http_write(exchange, buf, (size_t)n);
+        n = n >= 0 ? skua_http_flush(exchange) : n;
+        if (n < 0)
+            break;
+    }
+    return (int)n;
+}
+
+/* A piece is sent when the page has asked for it, having seen the one before. */
+static int drip(skua_http_exchange *exchange, void *state)
+{
+    char piece[16];
+    ssize_t n = 0;
+
+    for (int i = 1; n >= 0 && i <= 4; i++) {
+        n = skua_semaphore_acquire_until(state, 1, skua_now() + 10 * SKUA_SECOND);
+        if (n >= 0)
+            n = skua_http_write(exchange, piece,
+                                (size_t)snprintf(piece, sizeof piece, "piece %d;", i));
+        n = n >= 0 ? skua_http_flush(exchange) : n;
+    }
+    return n < 0 ? (int)n : 0;
+}
+
+static int next(skua_http_exchange *exchange, void *state)
+{
+    (void)skua_semaphore_release(state, 1);
+    return skua_http_reply(exchange, 204, NULL, NULL, 0);
+}
+
+struct secure {
+    skua_tls_context *context;
+    skua_http_static *files;
+    skua_semaphore drips;
+};
+
+static int secure_begin(struct secure *self, skua_http_router *router, char **words)
+{
+    int rc = skua_tls_context_new(
+        &self->context, SKUA_TLS_SERVER,
+        SKUA_TLS_CONTEXT_OPTIONS(.certificate = words[0], .key = words[0], .alpn = "h2,http/1.1"));
+
+    (void)skua_semaphore_init(&self->drips, 0);
+    if (rc == 0)
+        rc = skua_http_static_new(&self->files, words[1], NULL);
+    if (rc == 0)
+        rc = skua_http_route(router, "GET",
+                             "/files/"
+                             "*path",
+                             skua_http_static_handler, self->files);
+    rc = rc == 0 ? skua_http_route(router, "POST", "/back", back, NULL) : rc;
+    rc = rc == 0 ? skua_http_route(router, "GET", "/drip", drip, &self->drips) : rc;
+    return rc == 0 ? skua_http_route(router, "POST", "/next", next, &self->drips) : rc;
+}
+
+static int serve(char **words)
 {
     static skua_event event = SKUA_EVENT_INIT;
+    struct secure secure = {0};
     skua_http_router *router;
     skua_http_server *server = NULL;
     skua_listener *listener;
@@ -114,17 +184,21 @@ static int serve(const char *address)
 
     if (rc != 0)
         return rc;
-    rc = skua_http_route(router, "GET", "/echo", echo, (void *)(uintptr_t)&compressed);
+    if (words[1] != NULL && words[2] != NULL)
+        rc = secure_begin(&secure, router, words + 1);
+    if (rc == 0)
+        rc = skua_http_route(router, "GET", "/echo", echo, (void *)(uintptr_t)&compressed);
     rc = rc == 0 ? skua_http_route(router, "GET", "/plain", echo, (void *)(uintptr_t)&plain) : rc;
     rc = rc == 0 ? skua_http_route(router, "GET", "/events", events, NULL) : rc;
     rc = rc == 0 ? skua_http_route(router, "GET", "/wait", wait_for_it, &event) : rc;
     rc = rc == 0 ? skua_http_route(router, "GET", "/done", done, &event) : rc;
     rc = rc == 0 ? skua_http_route(router, "GET", "/", front, NULL) : rc;
     if (rc == 0)
-        rc = skua_http_server_new(&server, skua_http_router_handler, router,
-                                  SKUA_HTTP_SERVER_OPTIONS(.drain_timeout = SKUA_SECOND));
+        rc = skua_http_server_new(
+            &server, skua_http_router_handler, router,
+            SKUA_HTTP_SERVER_OPTIONS(.drain_timeout = SKUA_SECOND, .tls = secure.context));
     if (rc == 0)
-        rc = skua_tcp_listen(&listener, address, NULL);
+        rc = skua_tcp_listen(&listener, words[0], NULL);
     if (rc == 0) {
         (void)skua_listener_address(listener, bound, sizeof bound);
         printf("address %s\n", bound);
@@ -134,6 +208,8 @@ static int serve(const char *address)
     }
     skua_http_server_free(server);
     skua_http_router_free(router);
+    skua_http_static_free(secure.files);
+    skua_tls_context_free(secure.context);
     return rc == -ECANCELED ? 0 : rc;
 }
 
@@ -194,7 +270,7 @@ static int app(void *arg)
 {
     char **argv = arg;
     int rc = strcmp(argv[1], "serve") == 0
-                 ? serve(argv[2])
+                 ? serve(argv + 2)
                  : ask(argv[2], atoi(argv[3]), argv[4] != NULL && strcmp(argv[4], "flat") == 0);
 
     if (rc != 0)
@@ -207,7 +283,8 @@ int main(int argc, char **argv)
     struct rlimit files;
 
     if (argc < 3 || (strcmp(argv[1], "serve") != 0 && argc < 4)) {
-        fprintf(stderr, "usage: judged_ws serve ADDRESS | judged_ws ask URL COUNT [flat]\n");
+        fprintf(stderr,
+                "usage: judged_ws serve ADDRESS [FILE FOLDER] | judged_ws ask URL COUNT [flat]\n");
         return 2;
     }
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
