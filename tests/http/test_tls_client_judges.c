@@ -270,7 +270,7 @@ static int asks_judge(void *arg)
     return 0;
 }
 
-static int asks_old(void *arg)
+static int asks_weak(void *arg)
 {
     const struct judge *judge = arg;
     skua_tls_context *context = trusts(CLIENT());
@@ -299,7 +299,15 @@ TEST_FIBER_CURRENT(tls_client_judged_by_openssl)
     secure_run(asks_judge, &judge);
     judge_end(&judge);
     judge_begin(&judge, S_SERVER "-www -tls1_1 -cipher ALL:@SECLEVEL=0");
-    secure_run(asks_old, &judge);
+    secure_run(asks_weak, &judge);
+    judge_end(&judge);
+    /* What is not forward secret, and what does not authenticate what it encrypts. */
+    judge_begin(&judge, S_SERVER "-www -tls1_2 -cipher AES128-GCM-SHA256");
+    secure_run(asks_weak, &judge);
+    judge_end(&judge);
+    judge_begin(&judge, S_SERVER "-www -tls1_2 -cipher ECDHE-RSA-AES128-SHA256:"
+                                 "ECDHE-ECDSA-AES128-SHA256");
+    secure_run(asks_weak, &judge);
     judge_end(&judge);
     return 0;
 }

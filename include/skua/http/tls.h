@@ -18,7 +18,8 @@
  * Safety     a client verifies the server's certificate and that it is the certificate of the host
  *            that was asked for (RFC 9525); an end without close_notify is told as SKUA_EEOF, not
  *            as an end: somebody may have cut the stream. No renegotiation, no compression, no
- *            early data (0-RTT); ciphers are OpenSSL's defaults at its security level 2.
+ *            early data (0-RTT). OpenSSL's security level 2; of TLS 1.2 only ciphers that are
+ *            forward secret and authenticate (ECDHE with AES-GCM or ChaCha20-Poly1305).
  * Errors     -EPROTO: what came is not TLS, the two have nothing in common, or the other side has
  *            sent an alert; -EKEYREJECTED (-EACCES on systems that have no such code): the other
  *            side's certificate is missing, not to be trusted, expired, or another host's.
@@ -26,6 +27,8 @@
  * Tasks      one reader and one writer at a time, as of a TCP socket; they may be two tasks.
  * Stack      OpenSSL needs more of it than most: fibers with SKUA_STACK_LARGE.
  * Memory     a connection is some 50 KiB, of which OpenSSL has about half.
+ * Kernel     no kTLS: records are made and opened in the program, over any stream; a file that is
+ *            sent over TLS is read into memory first.
  * Source     RFC 8446, 5246, 7301 (ALPN), 6066 (SNI), 9325 (recommendations); OpenSSL 3.
  *
  * A library that was built without OpenSSL has all of these functions; they say -ENOSYS.
