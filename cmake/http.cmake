@@ -99,6 +99,7 @@ skua_http_folder(websocket ws)
 
 add_library(skua-http ${skua_http_sources})
 add_library(skua::http ALIAS skua-http)
+add_library(skua::skua-http ALIAS skua-http) # as it is called once it is installed
 target_link_libraries(skua-http PRIVATE $<BUILD_INTERFACE:skua_flags> PUBLIC skua)
 target_include_directories(skua-http PRIVATE src)
 target_compile_options(skua-http PRIVATE -ffunction-sections -fdata-sections)
@@ -134,6 +135,21 @@ endif()
 set_target_properties(
     skua-http PROPERTIES C_VISIBILITY_PRESET hidden VERSION ${PROJECT_VERSION}
                          SOVERSION ${PROJECT_VERSION_MAJOR} POSITION_INDEPENDENT_CODE ON)
+
+# Who links with the static library needs all of these, without asking pkg-config for --static.
+set(SKUA_HTTP_PC_PUBLIC "")
+set(SKUA_HTTP_PC_PUBLIC_LIBS "")
+set(SKUA_HTTP_PC_HIDDEN "${SKUA_HTTP_PC_REQUIRES}")
+set(SKUA_HTTP_PC_HIDDEN_LIBS "${SKUA_HTTP_PC_PRIVATE}${SKUA_HTTP_PC_LIBS}")
+get_target_property(skua_http_type skua-http TYPE)
+if(skua_http_type STREQUAL "STATIC_LIBRARY")
+    if(SKUA_HTTP_PC_HIDDEN)
+        set(SKUA_HTTP_PC_PUBLIC ", ${SKUA_HTTP_PC_HIDDEN}")
+    endif()
+    set(SKUA_HTTP_PC_PUBLIC_LIBS " ${SKUA_HTTP_PC_HIDDEN_LIBS}")
+    set(SKUA_HTTP_PC_HIDDEN "")
+    set(SKUA_HTTP_PC_HIDDEN_LIBS "")
+endif()
 
 # The parser under libFuzzer: its own sources again, with what measures the ways it takes.
 option(SKUA_FUZZ "Build fuzz_http_request, which needs clang" OFF)

@@ -7,7 +7,7 @@
  *     curl -i http://127.0.0.1:8080/sum -d '1 2 3'
  *     curl -i -T FILE http://127.0.0.1:8080/upper
  *
- *     cc 22_http_hello.c -lskua-http -lskua && ./a.out
+ *     cc 22_http_hello.c $(pkg-config --cflags --libs skua-http) && ./a.out
  */
 #include <ctype.h>
 #include <stdio.h>

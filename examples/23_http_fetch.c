@@ -7,7 +7,8 @@
  * examples/fetch is the same as a program: files, progress bars, retries, cut downloads gone on
  * with.
  *
- *     cc 23_http_fetch.c -lskua-http -lskua && ./a.out http://127.0.0.1:8080/a http://127.0.0.1/b
+ *     cc 23_http_fetch.c $(pkg-config --cflags --libs skua-http)
+ *     ./a.out http://127.0.0.1:8080/a http://127.0.0.1/b
  */
 #include <errno.h>
 #include <stdio.h>

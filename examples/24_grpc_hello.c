@@ -10,7 +10,7 @@
  * protoc-gen-skua:
  *
  *     PATH=$PATH:../tools/gen protoc --c_out=. --skua_out=. hello.proto
- *     cc 24_grpc_hello.c hello.*.c -lprotobuf-c -lskua-http -lskua && ./a.out
+ *     cc 24_grpc_hello.c hello.*.c $(pkg-config --cflags --libs skua-http libprotobuf-c) && ./a.out
  */
 #include <errno.h>
 #include <stdio.h>

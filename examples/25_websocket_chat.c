@@ -7,7 +7,7 @@
  * the channel and sends. Whoever is too slow for the talk misses some of it, and is told so; nobody
  * waits for anybody.
  *
- *     cc 25_websocket_chat.c -lskua-http -lskua && ./a.out 127.0.0.1:8080
+ *     cc 25_websocket_chat.c $(pkg-config --cflags --libs skua-http) && ./a.out 127.0.0.1:8080
  */
 #include <errno.h>
 #include <stdio.h>

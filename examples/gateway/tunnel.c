@@ -63,12 +63,14 @@ static int tunnel_hear(struct head *head, skua_tcp *tcp, int64_t deadline)
             return n == 0 ? SKUA_EEOF : (int)n;
         head->all += (size_t)n;
         head->text[head->all] = '\0';
-        end = memmem(head->text, head->all, "\r\n\r\n", 4);
+        end = strstr(head->text, "\r\n\r\n");
+        if (end == NULL && strlen(head->text) < head->all)
+            return -EBADMSG; /* a NUL */
         if (end == NULL)
             continue;
         head->len = (size_t)(end - head->text) + 4;
         if (sscanf(head->text, "HTTP/1.1 %3d", &head->status) != 1 || head->status < 101 ||
-            head->status > 599 || memchr(head->text, '\0', head->len) != NULL)
+            head->status > 599)
             return -EBADMSG;
         return 0;
     }
