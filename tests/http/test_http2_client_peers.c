@@ -182,6 +182,31 @@ TEST_FIBER(http2_peers_refuse)
     return 0;
 }
 
+/* Interim responses cost nothing, and are not read for ever. */
+TEST_FIBER(http2_peers_inform_for_ever)
+{
+    static const int counts[] = {32, 33};
+    static const char hint[] = FRAME("\5", "\1", "\4", "\1") "\x08\3" /* :status 103 */
+                                                              "103";
+
+    for (size_t i = 0; i < TEST_LEN(counts); i++) {
+        skua_http_client *client = asker();
+        char text[34 * sizeof hint];
+        struct said said = {.text = text};
+        struct frames frames;
+
+        for (int k = 0; k < counts[i]; k++, said.len += sizeof hint - 1)
+            memcpy(text + said.len, hint, sizeof hint - 1);
+        memcpy(text + said.len, OK_END("\1"), sizeof OK_END("\1") - 1);
+        said.len += sizeof OK_END("\1") - 1;
+        frames_begin(&frames, &said, 1);
+        CHECK_EQ(asks(client, frames.url, "GET"), i == 0 ? 200 : -EBADMSG);
+        CHECK_EQ(skua_http_client_free(client), 0);
+        frames_end(&frames);
+    }
+    return 0;
+}
+
 /* A server that refuses everything is not asked for ever. */
 TEST_FIBER(http2_peers_refuse_for_ever)
 {
@@ -313,6 +338,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(http2_peers_refuse),
         cmocka_unit_test(http2_peers_refuse_for_ever),
+        cmocka_unit_test(http2_peers_inform_for_ever),
         cmocka_unit_test(http2_peers_break_rules),
         cmocka_unit_test(http2_peers_make_noise),
     };

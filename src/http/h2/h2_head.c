@@ -6,12 +6,15 @@
  * Limits     as RFC 9113, 6.5.2 counts: name, value and 32. What is beyond is not kept, however
  *            much a few bytes on the wire unpack to; the stream is `too_large`, and the role says
  *            so.
+ * 1xx        are not kept, and only so many are read: a server could send them for ever.
  * Cookies    a client may send its cookies in crumbs, to pack them better; they are one again for
  *            whoever reads them (RFC 9113, 8.2.3).
  */
 #include "http/h2/h2_impl.h"
 
 #define HEAD_OVERHEAD 32
+/* 1xx before a final response: as many as HTTP/1.1 reads. */
+#define HEAD_INFORMS 32u
 
 static const char **head_pseudo(struct skua__h2_stream *stream, const char *name, size_t len)
 {
@@ -141,4 +144,15 @@ void skua__h2_head_done(struct skua__h2_stream *stream)
     stream->head_done = true;
 }
 
+void skua__h2_head_informed(struct skua__h2_stream *stream)
+{
+    stream->head = (struct skua__http_fields){NULL, 0, 0};
+    stream->head_size = stream->head_count = 0;
+    skua__http_arena_reset(&stream->arena); /* nobody has seen it */
+    stream->informed = stream->status;
+    if (++stream->informs > HEAD_INFORMS)
+        skua__h2_cut(stream, NGHTTP2_ENHANCE_YOUR_CALM, -EBADMSG);
+}
+
 #undef HEAD_OVERHEAD
+#undef HEAD_INFORMS

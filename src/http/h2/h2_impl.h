@@ -190,6 +190,7 @@ struct skua__h2_stream {
     struct skua__http_fields head, trailers;        /* without pseudo-headers */
     size_t head_size, head_count;                   /* so far; of trailers then */
     int informed;                                   /* the last 1xx that came before; 0 */
+    unsigned informs;                               /* how many of them */
     bool too_large;                                 /* more than the limits: fields are missing */
     bool no_memory;                                 /* the same for want of it */
     bool head_done, in_ended;
@@ -305,6 +306,8 @@ int skua__h2_field(struct skua__h2_stream *stream, bool trailer, const char *nam
                    const char *value, size_t value_len);
 /* Under the mutex: the head is whole: joins its cookies, finds its length. */
 void skua__h2_head_done(struct skua__h2_stream *stream);
+/* Under the mutex: it was a 1xx. */
+void skua__h2_head_informed(struct skua__h2_stream *stream);
 
 /* ---- frames (h2_frames.c) -------------------------------------------------------------------- */
 

@@ -76,9 +76,7 @@ static void session_head(struct skua__h2 *h2, struct skua__h2_stream *stream)
     if (stream->head_done) /* trailers; too many of them are no head's */
         return;
     if (!h2->setup.server && stream->status < 200) {
-        stream->head = (struct skua__http_fields){NULL, 0, 0};
-        stream->head_size = stream->head_count = 0;
-        stream->informed = stream->status;
+        skua__h2_head_informed(stream);
         return;
     }
     skua__h2_head_done(stream);
