@@ -149,6 +149,26 @@ TEST_FIBER(http2_bomb)
 }
 
 /* A head in endless pieces. */
+/* A head that was refused is whole, too: the connection is not ended for one that takes long. */
+TEST_FIBER(http2_refused_heads)
+{
+    struct wire *wire = calloc(1, sizeof *wire);
+
+    wire_begin(wire, hello, NULL, SKUA_HTTP_SERVER_OPTIONS(.head_timeout = 20 * SKUA_MILLISECOND));
+    wire_sync(wire); /* the head is the last that we say */
+    wire_ask(wire, 1, "GET", "/", "X-Upper: case\n", true);
+    wire_until_ended(wire, 1);
+    CHECK(wire_answer(wire, 1)->reset);
+    CHECK_EQ(skua_sleep(60 * SKUA_MILLISECOND), 0);
+    wire_ask(wire, 3, "GET", "/", NULL, true);
+    wire_until_ended(wire, 3);
+    CHECK_EQ(wire_answer(wire, 3)->status, 200);
+    CHECK_EQ(wire->goaways, 0);
+    CHECK_EQ(wire_end(wire), 0);
+    free(wire);
+    return 0;
+}
+
 TEST_FIBER(http2_continuations)
 {
     struct wire *wire = calloc(1, sizeof *wire);
@@ -272,7 +292,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(http2_floods),         cmocka_unit_test(http2_much_is_no_flood),
-        cmocka_unit_test(http2_bomb),           cmocka_unit_test(http2_continuations),
+        cmocka_unit_test(http2_bomb),           cmocka_unit_test(http2_refused_heads),
+        cmocka_unit_test(http2_continuations),
         cmocka_unit_test(http2_broken),
 #ifdef SKUA_FAULTS
         cmocka_unit_test(http2_without_memory),

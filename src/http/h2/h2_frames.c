@@ -114,6 +114,8 @@ static void frames_begin(struct skua__h2 *h2)
 
     h2->frame_left = len;
     h2->frame_len = 0;
+    h2->head_ends = (type == NGHTTP2_HEADERS || type == NGHTTP2_CONTINUATION) &&
+                    (head[4] & NGHTTP2_FLAG_END_HEADERS) != 0;
     if (type != NGHTTP2_CONTINUATION) {
         h2->in_head = type == NGHTTP2_HEADERS;
         h2->head_frames = 0;
@@ -122,6 +124,8 @@ static void frames_begin(struct skua__h2 *h2)
     } else if (++h2->head_frames > FRAMES_OF_HEAD) {
         skua__h2_flooded(h2);
     }
+    if (len == 0 && h2->head_ends)
+        h2->in_head = false;
     if (h2->setup.server && (type == NGHTTP2_HEADERS || type == NGHTTP2_DATA) && id % 2 != 0 &&
         id <= h2->opened && nghttp2_session_get_stream_user_data(h2->session, id) == NULL)
         frames_stray(h2, id, type);
@@ -150,6 +154,8 @@ static ssize_t frames_take(struct skua__h2 *h2, const char *bytes, size_t len)
             part = part < h2->frame_left ? part : h2->frame_left;
             h2->frame_left -= (uint32_t)part;
             bytes += part;
+            if (h2->frame_left == 0 && h2->head_ends) /* whatever nghttp2 makes of it */
+                h2->in_head = false;
             continue;
         }
         if (h2->frame_len == 0) { /* all before it is done, when its head is looked at */

@@ -145,6 +145,7 @@ struct skua__h2 {
     unsigned stopping;               /* ours: SKUA__H2_STOP_… */
     int64_t stop_next;               /* ns: when the second GOAWAY goes out in any case */
     bool in_head;                    /* a head has begun, and is not whole */
+    bool head_ends;                  /* with the frame that is coming */
     int64_t head_began;              /* ns */
     unsigned head_frames;            /* CONTINUATIONs of it */
     uint8_t frame[9];                /* the head of the one that is coming, so far */

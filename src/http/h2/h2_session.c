@@ -110,8 +110,6 @@ static int session_on_frame(nghttp2_session *session, const nghttp2_frame *frame
     struct skua__h2 *h2 = arg;
     struct skua__h2_stream *stream = session_stream(session, frame->hd.stream_id);
 
-    if (frame->hd.type == NGHTTP2_HEADERS)
-        h2->in_head = false;
     if (frame->hd.type == NGHTTP2_GOAWAY)
         session_on_goaway(h2, &frame->goaway);
     else if (frame->hd.type == NGHTTP2_PING)
