@@ -187,7 +187,7 @@ TEST_FIBER(http2_peers_inform_for_ever)
 {
     static const int counts[] = {32, 33};
     static const char hint[] = FRAME("\5", "\1", "\4", "\1") "\x08\3" /* :status 103 */
-                                                              "103";
+                                                             "103";
 
     for (size_t i = 0; i < TEST_LEN(counts); i++) {
         skua_http_client *client = asker();

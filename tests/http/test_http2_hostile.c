@@ -293,8 +293,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(http2_floods),         cmocka_unit_test(http2_much_is_no_flood),
         cmocka_unit_test(http2_bomb),           cmocka_unit_test(http2_refused_heads),
-        cmocka_unit_test(http2_continuations),
-        cmocka_unit_test(http2_broken),
+        cmocka_unit_test(http2_continuations),  cmocka_unit_test(http2_broken),
 #ifdef SKUA_FAULTS
         cmocka_unit_test(http2_without_memory),
 #endif

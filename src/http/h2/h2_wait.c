@@ -91,8 +91,8 @@ static void wait_hand_on(struct skua__h2 *h2)
         return;
     while (at != NULL && at->writes && h2->sending)
         at = at->line_next;
-    if (at != NULL)
-        skua_notify_one(&at->notify);
+    /* Writers alone: they may have come while somebody read. */
+    skua_notify_one(&(at != NULL ? at : h2->line_first)->notify);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -220,6 +220,7 @@ int skua__h2_send(struct skua__h2 *h2)
         return 0;
     }
     h2->sending = true;
+    wait_hand_on(h2); /* who has read may be stuck here: the next one reads on */
     while (rc == 0 && !h2->broken && wait_gather(h2)) {
         int64_t deadline = skua__http_deadline(timeout, SKUA_FOREVER);
 

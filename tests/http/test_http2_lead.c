@@ -1,0 +1,179 @@
+/* test_http2_lead.c - who reads and who sends for all, on a connection that gets stuck.
+ *
+ * Specifies src/http/h2/h2_wait.c. The peer is a script over a narrow stream: it does not read as
+ * long as it cannot write, or never.
+ */
+#include <stdatomic.h>
+
+#include "http/h2/h2_impl.h"
+
+#include "../lib/event.h"
+#include "frames.h"
+
+#define NARROW ((size_t)4096)
+
+struct lead {
+    struct skua__h2 h2;
+    skua_duplex *ours, *theirs;
+    skua_io peer;
+    skua_scope scope;
+    atomic_bool deaf;
+    atomic_int unread; /* bytes that the peer has written */
+    skua_event heard;  /* there are none */
+};
+
+struct lead_stream {
+    struct skua__h2_stream stream;
+    int64_t deadline;
+    int rc;
+};
+
+static void lead_ignore(struct skua__h2_stream *stream)
+{
+    (void)stream;
+}
+
+static const struct skua__h2_hooks lead_hooks = {
+    .head = lead_ignore, .closed = lead_ignore, .free = lead_ignore};
+
+static ssize_t lead_read(void *object, void *buf, size_t len, int64_t deadline)
+{
+    struct lead *lead = object;
+    ssize_t n = skua_io_read_until(skua_duplex_io(lead->ours), buf, len < 17 ? len : 17, deadline);
+
+    if (n > 0 && atomic_fetch_sub(&lead->unread, (int)n) == n)
+        skua_event_set(&lead->heard);
+    return n;
+}
+
+/* Once the peer writes: not before all of that has been read. */
+static ssize_t lead_write(void *object, const void *buf, size_t len, int64_t deadline)
+{
+    struct lead *lead = object;
+
+    if (atomic_load(&lead->deaf)) {
+        int rc = skua_event_wait_until(&lead->heard, deadline);
+
+        if (rc != 0)
+            return rc;
+    }
+    return skua_io_write_until(skua_duplex_io(lead->ours), buf, len, deadline);
+}
+
+static const skua_io_ops lead_ops = {.name = "lead", .read = lead_read, .write = lead_write};
+
+static void lead_begin(struct lead *lead, int64_t write_timeout)
+{
+    struct skua__h2_setup setup = {
+        .hooks = &lead_hooks, .head_max = 4096, .window = 65535, .write_timeout = write_timeout};
+
+    MUST(skua_duplex_new(&lead->ours, &lead->theirs, NARROW) == 0);
+    lead->peer = skua_duplex_io(lead->theirs);
+    MUST(skua__h2_init(&lead->h2, (skua_io){&lead_ops, lead}, &setup, NULL) == 0);
+    MUST(skua_scope_open(&lead->scope, SKUA_COLLECT) == 0);
+}
+
+static void lead_end(struct lead *lead)
+{
+    skua_duplex_close(lead->theirs);
+    CHECK_EQ(skua_scope_join(&lead->scope), 0);
+    skua__h2_free(&lead->h2);
+    skua_duplex_close(lead->ours);
+}
+
+static void lead_ask(struct lead *lead, struct lead_stream *self, bool end)
+{
+    static const nghttp2_nv fields[] = {
+        {(uint8_t *)(uintptr_t) ":method", (uint8_t *)(uintptr_t) "GET", 7, 3, 0},
+        {(uint8_t *)(uintptr_t) ":scheme", (uint8_t *)(uintptr_t) "http", 7, 4, 0},
+        {(uint8_t *)(uintptr_t) ":authority", (uint8_t *)(uintptr_t) "a", 10, 1, 0},
+        {(uint8_t *)(uintptr_t) ":path", (uint8_t *)(uintptr_t) "/", 5, 1, 0}};
+
+    memset(self, 0, sizeof *self);
+    pthread_mutex_lock(&lead->h2.mutex);
+    skua__h2_stream_add(&lead->h2, &self->stream);
+    skua__h2_own(&self->stream);
+    pthread_mutex_unlock(&lead->h2.mutex);
+    MUST(skua__h2_request(&self->stream, fields, TEST_LEN(fields), end) == 0);
+}
+
+/* ---- a peer that reads when it has written --------------------------------------------------- */
+
+/* Until the requests are there; then something that is to be answered, and the responses. */
+static int peer_writes_first(void *arg)
+{
+    struct lead *lead = arg;
+    uint8_t bytes[1024];
+    size_t heads = 0;
+    size_t len = 0;
+
+    while (heads < 2) {
+        ssize_t n = skua_io_read(lead->peer, bytes + len, sizeof bytes - len);
+
+        MUST(n > 0);
+        len += (size_t)n;
+        heads = 0;
+        for (size_t at = 24; at + 9 <= len; at += 9 + (size_t)(bytes[at + 1] << 8 | bytes[at + 2]))
+            heads += bytes[at + 3] == HEADERS;
+    }
+    (void)skua_sleep(20 * SKUA_MILLISECOND); /* both wait */
+    wire_head_of(bytes, 0, SETTINGS, 0, 0);
+    wire_head_of(bytes + 9, 8, PING, 0, 0);
+    memcpy(bytes + 18, "abcdefgh", 8);
+    len = 26;
+    for (uint32_t id = 1; id <= 3; id += 2) {
+        wire_head_of(bytes + len, 1, HEADERS, END_HEADERS | END_STREAM, id);
+        bytes[len + 9] = 0x88;
+        len += 10;
+    }
+    atomic_store(&lead->unread, (int)len);
+    atomic_store(&lead->deaf, true);
+    MUST(skua_io_write_all(lead->peer, bytes, len) == (ssize_t)len);
+    while (skua_io_read(lead->peer, bytes, sizeof bytes) > 0)
+        ;
+    return 0;
+}
+
+static int waits_for_head(void *arg)
+{
+    struct lead_stream *self = arg;
+
+    self->rc = skua__h2_read_head(&self->stream, self->deadline);
+    return 0;
+}
+
+/* Who reads for all has to send, and cannot: another one reads on. */
+TEST_FIBER(http2_lead_goes_on_while_the_leader_sends)
+{
+    struct lead *lead = calloc(1, sizeof *lead);
+    struct lead_stream streams[2];
+    skua_scope scope;
+
+    lead_begin(lead, SKUA_FOREVER);
+    MUST(skua_scope_open(&scope, SKUA_COLLECT) == 0);
+    for (size_t i = 0; i < 2; i++) {
+        lead_ask(lead, &streams[i], true);
+        streams[i].deadline = skua_now() + 2 * TEST_LATE;
+    }
+    MUST(skua_spawn(&lead->scope, peer_writes_first, lead) == 0);
+    for (size_t i = 0; i < 2; i++)
+        MUST(skua_spawn(&scope, waits_for_head, &streams[i]) == 0);
+    CHECK_EQ(skua_scope_join(&scope), 0);
+    for (size_t i = 0; i < 2; i++) {
+        CHECK_EQ(streams[i].rc, 0);
+        CHECK_EQ(streams[i].stream.status, 200);
+        skua__h2_let_go(&streams[i].stream);
+    }
+    lead_end(lead);
+    free(lead);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(http2_lead_goes_on_while_the_leader_sends),
+    };
+
+    return TEST_MAIN(tests);
+}
