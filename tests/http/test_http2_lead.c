@@ -169,10 +169,58 @@ TEST_FIBER(http2_lead_goes_on_while_the_leader_sends)
     return 0;
 }
 
+/* ---- a peer that never reads ----------------------------------------------------------------- */
+
+/* Who waits for something until its deadline does not send for longer than that. */
+TEST_FIBER_CURRENT(http2_lead_has_deadlines)
+{
+    struct lead *lead = calloc(1, sizeof *lead);
+    char *body = calloc(1, SKUA__H2_OUT);
+    int64_t begun = skua_now();
+    struct lead_stream self;
+
+    lead_begin(lead, 20 * TEST_LATE);
+    lead_ask(lead, &self, false);
+    CHECK_EQ(skua__h2_write(&self.stream, body, SKUA__H2_OUT, SKUA_FOREVER), 0);
+    CHECK_EQ(skua__h2_flush_until(&lead->h2, begun + 10 * SKUA_MILLISECOND), -ETIMEDOUT);
+    CHECK_EQ(skua__h2_read_head(&self.stream, begun + 20 * SKUA_MILLISECOND), -ETIMEDOUT);
+    skua__h2_let_go(&self.stream); /* whose reset waits for a second */
+    CHECK(skua_now() - begun < 10 * TEST_LATE);
+    CHECK_EQ(lead->h2.error, 0);
+    lead_end(lead);
+    free(body);
+    free(lead);
+    return 0;
+}
+
+/* It is found out in the end, whoever tries. */
+TEST_FIBER_CURRENT(http2_lead_finds_peers_that_take_nothing)
+{
+    struct lead *lead = calloc(1, sizeof *lead);
+    char *body = calloc(1, SKUA__H2_OUT);
+    struct lead_stream self;
+    int rc = 0;
+
+    lead_begin(lead, 50 * SKUA_MILLISECOND);
+    lead_ask(lead, &self, false);
+    CHECK_EQ(skua__h2_write(&self.stream, body, SKUA__H2_OUT, SKUA_FOREVER), 0);
+    for (int i = 0; i < 1000 && lead->h2.error == 0; i++)
+        rc = skua__h2_read_head(&self.stream, skua_now() + 5 * SKUA_MILLISECOND);
+    CHECK_EQ(rc, -ETIMEDOUT);
+    CHECK_EQ(lead->h2.error, -ETIMEDOUT);
+    skua__h2_let_go(&self.stream);
+    lead_end(lead);
+    free(body);
+    free(lead);
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(http2_lead_goes_on_while_the_leader_sends),
+        cmocka_unit_test(http2_lead_has_deadlines),
+        cmocka_unit_test(http2_lead_finds_peers_that_take_nothing),
     };
 
     return TEST_MAIN(tests);

@@ -160,6 +160,7 @@ struct skua__h2 {
     struct skua__h2_waiter *line_first, *line_last; /* that may lead: a client's, but the leader */
     bool leading;                                   /* a task reads */
     bool sending;                                   /* a task sends */
+    int64_t stuck; /* ns that was tried to send, since the peer has taken something */
 
     skua_notify work;          /* a server's fiber has something to do */
     char *wire;                /* SKUA__H2_WIRE bytes; the sender's */
@@ -240,8 +241,12 @@ int skua__h2_fill(struct skua__h2 *h2, int64_t deadline);
  * that sends. 0, or an error: the connection's, or -ECANCELED and -ETIMEDOUT of the caller's.
  * Without the mutex. */
 int skua__h2_flush(struct skua__h2 *h2);
+/* The same, but a client's only until then: -ETIMEDOUT, the rest stays in the wire. */
+int skua__h2_flush_until(struct skua__h2 *h2, int64_t until);
+/* The same for a second, of what is only polite. */
+void skua__h2_flush_soon(struct skua__h2 *h2);
 /* What the server's fiber does to send: until nothing is left. 0 or an error. */
-int skua__h2_send(struct skua__h2 *h2);
+int skua__h2_send(struct skua__h2 *h2, int64_t until);
 /* Waits until ready(arg), which is asked under the mutex, says so. The caller has the mutex, and
  * has it again afterwards. stream: whose news matter; NULL: the connection's. writes: it waits for
  * room in `out`. 0; or -ECANCELED, -ETIMEDOUT, of which ready() may be true nonetheless. A

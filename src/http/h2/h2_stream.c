@@ -139,7 +139,7 @@ void skua__h2_reset(struct skua__h2_stream *stream, uint32_t code, int error)
     skua__h2_cut(stream, code, error);
     pthread_mutex_unlock(&h2->mutex);
     if (had)
-        (void)skua__h2_flush(h2);
+        skua__h2_flush_soon(h2);
 }
 
 void skua__h2_reset_behind(struct skua__h2_stream *stream, uint32_t code, int error)
@@ -155,7 +155,7 @@ void skua__h2_reset_behind(struct skua__h2_stream *stream, uint32_t code, int er
         skua__h2_cut(stream, code, error);
     }
     pthread_mutex_unlock(&h2->mutex);
-    (void)skua__h2_flush(h2);
+    skua__h2_flush_soon(h2);
 }
 
 void skua__h2_let_go(struct skua__h2_stream *stream)
@@ -175,7 +175,7 @@ void skua__h2_let_go(struct skua__h2_stream *stream)
     skua__h2_unref(stream);
     pthread_mutex_unlock(&h2->mutex);
     if (had)
-        (void)skua__h2_flush(h2);
+        skua__h2_flush_soon(h2);
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */

@@ -12,6 +12,8 @@
  *            while (WAIT_ROOM): then it reads nonetheless, since that one may be stuck because the
  *            peer is, for nobody reads. A connection that fails otherwise is seen when the slice of
  *            its read (write_timeout) is over.
+ * Slow       who sends does so until its own deadline, and leaves the rest in the wire. A peer that
+ *            takes nothing for write_timeout, whoever tried, has failed.
  * Fair       who sends hands on after a wire full when others wait: a small request does not carry
  *            a big one's body for ever.
  */
@@ -20,7 +22,7 @@
 #include "http/h2/h2_impl.h"
 
 #define WAIT_ROOM (50 * SKUA_MILLISECOND)
-/* Of one that is cancelled while it sends, and nobody else can. */
+/* Of one that is cancelled while it sends, and nobody else can; of a reset that is to go out. */
 #define WAIT_GRACE SKUA_SECOND
 
 /* ---- the line -------------------------------------------------------------------------------- */
@@ -187,8 +189,10 @@ static int wait_put(struct skua__h2 *h2, int64_t deadline)
     pthread_mutex_unlock(&h2->mutex);
     n = skua_io_write_until(h2->io, h2->wire + h2->wire_pos, h2->wire_len - h2->wire_pos, deadline);
     pthread_mutex_lock(&h2->mutex);
-    if (n > 0)
+    if (n > 0) {
         h2->wire_pos += (size_t)n;
+        h2->stuck = 0;
+    }
     return n >= 0 || n == -EINTR ? 0 : (int)n;
 }
 
@@ -207,7 +211,7 @@ static int wait_put_failed(struct skua__h2 *h2, int rc, int64_t deadline, bool s
     return h2->error;
 }
 
-int skua__h2_send(struct skua__h2 *h2)
+int skua__h2_send(struct skua__h2 *h2, int64_t until)
 {
     int64_t timeout = h2->setup.write_timeout;
     bool shielded = false;
@@ -222,15 +226,22 @@ int skua__h2_send(struct skua__h2 *h2)
     h2->sending = true;
     wait_hand_on(h2); /* who has read may be stuck here: the next one reads on */
     while (rc == 0 && !h2->broken && wait_gather(h2)) {
-        int64_t deadline = skua__http_deadline(timeout, SKUA_FOREVER);
+        int64_t begun = skua_now();
+        int64_t deadline = skua__http_after(begun, timeout > h2->stuck ? timeout - h2->stuck : 0);
+        bool mine = until < deadline && !shielded;
 
-        rc = wait_put(h2, deadline);
+        rc = wait_put(h2, mine ? until : deadline);
+        if (rc == -ETIMEDOUT && mine && skua_now() >= until) {
+            h2->stuck += skua_now() - begun;
+            break; /* it stays in the wire, for the next one */
+        }
         if (rc != 0) {
             own = rc;
             rc = wait_put_failed(h2, rc, deadline, shielded);
             if (rc == 0) {
                 shielded = true;
                 timeout = timeout < WAIT_GRACE ? timeout : WAIT_GRACE;
+                h2->stuck = 0;
                 (void)skua_shield_begin();
             }
         } else if (!h2->setup.server && h2->line_first != NULL) {
@@ -252,7 +263,7 @@ int skua__h2_send(struct skua__h2 *h2)
     return rc != 0 ? rc : own;
 }
 
-int skua__h2_flush(struct skua__h2 *h2)
+int skua__h2_flush_until(struct skua__h2 *h2, int64_t until)
 {
     bool due;
 
@@ -263,7 +274,17 @@ int skua__h2_flush(struct skua__h2 *h2)
     pthread_mutex_lock(&h2->mutex);
     due = !h2->sending && wait_to_send(h2);
     pthread_mutex_unlock(&h2->mutex);
-    return due ? skua__h2_send(h2) : 0;
+    return due ? skua__h2_send(h2, until) : 0;
+}
+
+int skua__h2_flush(struct skua__h2 *h2)
+{
+    return skua__h2_flush_until(h2, SKUA_FOREVER);
+}
+
+void skua__h2_flush_soon(struct skua__h2 *h2)
+{
+    (void)skua__h2_flush_until(h2, h2->setup.server ? SKUA_FOREVER : skua_now() + WAIT_GRACE);
 }
 
 /* ---- waiting --------------------------------------------------------------------------------- */
@@ -306,7 +327,7 @@ static int wait_step(struct skua__h2 *h2, struct skua__h2_stream *stream, bool w
 
     if (!h2->sending && wait_to_send(h2)) {
         pthread_mutex_unlock(&h2->mutex);
-        rc = skua__h2_send(h2);
+        rc = skua__h2_send(h2, deadline);
         pthread_mutex_lock(&h2->mutex);
         return rc == -ECANCELED || rc == -ETIMEDOUT ? rc : 0;
     }

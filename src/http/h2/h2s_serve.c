@@ -152,7 +152,7 @@ static int serve_loop(struct skua__h2s *h2s)
         bool over, ready, cancels, again;
         int64_t next;
 
-        (void)skua__h2_send(h2);
+        (void)skua__h2_send(h2, SKUA_FOREVER);
         pthread_mutex_lock(&h2->mutex);
         if (stopping && h2->stopping == SKUA__H2_GOING)
             skua__h2_stop(h2);

@@ -95,7 +95,7 @@ void skua__h2c_cancel(struct skua__h2c_stream *self, uint32_t code, int error)
         (void)skua__h2_ping(h2);
     skua__h2_cut(stream, code, error);
     pthread_mutex_unlock(&h2->mutex);
-    (void)skua__h2_flush(h2);
+    skua__h2_flush_soon(h2);
 }
 
 int64_t skua__h2c_reset_code(struct skua__h2c_stream *self)

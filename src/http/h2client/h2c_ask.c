@@ -157,7 +157,7 @@ int skua__h2c_open(struct skua__h2c *h2c, const struct skua__http_ask *ask,
     pthread_mutex_unlock(&h2c->h2.mutex);
     rc = ask_open(stream, ask);
     if (rc == 0 && (ask->later || ask->expect || !ask_has_body(ask)))
-        rc = skua__h2_flush(&h2c->h2);
+        rc = skua__h2_flush_until(&h2c->h2, ask->deadline);
     return rc;
 }
 
@@ -243,7 +243,7 @@ int skua__h2c_write(struct skua__h2c_stream *stream, const void *buf, size_t len
 
     if (rc == 0 && end)
         rc = skua__h2_end(&stream->stream, NULL, 0);
-    return rc == 0 ? skua__h2_flush(&stream->h2c->h2) : rc;
+    return rc == 0 ? skua__h2_flush_until(&stream->h2c->h2, deadline) : rc;
 }
 
 /* One piece of a stream after the other. */
@@ -269,7 +269,8 @@ static int ask_stream(struct skua__h2_stream *stream, const struct skua__http_as
         left -= n;
         rc = ask_write(stream, buf, (size_t)n, true, ask->options->write_timeout, ask->deadline);
         if (rc == 0)
-            rc = skua__h2_flush(stream->h2); /* the next piece may take its time */
+            rc = skua__h2_flush_until(stream->h2,
+                                      ask->deadline); /* the next piece may take its time */
     }
     return rc == 0 && ask->length != 0 && left != 0 ? -EMSGSIZE : rc;
 }
@@ -330,7 +331,7 @@ static int ask_send(struct skua__h2_stream *stream, const struct skua__http_ask 
         rc = ask_body(stream, ask);
     if (rc == 0)
         rc = skua__h2_end(stream, NULL, 0);
-    return rc == 0 ? skua__h2_flush(stream->h2) : rc;
+    return rc == 0 ? skua__h2_flush_until(stream->h2, ask->deadline) : rc;
 }
 
 int skua__h2c_exchange(struct skua__h2c_stream *stream, const struct skua__http_ask *ask,
