@@ -5,7 +5,7 @@
  */
 #include <stdatomic.h>
 
-#include "http/h2/h2_impl.h"
+#include "http/h2client/h2c_impl.h"
 
 #include "../lib/event.h"
 #include "frames.h"
@@ -75,7 +75,8 @@ static void lead_begin(struct lead *lead, int64_t write_timeout)
 
 static void lead_end(struct lead *lead)
 {
-    skua_duplex_close(lead->theirs);
+    if (lead->theirs != NULL)
+        skua_duplex_close(lead->theirs);
     CHECK_EQ(skua_scope_join(&lead->scope), 0);
     skua__h2_free(&lead->h2);
     skua_duplex_close(lead->ours);
@@ -134,6 +135,21 @@ static int peer_writes_first(void *arg)
     return 0;
 }
 
+static int peer_answers_pings(void *arg)
+{
+    struct lead *lead = arg;
+    uint8_t pong[17] = {0};
+    char waste[1024];
+
+    wire_head_of(pong, 0, SETTINGS, 0, 0);
+    MUST(skua_io_write_all(lead->peer, pong, 9) == 9);
+    wire_head_of(pong, 8, PING, ACK, 0);
+    MUST(skua_io_write_all(lead->peer, pong, sizeof pong) == sizeof pong);
+    while (skua_io_read(lead->peer, waste, sizeof waste) > 0)
+        ;
+    return 0;
+}
+
 static int waits_for_head(void *arg)
 {
     struct lead_stream *self = arg;
@@ -165,6 +181,86 @@ TEST_FIBER(http2_lead_goes_on_while_the_leader_sends)
         skua__h2_let_go(&streams[i].stream);
     }
     lead_end(lead);
+    free(lead);
+    return 0;
+}
+
+/* ---- resets ---------------------------------------------------------------------------------- */
+
+/* Who reads is only disturbed by a PING when it is the one that a reset is for. */
+TEST_FIBER_CURRENT(http2_lead_is_disturbed_for_itself)
+{
+    struct lead *lead = calloc(1, sizeof *lead);
+    struct lead_stream streams[2];
+    struct skua__h2c_stream *calls[2];
+    skua_scope scope;
+
+    lead_begin(lead, SKUA_FOREVER);
+    MUST(skua_scope_open(&scope, SKUA_COLLECT) == 0);
+    for (size_t i = 0; i < 2; i++) {
+        lead_ask(lead, &streams[i], true);
+        streams[i].deadline = SKUA_FOREVER;
+        calls[i] = (struct skua__h2c_stream *)&streams[i].stream; /* its first member */
+    }
+    MUST(skua_spawn(&scope, waits_for_head, &streams[0]) == 0);
+    CHECK_EQ(skua_sleep(10 * SKUA_MILLISECOND), 0); /* it reads */
+    MUST(skua_spawn(&scope, waits_for_head, &streams[1]) == 0);
+    CHECK_EQ(skua_sleep(10 * SKUA_MILLISECOND), 0);
+    skua__h2c_cancel(calls[1], NGHTTP2_CANCEL, -ECONNABORTED);
+    CHECK_EQ(lead->h2.pings, 0);
+    skua__h2c_cancel(calls[0], NGHTTP2_CANCEL, -ECONNABORTED);
+    CHECK_EQ(lead->h2.pings, 1);
+    MUST(skua_spawn(&lead->scope, peer_answers_pings, lead) == 0);
+    CHECK_EQ(skua_scope_join(&scope), 0);
+    for (size_t i = 0; i < 2; i++) {
+        CHECK_EQ(streams[i].rc, -ECONNABORTED);
+        skua__h2_let_go(&streams[i].stream);
+    }
+    lead_end(lead);
+    free(lead);
+    return 0;
+}
+
+/* ---- what is handed on ----------------------------------------------------------------------- */
+
+/* Whose time is over when it is called to send. */
+TEST_FIBER_CURRENT(http2_lead_hands_on_to_one_that_leaves)
+{
+    struct lead *lead = calloc(1, sizeof *lead);
+    char *body = calloc(1, SKUA__H2_OUT);
+    struct lead_stream streams[3];
+    size_t sum = 0;
+    ssize_t n = 0;
+    skua_scope scope;
+
+    lead_begin(lead, SKUA_FOREVER);
+    MUST(skua_scope_open(&scope, SKUA_COLLECT) == 0);
+    for (size_t i = 0; i < 3; i++)
+        lead_ask(lead, &streams[i], i != 2);
+    streams[0].deadline = SKUA_FOREVER;
+    MUST(skua_spawn(&scope, waits_for_head, &streams[0]) == 0);
+    CHECK_EQ(skua_sleep(10 * SKUA_MILLISECOND), 0); /* it reads */
+    streams[1].deadline = skua_now() + 300 * SKUA_MILLISECOND;
+    MUST(skua_spawn(&scope, waits_for_head, &streams[1]) == 0);
+    CHECK_EQ(skua_yield(), 0); /* it is in line */
+    CHECK_EQ(skua__h2_write(&streams[2].stream, body, SKUA__H2_OUT, SKUA_FOREVER), 0);
+    while (skua_now() < streams[1].deadline)
+        ;
+    CHECK_EQ(skua__h2_flush(&lead->h2), 0); /* a part of it */
+    while (sum <= SKUA__H2_OUT && n >= 0) {
+        n = skua_io_read_until(lead->peer, body, SKUA__H2_OUT, skua_now() + 2 * TEST_LATE);
+        sum += n > 0 ? (size_t)n : 0;
+    }
+    CHECK(sum > SKUA__H2_OUT);
+    skua__h2_reset(&streams[2].stream, NGHTTP2_CANCEL, -ECANCELED);
+    skua_duplex_close(lead->theirs);
+    CHECK_EQ(skua_scope_join(&scope), 0);
+    CHECK_EQ(streams[1].rc, -ETIMEDOUT);
+    for (size_t i = 0; i < 3; i++)
+        skua__h2_let_go(&streams[i].stream);
+    lead->theirs = NULL;
+    lead_end(lead);
+    free(body);
     free(lead);
     return 0;
 }
@@ -219,6 +315,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(http2_lead_goes_on_while_the_leader_sends),
+        cmocka_unit_test(http2_lead_is_disturbed_for_itself),
+        cmocka_unit_test(http2_lead_hands_on_to_one_that_leaves),
         cmocka_unit_test(http2_lead_has_deadlines),
         cmocka_unit_test(http2_lead_finds_peers_that_take_nothing),
     };

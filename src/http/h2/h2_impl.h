@@ -159,7 +159,9 @@ struct skua__h2 {
     struct skua__h2_waiter *waiters; /* for something of the connection */
     struct skua__h2_waiter *line_first, *line_last; /* that may lead: a client's, but the leader */
     bool leading;                                   /* a task reads */
+    const struct skua__h2_stream *leads_for;        /* what it waits for; NULL: the connection's */
     bool sending;                                   /* a task sends */
+    bool owed;     /* somebody in line was called to send, and has not begun to */
     int64_t stuck; /* ns that was tried to send, since the peer has taken something */
 
     skua_notify work;          /* a server's fiber has something to do */

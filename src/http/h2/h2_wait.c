@@ -86,6 +86,7 @@ static void wait_hand_on(struct skua__h2 *h2)
     if (h2->setup.server || at == NULL)
         return;
     if (!h2->sending && wait_to_send(h2)) {
+        h2->owed = true;
         skua_notify_one(&at->notify);
         return;
     }
@@ -215,6 +216,7 @@ int skua__h2_send(struct skua__h2 *h2, int64_t until)
 {
     int64_t timeout = h2->setup.write_timeout;
     bool shielded = false;
+    bool owed;
     int own = 0;
     int rc = 0;
 
@@ -224,6 +226,8 @@ int skua__h2_send(struct skua__h2 *h2, int64_t until)
         return 0;
     }
     h2->sending = true;
+    owed = h2->owed;
+    h2->owed = false;
     wait_hand_on(h2); /* who has read may be stuck here: the next one reads on */
     while (rc == 0 && !h2->broken && wait_gather(h2)) {
         int64_t begun = skua_now();
@@ -233,6 +237,7 @@ int skua__h2_send(struct skua__h2 *h2, int64_t until)
         rc = wait_put(h2, mine ? until : deadline);
         if (rc == -ETIMEDOUT && mine && skua_now() >= until) {
             h2->stuck += skua_now() - begun;
+            h2->owed = owed;
             break; /* it stays in the wire, for the next one */
         }
         if (rc != 0) {
@@ -305,16 +310,19 @@ static int wait_in_line(struct skua__h2 *h2, struct skua__h2_stream *stream, boo
 }
 
 /* Leads: reads once for all. Without an error when only the slice is over. */
-static int wait_lead(struct skua__h2 *h2, int64_t slice, int64_t deadline)
+static int wait_lead(struct skua__h2 *h2, struct skua__h2_stream *stream, int64_t slice,
+                     int64_t deadline)
 {
     int64_t until = skua__http_deadline(slice, deadline);
     int rc;
 
     h2->leading = true;
+    h2->leads_for = stream;
     pthread_mutex_unlock(&h2->mutex);
     rc = skua__h2_fill(h2, until);
     pthread_mutex_lock(&h2->mutex);
     h2->leading = false;
+    h2->leads_for = NULL;
     return rc == -ETIMEDOUT && until < deadline && skua_now() >= until ? 0 : rc;
 }
 
@@ -343,7 +351,7 @@ static int wait_step(struct skua__h2 *h2, struct skua__h2_stream *stream, bool w
             return 0;
         slice = WAIT_ROOM;
     }
-    rc = wait_lead(h2, slice, deadline);
+    rc = wait_lead(h2, stream, slice, deadline);
     return rc == -ECANCELED || rc == -ETIMEDOUT ? rc : 0;
 }
 
@@ -356,6 +364,12 @@ int skua__h2_wait(struct skua__h2 *h2, struct skua__h2_stream *stream, bool writ
         rc = h2->setup.server ? wait_in_line(h2, stream, writes, deadline)
                               : wait_step(h2, stream, writes, deadline);
     wait_hand_on(h2);
+    /* It was left to us, or to one that has gone before us: who reads would not hear of it. */
+    if (h2->owed && !h2->sending && h2->line_first == NULL && wait_to_send(h2)) {
+        pthread_mutex_unlock(&h2->mutex);
+        (void)skua__h2_send(h2, skua_now() + WAIT_GRACE);
+        pthread_mutex_lock(&h2->mutex);
+    }
     return rc;
 }
 

@@ -3,7 +3,8 @@
  * The strings are copied: a response lives longer than its stream.
  *
  * Waking     who reads for all sits in the stream of bytes, and is not woken by a reset of ours. So
- *            a reset brings a PING with it, when somebody reads: its answer does.
+ *            a reset brings a PING with it, when the one that it is to wake reads: its answer does. Not
+ *            else: servers count PINGs, those of gRPC end a connection for a few.
  */
 #include "http/h2client/h2c_impl.h"
 
@@ -91,7 +92,7 @@ void skua__h2c_cancel(struct skua__h2c_stream *self, uint32_t code, int error)
     struct skua__h2 *h2 = stream->h2;
 
     pthread_mutex_lock(&h2->mutex);
-    if (stream->known && !stream->over && h2->leading)
+    if (stream->known && !stream->over && h2->leading && h2->leads_for == stream)
         (void)skua__h2_ping(h2);
     skua__h2_cut(stream, code, error);
     pthread_mutex_unlock(&h2->mutex);
@@ -141,7 +142,7 @@ void skua__h2c_close(struct skua__h2c_stream *self)
         return;
     h2 = self->stream.h2;
     pthread_mutex_lock(&h2->mutex);
-    if (self->stream.known && self->h2c->crowd != 0 && h2->leading)
+    if (self->stream.known && self->h2c->crowd != 0 && h2->leading && h2->leads_for == NULL)
         (void)skua__h2_ping(h2); /* who reads may be one that waits for this place */
     pthread_mutex_unlock(&h2->mutex);
     skua__h2_let_go(&self->stream);
