@@ -286,6 +286,7 @@ int skua__h2s_serve(const struct skua__h2s_call *call, char *bytes, size_t len)
         else
             (void)serve_end(h2s);
         (void)skua_scope_join(&h2s->scope);
+        serve_cancel(h2s); /* a stream that was reset since is still in the list */
     }
     skua__h2_free(&h2s->h2);
     skua__http_free(bytes);
