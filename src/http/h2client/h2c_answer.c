@@ -3,8 +3,8 @@
  * The strings are copied: a response lives longer than its stream.
  *
  * Waking     who reads for all sits in the stream of bytes, and is not woken by a reset of ours. So
- *            a reset brings a PING with it, when the one that it is to wake reads: its answer does. Not
- *            else: servers count PINGs, those of gRPC end a connection for a few.
+ *            a reset brings a PING with it, when the one that it is to wake reads: its answer does.
+ *            Not else: servers count PINGs, those of gRPC end a connection for a few.
  */
 #include "http/h2client/h2c_impl.h"
 
