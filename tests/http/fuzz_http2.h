@@ -129,7 +129,7 @@ static inline void fuzz2_pump(struct fuzz2 *fuzz)
             at = &self->next;
         }
     }
-    (void)skua__h2_send(&fuzz->h2);
+    (void)skua__h2_send(&fuzz->h2, SKUA_FOREVER);
 }
 
 static inline void fuzz2_ask(struct fuzz2 *fuzz)
