@@ -53,6 +53,7 @@
 #define SKUA_SKUA_H
 
 #include <skua/address.h>
+#include <skua/attribute.h>
 #include <skua/base.h>
 #include <skua/blocking.h>
 #include <skua/breaker.h>
@@ -95,8 +96,10 @@
 #include <skua/sync.h>
 #include <skua/task.h>
 #include <skua/test.h>
+#include <skua/telemetry.h>
 #include <skua/time.h>
 #include <skua/token.h>
+#include <skua/trace.h>
 #include <skua/udp.h>
 #include <skua/unix.h>
 

@@ -12,9 +12,12 @@ static struct skua__context context_failed;
 
 static void context_free(struct skua__context *context)
 {
+    bool lent = context->lent; /* the value may take it along */
+
     if (context->key != NULL && context->key->unref != NULL)
         context->key->unref(context->value);
-    skua__os_free(context);
+    if (!lent)
+        skua__os_free(context);
 }
 
 void skua__context_unref(struct skua__context *context)
@@ -55,6 +58,8 @@ static int context_push(struct skua__context **ret_outer, struct skua__context *
     link->queue = link->outer != NULL ? link->outer->queue : NULL;
     link->key = key;
     link->value = value;
+    link->span = link->outer != NULL ? link->outer->span : NULL;
+    link->lent = false;
     if (key != NULL && key->ref != NULL)
         key->ref(value);
     fiber->task.context = link;
@@ -93,14 +98,66 @@ struct skua__context *skua__context_with_queue(struct skua__context *outer, skua
     link->queue = queue;
     link->key = NULL;
     link->value = NULL;
+    link->span = outer != NULL ? outer->span : NULL;
+    link->lent = false;
     return link;
 }
 
-/* The calling task's, or that of the job that runs on this thread. */
-static struct skua__context *context_current(const struct skua__thread *self)
+/* ---- lent links ------------------------------------------------------------------------------ */
+
+/* Where the caller's context hangs: a fiber's, or a plain thread's; NULL: a poll task's. */
+static struct skua__context **context_place(struct skua__thread *self)
 {
-    return self->current != NULL ? self->current->context : self->context;
+    struct skua__fiber *fiber = skua__fiber_current(self);
+
+    if (fiber != NULL)
+        return &fiber->task.context;
+    return self->current == NULL ? &self->context : NULL;
 }
+
+bool skua__context_enter(struct skua__context *link, const skua_local_key *key, void *value,
+                         skua_span *span)
+{
+    struct skua__thread *self = skua__thread_self();
+    struct skua__context **place = context_place(self);
+    struct skua__context *outer;
+
+    if (place == NULL)
+        return false;
+    outer = *place;
+    link->outer = outer;
+    if (self->current == NULL)
+        skua__context_ref(outer); /* a job's is borrowed; and so are a plain thread's own */
+    link->maker = self->current;
+    skua__store_relaxed(&link->refs, 1);
+    link->deadline = skua__context_deadline(outer);
+    link->queue = outer != NULL ? outer->queue : NULL;
+    link->key = key;
+    link->value = value;
+    link->span = span != NULL ? span : outer != NULL ? outer->span : NULL;
+    link->lent = true;
+    *place = link;
+    return true;
+}
+
+bool skua__context_leave(struct skua__context *link)
+{
+    struct skua__thread *self = skua__thread_self();
+    struct skua__context **place = context_place(self);
+
+    if (place == NULL || *place != link || link->maker != self->current)
+        return false;
+    if (self->current != NULL && skua__load_acquire(&link->refs) == 1) {
+        *place = link->outer; /* nobody inherited the link: what it holds goes back as it came */
+        context_free(link);
+        return true;
+    }
+    *place = self->current != NULL ? skua__context_ref(link->outer) : link->outer;
+    skua__context_unref(link);
+    return true;
+}
+
+/* ---- deadlines and locals -------------------------------------------------------------------- */
 
 int skua_deadline_begin(skua_deadline *frame, int64_t deadline)
 {
@@ -114,7 +171,7 @@ int skua_deadline_end(skua_deadline *frame)
 
 int64_t skua_deadline_current(void)
 {
-    return skua__context_deadline(context_current(skua__thread_self()));
+    return skua__context_deadline(skua__context_current(skua__thread_self()));
 }
 
 int skua_local_begin(skua_local *frame, const skua_local_key *key, void *value)
@@ -131,7 +188,7 @@ int skua_local_end(skua_local *frame)
 
 void *skua_local_get(const skua_local_key *key)
 {
-    struct skua__context *link = context_current(skua__thread_self());
+    struct skua__context *link = skua__context_current(skua__thread_self());
 
     while (link != NULL && link->key != key)
         link = link->outer;

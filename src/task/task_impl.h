@@ -38,6 +38,7 @@
 
 #include <skua/runtime.h>
 #include <skua/task.h>
+#include <skua/trace.h>
 
 #include "base/atomic.h"
 #include "base/check.h"
@@ -205,7 +206,8 @@ struct skua__thread {
     _Atomic uint64_t budget_yields;
     struct skua_custom_waker waker; /* plain threads: wakes `wakes` */
     _Atomic uint32_t wakes;         /* plain threads: the futex */
-    struct skua__context *context;  /* plain threads: of the job that runs here; borrowed */
+    struct skua__context *context;  /* plain threads: what they have entered, in front of that of
+                                       the job that runs here, which is borrowed */
     void (*run)(void *arg);         /* threads of the library: what they are for; constant */
     void *run_arg;                  /* constant */
     void *pooled;                   /* plain threads: the slots' */
@@ -460,6 +462,8 @@ struct skua__context {
     skua_task_queue *queue;    /* the innermost of the chain; constant */
     const skua_local_key *key; /* NULL: a deadline's link; constant */
     void *value;               /* constant */
+    skua_span *span;           /* the innermost of the chain; constant */
+    bool lent;                 /* its memory is the value's: key->unref frees both; constant */
 };
 
 SKUA__INLINE struct skua__context *skua__context_ref(struct skua__context *context)
@@ -474,6 +478,20 @@ SKUA__INLINE int64_t skua__context_deadline(const struct skua__context *context)
 {
     return context == NULL ? INT64_MAX : context->deadline;
 }
+
+/* The calling task's, or that of the job that runs on this thread, or what a plain thread has
+ * entered; borrowed. */
+SKUA__INLINE struct skua__context *skua__context_current(const struct skua__thread *self)
+{
+    return self->current != NULL ? self->current->context : self->context;
+}
+
+/* Puts `link`, whose memory is lent, in front of the calling fiber's or plain thread's context: a
+ * local, and a span when `span` is not NULL. The value has been counted. Of a poll task: false. */
+bool skua__context_enter(struct skua__context *link, const skua_local_key *key, void *value,
+                         skua_span *span);
+/* Takes it off again. False: it is not in front, or not of this fiber or thread. */
+bool skua__context_leave(struct skua__context *link);
 
 /* `outer`, and a queue before it: a link with one reference; NULL: no memory. */
 struct skua__context *skua__context_with_queue(struct skua__context *outer, skua_task_queue *queue);

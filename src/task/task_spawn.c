@@ -94,7 +94,7 @@ SKUA__INLINE int task_options_check(const struct skua__core *core,
 SKUA__INLINE bool task_inherit(struct skua__thread *self, const skua_spawn_options *options,
                                struct skua__context **ret)
 {
-    struct skua__context *context = self->current != NULL ? self->current->context : self->context;
+    struct skua__context *context = skua__context_current(self);
 
     if (skua__likely(options == NULL || options->queue == NULL)) {
         *ret = skua__context_ref(context);

@@ -1,0 +1,85 @@
+/* telemetry.h - what stands behind trace.h, metric.h and log.h: for those who write an SDK.
+ *
+ * The API does nothing until an SDK installs a table of functions for a signal; libskua-otel is
+ * one. The table stays installed until the SDK takes it out, at its shutdown; calls that are under
+ * way then may still be in its functions, so these stay valid for ever.
+ *
+ * A span is the SDK's memory: an object that begins with a skua_span_head. Context links inside of
+ * it (`link`) let it become current without an allocation.
+ *
+ *   refs     one of who started it, until its end; one of each link of a context that has it
+ */
+#ifndef SKUA_TELEMETRY_H
+#define SKUA_TELEMETRY_H
+
+#include <skua/trace.h>
+
+SKUA_C_BEGIN
+
+/* ---- traces ---------------------------------------------------------------------------------- */
+
+typedef struct skua_trace_ops {
+    size_t size; /* of this struct */
+    /* As skua_span_start; `parent` is resolved: NULL: a root. Never called where telemetry is
+     * suppressed. Returns a span with one reference, or NULL. */
+    skua_span *(*start)(skua_tracer *tracer, const char *name, const skua_span_context *parent,
+                        const skua_span_options *options);
+    /* All of these ignore a span that has ended. */
+    void (*end)(skua_span *span, int64_t time);
+    void (*set)(skua_span *span, const skua_attr *attrs, size_t count);
+    void (*event)(skua_span *span, const char *name, int64_t time, const skua_attr *attrs,
+                  size_t count);
+    void (*link)(skua_span *span, const skua_span_context *context, const skua_attr *attrs,
+                 size_t count);
+    void (*status)(skua_span *span, skua_span_status status, const char *text);
+    void (*rename)(skua_span *span, const char *name);
+    /* The last reference is gone. */
+    void (*free)(skua_span *span);
+} skua_trace_ops;
+
+/* Room for a link of a task's context. Its members are private. */
+typedef struct skua_context_link {
+    void *room[10];
+} skua_context_link;
+
+/* The beginning of every span. */
+typedef struct skua_span_head {
+    const skua_trace_ops *ops; /* NULL: libskua's own, of skua_trace_attach; constant */
+    skua_span_context context; /* constant */
+    uint32_t refs;             /* atomic; see above */
+    uint8_t recording;         /* atomic, relaxed: a hint; the SDK decides under its own rules */
+    uint8_t entered;           /* atomic: `link` is in a context; only once in its life */
+    uint8_t suppressed;        /* constant; libskua's own: see skua_trace_suppress */
+    skua_context_link link;
+} skua_span_head;
+
+/* Installs an SDK's functions, or (NULL) takes them out.
+ *
+ * ops        static
+ * Returns    0; -EBUSY: there are others; -EINVAL: of another size
+ * Threads    any
+ * Since      0.4
+ */
+SKUA_API int skua_trace_install(const skua_trace_ops *ops);
+
+/* The table in force; NULL: telemetry is off. Acquire: what the SDK had set up before.
+ *
+ * Threads    any
+ * Since      0.4
+ */
+static inline const skua_trace_ops *skua_trace_installed(void)
+{
+    return __atomic_load_n(&skua_trace_table, __ATOMIC_ACQUIRE);
+}
+
+/* One more reference, or one less, which may free it.
+ *
+ * Threads    any
+ * Since      0.4
+ */
+SKUA_API skua_span *skua_span_ref(skua_span *span);
+SKUA_API void skua_span_unref(skua_span *span);
+
+SKUA_C_END
+
+#endif
