@@ -1,0 +1,35 @@
+/* otel_impl.h - what all parts of libskua-otel use.
+ *
+ *   otel_mem.c    memory, which may fail under test
+ *   otel_text.c   text that is repaired before it is sent
+ *   otel_data.c   questions about data that is public
+ *
+ * The library stands on the public headers of libskua and libskua-http alone, so it works with the
+ * shared ones, too.
+ */
+#ifndef SKUA_OTEL_CORE_IMPL_H
+#define SKUA_OTEL_CORE_IMPL_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include <skua/otel/data.h>
+
+/* ---- memory (otel_mem.c) --------------------------------------------------------------------- */
+
+void *skua__otel_malloc(size_t size); /* cleared */
+void *skua__otel_raw(size_t size);    /* not cleared */
+void *skua__otel_realloc(void *old, size_t size);
+void skua__otel_free(void *memory);
+
+/* ---- text (otel_text.c) ---------------------------------------------------------------------- */
+
+/* Bytes at the beginning that are well-formed UTF-8 (RFC 3629). */
+size_t skua__otel_utf8(const char *text, size_t len);
+/* How long the text is with each byte that is not UTF-8 replaced by U+FFFD. */
+size_t skua__otel_repaired(const char *text, size_t len);
+/* Writes it so; out has room for that length. */
+void skua__otel_repair(char *out, const char *text, size_t len);
+
+#endif

@@ -1,0 +1,159 @@
+/* trace_impl.h - spans as the SDK has them.
+ *
+ *   trace_span.c     started, set, ended: the functions behind trace.h
+ *   trace_notes.c    what is noted on a span: attributes, events, links, in one run of bytes
+ *   trace_record.c   a span that has ended: into its thread's ring, and out of it as data.h has it
+ *   trace_sample.c   samplers
+ *
+ * A span     lives in 640 bytes of its thread's spare ones: its head, names, and the first bytes of
+ *            its notes; more notes get memory of their own. Notes are what the record will have, so
+ *            an end is a copy, and an attribute is written once.
+ *
+ *   start -> sampled? -> notes … -> end -> record in the ring of the thread that ends it
+ *                \-> dropped: only a head, for those that come behind
+ *
+ * Locks      a span's `lock` guards all but its head: one byte, held for a few instructions.
+ */
+#ifndef SKUA_OTEL_TRACE_IMPL_H
+#define SKUA_OTEL_TRACE_IMPL_H
+
+#include <skua/otel/sampler.h>
+#include <skua/telemetry.h>
+
+#include "otel/core/otel_clock.h"
+#include "otel/core/otel_thread.h"
+
+#define SKUA__SPAN_SIZE 640
+#define SKUA__SPAN_NAME 64   /* bytes of a name that is kept inside */
+#define SKUA__SPAN_SPARES 64 /* of a thread */
+
+/* ---- limits ---------------------------------------------------------------------------------- */
+
+/* Of spans, or of log records. */
+struct skua__otel_limits {
+    uint32_t attrs, events, links; /* how many */
+    uint32_t event_attrs, link_attrs;
+    uint32_t value_len; /* bytes of text and of each text of an array; UINT32_MAX: any */
+};
+
+/* ---- notes (trace_notes.c) ------------------------------------------------------------------- */
+
+enum { SKUA__NOTE_ATTR, SKUA__NOTE_EVENT, SKUA__NOTE_LINK };
+
+/* Each note is this, and then its bytes, rounded up to 8.
+ *   ATTR    the key, a pointer when it is static, else its bytes and a NUL; then the value: numbers
+ *           as they are, text as bytes, arrays as elements, texts of arrays each with its length
+ *           (u32) before it; of LIST and MAP: notes
+ *   EVENT   ticks or time (u64), the name's bytes and a NUL; then `count` notes
+ *   LINK    trace id, span id, flags, remote, the trace state's bytes and a NUL; then `count` notes
+ */
+struct skua__note {
+    uint32_t size; /* with this header, a multiple of 8 */
+    uint8_t what;
+    uint8_t type;  /* ATTR: skua_attr_type; EVENT: 1: the time is ns since 1970 */
+    uint8_t flags; /* ATTR: of the attribute */
+    uint8_t zero;
+    uint16_t name_len; /* of the key, the name, the trace state */
+    uint16_t dropped;  /* EVENT, LINK: attributes beyond the limit */
+    uint32_t count;    /* ATTR: as skua_attr's; else attributes */
+};
+
+struct skua__notes {
+    char *bytes;
+    uint32_t len, room;
+    uint32_t attrs, events, links; /* that are noted; attributes of the span itself */
+    uint32_t attrs_over, events_over, links_over; /* dropped by limits */
+    bool own;                                     /* bytes are memory of their own */
+    bool no_memory;                               /* something was left out */
+};
+
+/* Attributes of the span itself; those whose key is there take its place when the notes are read:
+ * the last one counts. */
+void skua__notes_attrs(struct skua__notes *notes, const struct skua__otel_limits *limits,
+                       const skua_attr *attrs, size_t count);
+void skua__notes_event(struct skua__notes *notes, const struct skua__otel_limits *limits,
+                       const char *name, uint64_t time, bool wall, const skua_attr *attrs,
+                       size_t count);
+void skua__notes_link(struct skua__notes *notes, const struct skua__otel_limits *limits,
+                      const skua_span_context *context, const skua_attr *attrs, size_t count);
+void skua__notes_free(struct skua__notes *notes);
+/* Takes out attributes whose key comes again. How many are left. */
+uint32_t skua__notes_tidy(struct skua__notes *notes);
+
+/* ---- a span (trace_span.c) ------------------------------------------------------------------- */
+
+struct skua__span {
+    skua_span_head head; /* its first word links spare ones */
+    char *trace_state;   /* the context's, when it is memory of its own; constant */
+    bool filled;         /* it is recorded: what follows is there; constant */
+    /* constant, from here */
+    const skua_tracer *tracer;
+    uint8_t parent_id[8];
+    uint64_t start; /* ticks; or ns since 1970 */
+    uint8_t kind;
+    bool parent_remote, start_is_wall;
+    /* guard: lock, from here */
+    uint8_t lock;
+    bool ended;
+    uint8_t status;
+    uint16_t name_len;
+    char *name; /* `near`, or memory of its own */
+    char *status_text;
+    struct skua__notes notes;
+    char near[SKUA__SPAN_NAME];
+    _Alignas(8) char first[]; /* of the notes */
+};
+
+/* What all spans follow; constant once it is installed, and never freed. */
+struct skua__trace_sdk {
+    skua_otel_sampler *sampler; /* NULL: all are kept, or as the parent says */
+    struct skua__otel_limits limits;
+    /* A ring is half full: wakes the collector. Any thread, and must not wait. */
+    void (*filled)(void);
+    /* Processors of the user's: see pipe. NULL: there are none. */
+    void (*on_start)(skua_span *span, const skua_span_context *parent);
+    void (*on_end)(skua_span *span);
+    /* 16 and 8 bytes; NULL: random ones. */
+    void (*new_trace_id)(uint8_t id[16]);
+    void (*new_span_id)(uint8_t id[8]);
+};
+
+extern const skua_trace_ops skua__trace_ops;
+/* Before skua_trace_install. */
+void skua__trace_use(const struct skua__trace_sdk *sdk);
+const struct skua__trace_sdk *skua__trace_used(void);
+
+/* ---- a record (trace_record.c) --------------------------------------------------------------- */
+
+/* Behind it: the name, the status text, the trace state, each with a NUL; from the next multiple of
+ * 8 on the notes. */
+struct skua__span_record {
+    const skua_tracer *tracer;
+    uint64_t start, end;
+    uint8_t trace_id[16], span_id[8], parent_id[8];
+    uint8_t flags, kind, status;
+    uint8_t bits; /* SKUA__RECORD_… */
+    uint16_t name_len, state_len;
+    uint32_t status_len, notes_len;
+    uint32_t attrs, events, links;
+    uint32_t attrs_over, events_over, links_over;
+};
+
+#define SKUA__RECORD_REMOTE 1u     /* the parent is */
+#define SKUA__RECORD_START_WALL 2u /* start is ns since 1970 */
+#define SKUA__RECORD_END_WALL 4u
+
+/* Into the ring; false: it was dropped. Under the span's lock. */
+bool skua__span_record(struct skua__otel_thread *thread, struct skua__span *span, uint64_t end,
+                       bool wall);
+
+/* Bytes that reading needs, at most. */
+size_t skua__span_room(const struct skua__span_record *record);
+/* Reads it: all is copied into `room`. The scope is left to the caller. */
+void skua__span_read(const struct skua__span_record *record, char *room, skua_otel_span *ret);
+
+/* ---- samplers (trace_sample.c) --------------------------------------------------------------- */
+
+extern skua_otel_sampler skua__sampler_always, skua__sampler_never;
+
+#endif

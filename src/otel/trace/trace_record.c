@@ -1,0 +1,289 @@
+/* trace_record.c - a span that has ended: into its thread's ring, and out of it again.
+ *
+ * In         some 110 bytes, the name, and the notes as they are.
+ * Out        skua_otel_span with its arrays, in memory of the reader's: nothing refers to the ring
+ *            afterwards. Attributes that were replaced are left out here.
+ */
+#include "otel/trace/trace_impl.h"
+
+bool skua__span_record(struct skua__otel_thread *thread, struct skua__span *span, uint64_t end,
+                       bool wall)
+{
+    const skua_span_context *context = &span->head.context;
+    uint32_t status_len =
+        span->status_text != NULL ? (uint32_t)strnlen(span->status_text, UINT16_MAX) : 0;
+    uint16_t state_len =
+        span->trace_state != NULL ? (uint16_t)strnlen(span->trace_state, UINT16_MAX) : 0;
+    size_t texts = (size_t)span->name_len + status_len + state_len + 3;
+    struct skua__span_record *record;
+    char *at;
+
+    texts = (texts + 7) & ~(size_t)7;
+    record = skua__otel_ring_begin(&thread->ring, SKUA__OTEL_SPAN,
+                                   sizeof *record + texts + span->notes.len);
+    if (record == NULL)
+        return false;
+    *record = (struct skua__span_record){
+        .tracer = span->tracer,
+        .start = span->start,
+        .end = end,
+        .flags = context->flags,
+        .kind = span->kind,
+        .status = span->status,
+        .bits = (uint8_t)((span->parent_remote ? SKUA__RECORD_REMOTE : 0) |
+                          (span->start_is_wall ? SKUA__RECORD_START_WALL : 0) |
+                          (wall ? SKUA__RECORD_END_WALL : 0)),
+        .name_len = span->name_len,
+        .state_len = state_len,
+        .status_len = status_len,
+        .notes_len = span->notes.len,
+        .attrs = span->notes.attrs,
+        .events = span->notes.events,
+        .links = span->notes.links,
+        .attrs_over = span->notes.attrs_over,
+        .events_over = span->notes.events_over,
+        .links_over = span->notes.links_over};
+    memcpy(record->trace_id, context->trace_id, 16);
+    memcpy(record->span_id, context->span_id, 8);
+    memcpy(record->parent_id, span->parent_id, 8);
+    at = (char *)(record + 1);
+    memcpy(at, span->name, (size_t)span->name_len + 1);
+    at += span->name_len + 1;
+    if (status_len != 0)
+        memcpy(at, span->status_text, status_len);
+    at[status_len] = '\0';
+    at += status_len + 1;
+    if (state_len != 0)
+        memcpy(at, span->trace_state, state_len);
+    at[state_len] = '\0';
+    if (span->notes.len != 0)
+        memcpy((char *)(record + 1) + texts, span->notes.bytes, span->notes.len);
+    return true;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+/* Memory that was measured before, cut off piece by piece. */
+struct record_room {
+    char *at;
+};
+
+static void *record_cut(struct record_room *room, size_t size)
+{
+    void *piece = room->at;
+
+    room->at += (size + 7) & ~(size_t)7;
+    return piece;
+}
+
+static skua_otel_text record_text(struct record_room *room, const char *text, size_t len)
+{
+    char *copy = record_cut(room, len + 1);
+
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    return (skua_otel_text){copy, len};
+}
+
+/* Each note needs no more than its own bytes and these: what it becomes has pointers. */
+size_t skua__span_room(const struct skua__span_record *record)
+{
+    size_t notes = record->notes_len;
+    /* A note has 16 bytes and 8 of its key, or more; a skua_attr 32, an event 48, a link 64; texts
+     * of arrays 4 each, and a pointer of 8 instead, with a NUL. All are rounded up to 8. */
+    return (size_t)record->name_len + record->status_len + record->state_len + 64 + notes * 6;
+}
+
+static const struct skua__note *record_note(const char *at)
+{
+    return (const struct skua__note *)(const void *)at;
+}
+
+static const char *record_attr(struct record_room *room, const char *at, skua_attr *ret);
+
+static void record_texts(struct record_room *room, const char *at, skua_attr *ret)
+{
+    const char **texts = record_cut(room, ret->count * sizeof *texts);
+
+    for (uint32_t i = 0; i < ret->count; i++) {
+        uint32_t len;
+
+        memcpy(&len, at, sizeof len);
+        texts[i] = record_text(room, at + sizeof len, len).at;
+        at += sizeof len + len;
+    }
+    ret->value.strs = texts;
+}
+
+static void record_value(struct record_room *room, const struct skua__note *note, const char *at,
+                         skua_attr *ret)
+{
+    size_t size = 0;
+    void *copy;
+
+    switch ((skua_attr_type)ret->type) {
+    case SKUA_ATTR_STR:
+        ret->value.str = record_text(room, at, ret->count).at;
+        return;
+    case SKUA_ATTR_STRS:
+        record_texts(room, at, ret);
+        return;
+    case SKUA_ATTR_LIST:
+    case SKUA_ATTR_MAP: {
+        skua_attr *inner = record_cut(room, ret->count * sizeof *inner);
+
+        for (uint32_t i = 0; i < ret->count; i++)
+            at = record_attr(room, at, &inner[i]);
+        ret->value.attrs = inner;
+        return;
+    }
+    case SKUA_ATTR_BYTES:
+    case SKUA_ATTR_BOOLS:
+        size = ret->count;
+        break;
+    case SKUA_ATTR_I64S:
+    case SKUA_ATTR_F64S:
+        size = (size_t)ret->count * 8;
+        break;
+    default:
+        memcpy(&ret->value, at, sizeof ret->value);
+        return;
+    }
+    (void)note;
+    copy = record_cut(room, size);
+    memcpy(copy, at, size);
+    ret->value.bytes = copy;
+}
+
+/* The attribute of the note at `at`. Returns where the next one is. */
+static const char *record_attr(struct record_room *room, const char *at, skua_attr *ret)
+{
+    const struct skua__note *note = record_note(at);
+    const char *value = (const char *)(note + 1);
+
+    *ret = (skua_attr){
+        .type = note->type, .flags = note->flags, .key_len = note->name_len, .count = note->count};
+    if ((note->flags & SKUA_ATTR_STATIC) != 0) {
+        memcpy(&ret->key, value, sizeof ret->key);
+        value += sizeof ret->key;
+    } else {
+        ret->key = record_text(room, value, note->name_len).at;
+        value += ((size_t)note->name_len + 1 + 7) & ~(size_t)7;
+    }
+    record_value(room, note, value, ret);
+    return at + note->size;
+}
+
+/* `count` attributes from `at` on. */
+static skua_otel_attrs record_attrs(struct record_room *room, const char *at, uint32_t count,
+                                    uint32_t dropped)
+{
+    skua_attr *attrs = record_cut(room, count * sizeof *attrs);
+
+    for (uint32_t i = 0; i < count; i++)
+        at = record_attr(room, at, &attrs[i]);
+    return (skua_otel_attrs){attrs, count, dropped};
+}
+
+static int64_t record_time(uint64_t ticks, bool wall)
+{
+    return wall ? (int64_t)ticks : skua__otel_time(ticks);
+}
+
+static void record_event(struct record_room *room, const char *at, skua_otel_event *ret)
+{
+    const struct skua__note *note = record_note(at);
+    const char *body = (const char *)(note + 1);
+    size_t head = ((size_t)8 + note->name_len + 1 + 7) & ~(size_t)7;
+    uint64_t time;
+
+    memcpy(&time, body, sizeof time);
+    ret->time = record_time(time, note->type != 0);
+    ret->name = record_text(room, body + 8, note->name_len);
+    ret->attrs = record_attrs(room, body + head, note->count, note->dropped);
+}
+
+static void record_link(struct record_room *room, const char *at, skua_otel_link *ret)
+{
+    const struct skua__note *note = record_note(at);
+    const char *body = (const char *)(note + 1);
+    size_t head = ((size_t)26 + note->name_len + 1 + 7) & ~(size_t)7;
+
+    memcpy(ret->trace_id, body, 16);
+    memcpy(ret->span_id, body + 16, 8);
+    ret->flags = (uint8_t)body[24];
+    ret->remote = (uint8_t)body[25];
+    ret->trace_state = record_text(room, body + 26, note->name_len);
+    ret->attrs = record_attrs(room, body + head, note->count, note->dropped);
+}
+
+static bool record_same_key(const skua_attr *a, const skua_attr *b)
+{
+    return a->key_len == b->key_len &&
+           (a->key == b->key || memcmp(a->key, b->key, a->key_len) == 0);
+}
+
+/* Of several with a key the last one counts, in the first one's place. */
+static uint32_t record_distinct(skua_attr *attrs, uint32_t count)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t at = 0;
+
+        while (at < kept && !record_same_key(&attrs[at], &attrs[i]))
+            at++;
+        attrs[at] = attrs[i];
+        kept += at == kept;
+    }
+    return kept;
+}
+
+static void record_notes(struct record_room *room, const struct skua__span_record *record,
+                         const char *notes, skua_otel_span *ret)
+{
+    skua_attr *attrs = record_cut(room, record->attrs * sizeof *attrs);
+    skua_otel_event *events = record_cut(room, record->events * sizeof *events);
+    skua_otel_link *links = record_cut(room, record->links * sizeof *links);
+    const char *end = notes + record->notes_len;
+    uint32_t count = 0;
+
+    for (const char *at = notes; at < end; at += record_note(at)->size) {
+        if (record_note(at)->what == SKUA__NOTE_ATTR)
+            (void)record_attr(room, at, &attrs[count++]);
+        else if (record_note(at)->what == SKUA__NOTE_EVENT)
+            record_event(room, at, &events[ret->events_count++]);
+        else
+            record_link(room, at, &links[ret->links_count++]);
+    }
+    ret->attrs = (skua_otel_attrs){attrs, record_distinct(attrs, count), record->attrs_over};
+    ret->events = events;
+    ret->links = links;
+}
+
+void skua__span_read(const struct skua__span_record *record, char *memory, skua_otel_span *ret)
+{
+    struct record_room room = {memory};
+    const char *name = (const char *)(record + 1);
+    const char *status = name + record->name_len + 1;
+    const char *state = status + record->status_len + 1;
+    size_t texts = (size_t)record->name_len + record->status_len + record->state_len + 3;
+
+    *ret = (skua_otel_span){.flags = record->flags,
+                            .kind = record->kind,
+                            .status = record->status,
+                            .parent_remote = (record->bits & SKUA__RECORD_REMOTE) != 0,
+                            .events_dropped = record->events_over,
+                            .links_dropped = record->links_over};
+    memcpy(ret->trace_id, record->trace_id, 16);
+    memcpy(ret->span_id, record->span_id, 8);
+    memcpy(ret->parent_id, record->parent_id, 8);
+    ret->start = record_time(record->start, (record->bits & SKUA__RECORD_START_WALL) != 0);
+    ret->end = record_time(record->end, (record->bits & SKUA__RECORD_END_WALL) != 0);
+    if (ret->end < ret->start)
+        ret->end = ret->start;
+    ret->name = record_text(&room, name, record->name_len);
+    ret->status_text = record_text(&room, status, record->status_len);
+    ret->trace_state = record_text(&room, state, record->state_len);
+    record_notes(&room, record, name + ((texts + 7) & ~(size_t)7), ret);
+}
