@@ -29,31 +29,10 @@
 #include <skua/otel/exporter.h>
 #include <skua/otel/processor.h>
 #include <skua/runtime.h>
+#include <skua/sync.h>
 
+#include "otel/core/otel_reader.h"
 #include "otel/core/otel_thread.h"
-
-/* ---- records (who writes them says how they are read) ------------------------------------------ */
-
-/* Of one kind of record: skua__otel_span_reader (trace), skua__otel_log_reader (log). */
-struct skua__otel_reader {
-    uint32_t kind; /* SKUA__OTEL_SPAN … */
-    skua_otel_signal signal;
-    size_t item; /* bytes of an item: a skua_otel_span or a skua_otel_log */
-    /* `record` is what stands behind the ring's skua__otel_record. Bytes that reading needs, at
-     * most. */
-    size_t (*room)(const void *record);
-    /* Reads it into `item`; all that it points at is copied into `room` (aligned to 8), but for the
-     * scope, which the caller sets. Returns how many bytes of `room` were used. */
-    size_t (*read)(const void *record, char *room, void *item);
-    /* Who made it: the skua_tracer, the logger; static. */
-    const void *(*scope_of)(const void *record);
-    /* What it is as a scope; asked once of each. */
-    void (*scope)(const void *maker, skua_otel_scope *ret);
-    /* Where an item's scope goes. */
-    const skua_otel_scope **(*scope_at)(void *item);
-};
-
-extern const struct skua__otel_reader skua__otel_span_reader;
 
 /* ---- a batch (pipe_batch.c) -------------------------------------------------------------------- */
 
@@ -127,7 +106,7 @@ struct skua__dest {
     int error;        /* of the last export that failed */
     skua_notify work; /* something is in the queue, or closing */
     skua_notify done; /* an export is over */
-    skua_task **tasks;
+    skua_task **tasks; /* of the fibers that were started; NULL behind them */
 };
 
 int skua__dest_init(struct skua__dest *dest, struct skua__pipe *pipe,
@@ -139,8 +118,17 @@ int skua__dest_start(struct skua__dest *dest);
 void skua__dest_push(struct skua__dest *dest, struct skua__batch *batch);
 /* Waits until all up to `seq` is done with. 0; -ETIMEDOUT, -ECANCELED. */
 int skua__dest_wait(struct skua__dest *dest, uint64_t seq, int64_t deadline);
+/* Cancels its fibers, or lets them end when the queue is empty; waits for them. */
+void skua__dest_close(struct skua__dest *dest, bool cancel);
 /* Counts and frees what is in the queue. */
 void skua__dest_drop(struct skua__dest *dest);
+/* One call of an exporter: in its turn, with a deadline. As export_batch returns. */
+int64_t skua__dest_call(struct skua__pipe *pipe, skua_otel_exporter *exporter,
+                        const skua_otel_batch *part, int64_t timeout,
+                        struct skua__dest_counts *counts);
+/* What came of it. */
+void skua__dest_count(struct skua__dest_counts *counts, skua_otel_exporter *exporter, size_t size,
+                      int64_t rc);
 
 /* ---- a reader of metrics (pipe_reader.c) ------------------------------------------------------- */
 
@@ -158,16 +146,21 @@ struct skua__periodic_options {
 struct skua__periodic {
     struct skua__periodic_options options;
     struct skua__pipe *pipe;
-    uint64_t asked, done; /* flushes */
+    uint64_t asked, done; /* times that it was told to collect at once, and did */
     bool closing;
-    int error;
-    skua_notify work, over;
+    int error;        /* of the last export that failed */
+    skua_notify work; /* asked, or closing */
+    skua_notify over;
     skua_task *task;
 };
 
 int skua__periodic_start(struct skua__periodic *periodic);
-/* Collects and exports now; waits for it. */
-int skua__periodic_flush(struct skua__periodic *periodic, int64_t deadline);
+/* Tells it to collect and export at once; which time it is. */
+uint64_t skua__periodic_ask(struct skua__periodic *periodic);
+/* Waits until that is done. 0; -ETIMEDOUT, -ECANCELED. */
+int skua__periodic_wait(struct skua__periodic *periodic, uint64_t time, int64_t deadline);
+/* Ends its fiber, and waits for it. */
+void skua__periodic_close(struct skua__periodic *periodic, bool cancel);
 
 /* ---- the pipe ---------------------------------------------------------------------------------- */
 
@@ -206,6 +199,12 @@ struct skua__pipe_stream {
 
 struct skua__pipe_scope;
 
+/* An exporter, and who may call it now: it may stand behind several destinations. */
+struct skua__pipe_outlet {
+    skua_otel_exporter *exporter;
+    skua_semaphore turn;
+};
+
 struct skua__pipe {
     const skua_otel_resource *resource;
     skua_otel_processor *const *processors;
@@ -217,35 +216,57 @@ struct skua__pipe {
     size_t dests_count;
     struct skua__periodic *periodics;
     size_t periodics_count;
+    struct skua__pipe_outlet *outlets; /* each exporter once */
+    size_t outlets_count;
     skua_runtime *runtime;
-    pthread_t thread; /* constant behind its start */
-    skua_notify wake;
-    atomic_bool woken;      /* somebody has notified; relaxed: notify orders */
-    pthread_mutex_t mutex;  /* of asks */
-    struct skua__pipe_ask *asks; /* newest first; guard: mutex */
-    uint64_t flushes;       /* fibers that flush */
-    atomic_uint_fast64_t filtered; /* items that processors left out */
-    void (*over)(struct skua__pipe *pipe, struct skua__pipe_ask *stop, void *arg);
+    skua_scope *flushing;   /* of fibers that answer a flush */
+    pthread_mutex_t mutex;  /* of asks, started */
+    pthread_cond_t changed; /* started */
+    bool started;
+    int start_error;             /* behind started */
+    struct skua__pipe_ask *asks; /* newest first */
+    struct skua__pipe_ask *stop; /* the pipe's reference; NULL: nobody has asked */
+    int64_t renewed;             /* the clock's anchor; monotonic */
+    uint64_t dropped;            /* by full rings, as far as that was told */
+    _Atomic uint64_t filtered;   /* items that processors left out; one writer, relaxed */
+    _Atomic uint64_t lost;       /* for lack of memory; one writer, relaxed */
+    void (*over)(struct skua__pipe_ask *stop, void *arg);
     void *over_arg;
 };
 
-/* Makes it, and starts its thread. `over` is called on that thread when it has stopped, and all of
- * the pipe is free but for itself. 0, -ENOMEM, -EINVAL, -EAGAIN, or as skua_runtime_new. */
+/* Makes it, and starts its thread. `over` is called on that thread when the pipe has stopped and is
+ * freed, with the ask that stopped it, which it answers. 0, -ENOMEM, -EINVAL, -EAGAIN, or as
+ * skua_runtime_new. */
 int skua__pipe_start(struct skua__pipe **ret, const struct skua__pipe_options *options,
-                     void (*over)(struct skua__pipe *pipe, struct skua__pipe_ask *stop, void *arg),
-                     void *arg);
-/* A ring has something, or an ask is there. Any thread; never waits. */
-void skua__pipe_wake(struct skua__pipe *pipe);
-/* Asks for something; two references, one is the caller's. NULL: no memory. */
+                     void (*over)(struct skua__pipe_ask *stop, void *arg), void *arg);
+/* A ring has something for the pipe that runs, if one does: any thread, at any time; never waits.
+ * There is one pipe at a time. */
+void skua__pipe_wake(void);
+/* The pass begins that sees what was published before a wake that comes now. */
+void skua__pipe_awake(void);
+/* In the child of a fork: the parent's pipe is not there. */
+void skua__pipe_forget(void);
+/* Asks for something of a pipe that has not been asked to stop; two references, one is the
+ * caller's. NULL: no memory. */
 struct skua__pipe_ask *skua__pipe_ask(struct skua__pipe *pipe, int what, int64_t deadline);
 void skua__pipe_ask_unref(struct skua__pipe_ask *ask);
 
-/* Telemetry's fibers (pipe_collect.c, pipe_flush.c). */
-int skua__pipe_collector(void *pipe);
-/* All that is in the rings now; `all`: batches that are open go, too. */
+/* Who may call an exporter. */
+skua_semaphore *skua__pipe_turn(struct skua__pipe *pipe, const skua_otel_exporter *exporter);
+
+/* ---- collecting (pipe_collect.c), flushing and stopping (pipe_flush.c) ------------------------- */
+
+/* All that is in the rings now; batches go that are due, or (`all`) all of them. */
 void skua__pipe_collect(struct skua__pipe *pipe, bool all);
-int skua__pipe_flush(struct skua__pipe *pipe, int64_t deadline);
-int skua__pipe_stop(struct skua__pipe *pipe, int64_t deadline);
+/* When it is to be done next; monotonic. */
+int64_t skua__pipe_next(const struct skua__pipe *pipe);
 void skua__pipe_scopes_free(struct skua__pipe *pipe);
+
+/* Items that did not arrive, so far. */
+uint64_t skua__pipe_failed(const struct skua__pipe *pipe);
+/* Answers the ask from a fiber of its own. `failed`: what was counted before the pass. */
+void skua__pipe_flush(struct skua__pipe *pipe, struct skua__pipe_ask *ask, uint64_t failed);
+/* 0, -ETIMEDOUT: something was cancelled or dropped, or an error of an exporter. */
+int skua__pipe_stop(struct skua__pipe *pipe, int64_t deadline, uint64_t failed);
 
 #endif

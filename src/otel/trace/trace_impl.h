@@ -21,6 +21,7 @@
 #include <skua/telemetry.h>
 
 #include "otel/core/otel_clock.h"
+#include "otel/core/otel_reader.h"
 #include "otel/core/otel_thread.h"
 
 #define SKUA__SPAN_SIZE 640
@@ -147,10 +148,7 @@ struct skua__span_record {
 bool skua__span_record(struct skua__otel_thread *thread, struct skua__span *span, uint64_t end,
                        bool wall);
 
-/* Bytes that reading needs, at most. */
-size_t skua__span_room(const struct skua__span_record *record);
-/* Reads it: all is copied into `room`. The scope is left to the caller. */
-void skua__span_read(const struct skua__span_record *record, char *room, skua_otel_span *ret);
+extern const struct skua__otel_reader skua__otel_span_reader;
 
 /* ---- samplers (trace_sample.c) --------------------------------------------------------------- */
 

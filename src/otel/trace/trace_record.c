@@ -86,8 +86,9 @@ static skua_otel_text record_text(struct record_room *room, const char *text, si
 }
 
 /* Each note needs no more than its own bytes and these: what it becomes has pointers. */
-size_t skua__span_room(const struct skua__span_record *record)
+static size_t record_size(const void *bytes)
 {
+    const struct skua__span_record *record = bytes;
     size_t notes = record->notes_len;
     /* A note has 16 bytes and 8 of its key, or more; a skua_attr 32, an event 48, a link 64; texts
      * of arrays 4 each, and a pointer of 8 instead, with a NUL. All are rounded up to 8. */
@@ -261,8 +262,10 @@ static void record_notes(struct record_room *room, const struct skua__span_recor
     ret->links = links;
 }
 
-void skua__span_read(const struct skua__span_record *record, char *memory, skua_otel_span *ret)
+static size_t record_read(const void *bytes, char *memory, void *item)
 {
+    const struct skua__span_record *record = bytes;
+    skua_otel_span *ret = item;
     struct record_room room = {memory};
     const char *name = (const char *)(record + 1);
     const char *status = name + record->name_len + 1;
@@ -286,4 +289,41 @@ void skua__span_read(const struct skua__span_record *record, char *memory, skua_
     ret->status_text = record_text(&room, status, record->status_len);
     ret->trace_state = record_text(&room, state, record->state_len);
     record_notes(&room, record, name + ((texts + 7) & ~(size_t)7), ret);
+    return (size_t)(room.at - memory);
 }
+
+/* ---- for the collector ----------------------------------------------------------------------- */
+
+static const void *record_tracer(const void *record)
+{
+    return ((const struct skua__span_record *)record)->tracer;
+}
+
+static skua_otel_text record_static(const char *text)
+{
+    return (skua_otel_text){text != NULL ? text : "", text != NULL ? strlen(text) : 0};
+}
+
+static void record_scope(const void *maker, skua_otel_scope *ret)
+{
+    const skua_tracer *tracer = maker;
+
+    *ret = (skua_otel_scope){.name = record_static(tracer->name),
+                             .version = record_static(tracer->version),
+                             .schema_url = record_static(tracer->schema_url),
+                             .attrs = {tracer->attrs, (uint32_t)tracer->attrs_count, 0}};
+}
+
+static const skua_otel_scope **record_scope_at(void *item)
+{
+    return &((skua_otel_span *)item)->scope;
+}
+
+const struct skua__otel_reader skua__otel_span_reader = {.kind = SKUA__OTEL_SPAN,
+                                                         .signal = SKUA_OTEL_TRACES,
+                                                         .item = sizeof(skua_otel_span),
+                                                         .room = record_size,
+                                                         .read = record_read,
+                                                         .scope_of = record_tracer,
+                                                         .scope = record_scope,
+                                                         .scope_at = record_scope_at};

@@ -1,0 +1,310 @@
+/* pipe_main.c - telemetry's own thread: one current-thread runtime, and what it is asked.
+ *
+ *   start -> thread -> fibers of destinations and readers; the main fiber collects
+ *                      asked, woken or due -> a pass -> flushes are answered … -> stop -> over
+ *
+ * Silence    the thread has telemetry switched off, and so has all that it spawns.
+ * Waking     what wakes it is static: a thread that finds its ring half full may come to it while
+ *            the pipe stops and is freed.
+ * Order      the collector clears `woken`, a fence, reads the heads; who publishes stores the head,
+ *            a fence, reads `woken`: so either the pass sees the record, or the publisher sees that
+ *            it has to wake.
+ */
+#include <stdlib.h>
+
+#include "otel/core/otel_warn.h"
+#include "otel/pipe/pipe_impl.h"
+
+static skua_notify main_wake;
+static atomic_bool main_woken; /* somebody has told; see the top */
+
+void skua__pipe_wake(void)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!atomic_load_explicit(&main_woken, memory_order_relaxed) &&
+        !atomic_exchange_explicit(&main_woken, true, memory_order_relaxed))
+        skua_notify_one(&main_wake);
+}
+
+void skua__pipe_awake(void)
+{
+    atomic_store_explicit(&main_woken, false, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
+void skua__pipe_forget(void)
+{
+    main_wake = (skua_notify)SKUA_NOTIFY_INIT;
+    atomic_store_explicit(&main_woken, false, memory_order_relaxed);
+}
+
+/* ---- asks ------------------------------------------------------------------------------------ */
+
+void skua__pipe_ask_unref(struct skua__pipe_ask *ask)
+{
+    /* Release and acquire: whoever frees it comes after the other's last look. */
+    if (atomic_fetch_sub_explicit(&ask->refs, 1, memory_order_acq_rel) == 1)
+        skua__otel_free(ask);
+}
+
+struct skua__pipe_ask *skua__pipe_ask(struct skua__pipe *pipe, int what, int64_t deadline)
+{
+    struct skua__pipe_ask *ask = skua__otel_malloc(sizeof *ask);
+
+    if (ask == NULL)
+        return NULL;
+    ask->what = what;
+    ask->deadline = deadline;
+    atomic_store_explicit(&ask->refs, 2, memory_order_relaxed);
+    pthread_mutex_lock(&pipe->mutex);
+    ask->next = pipe->asks;
+    pipe->asks = ask;
+    pthread_mutex_unlock(&pipe->mutex);
+    skua_notify_one(&main_wake);
+    return ask;
+}
+
+/* All of them, the oldest first. */
+static struct skua__pipe_ask *main_asks(struct skua__pipe *pipe)
+{
+    struct skua__pipe_ask *asks, *sorted = NULL;
+
+    pthread_mutex_lock(&pipe->mutex);
+    asks = pipe->asks;
+    pipe->asks = NULL;
+    pthread_mutex_unlock(&pipe->mutex);
+    while (asks != NULL) {
+        struct skua__pipe_ask *next = asks->next;
+
+        asks->next = sorted;
+        sorted = asks;
+        asks = next;
+    }
+    return sorted;
+}
+
+/* ---- the main fiber -------------------------------------------------------------------------- */
+
+static void main_started(struct skua__pipe *pipe, int rc)
+{
+    pthread_mutex_lock(&pipe->mutex);
+    pipe->started = true;
+    pipe->start_error = rc;
+    pthread_cond_signal(&pipe->changed);
+    pthread_mutex_unlock(&pipe->mutex);
+}
+
+static int main_fibers(struct skua__pipe *pipe)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < pipe->dests_count && rc == 0; i++)
+        rc = skua__dest_start(&pipe->dests[i]);
+    for (size_t i = 0; i < pipe->periodics_count && rc == 0; i++)
+        rc = skua__periodic_start(&pipe->periodics[i]);
+    return rc;
+}
+
+static void main_run(struct skua__pipe *pipe)
+{
+    struct skua__pipe_ask *next;
+
+    for (;;) {
+        struct skua__pipe_ask *ask = main_asks(pipe);
+        uint64_t failed = skua__pipe_failed(pipe);
+        int64_t due = skua__pipe_next(pipe);
+
+        if (ask == NULL) {
+            (void)skua_notified_until(&main_wake, due);
+            ask = main_asks(pipe);
+        }
+        skua__pipe_collect(pipe, ask != NULL);
+        for (; ask != NULL; ask = next) {
+            next = ask->next;
+            if (ask->what == SKUA__PIPE_FLUSH)
+                skua__pipe_flush(pipe, ask, failed);
+            else
+                pipe->stop = ask; /* the last one */
+        }
+        if (pipe->stop != NULL) {
+            pipe->stop->result = skua__pipe_stop(pipe, pipe->stop->deadline, failed);
+            return;
+        }
+    }
+}
+
+static int main_fiber(void *arg)
+{
+    struct skua__pipe *pipe = arg;
+    skua_span_frame frame;
+    skua_scope flushing;
+    int rc = skua_trace_suppress(&frame);
+
+    if (rc == 0)
+        rc = skua_scope_open(&flushing, SKUA_COLLECT);
+    if (rc != 0)
+        return rc;
+    pipe->flushing = &flushing;
+    rc = main_fibers(pipe);
+    if (rc == 0) {
+        main_started(pipe, 0);
+        main_run(pipe);
+    } else {
+        for (size_t i = 0; i < pipe->dests_count; i++)
+            skua__dest_close(&pipe->dests[i], true);
+        for (size_t i = 0; i < pipe->periodics_count; i++)
+            skua__periodic_close(&pipe->periodics[i], true);
+        (void)skua_scope_join(&flushing);
+    }
+    (void)skua_span_leave(&frame);
+    return rc;
+}
+
+/* ---- the thread ------------------------------------------------------------------------------ */
+
+static void main_free(struct skua__pipe *pipe)
+{
+    for (size_t i = 0; i < pipe->dests_count; i++)
+        skua__dest_free(&pipe->dests[i]);
+    for (size_t i = 0; i < SKUA_OTEL_SIGNALS; i++)
+        skua__batch_unref(pipe->streams[i].open);
+    (void)skua_runtime_free(pipe->runtime);
+    skua__pipe_scopes_free(pipe);
+    skua__otel_free(pipe->dests);
+    skua__otel_free(pipe->periodics);
+    skua__otel_free(pipe->outlets);
+    pthread_mutex_destroy(&pipe->mutex);
+    pthread_cond_destroy(&pipe->changed);
+    skua__otel_free(pipe);
+}
+
+static void *main_thread(void *arg)
+{
+    struct skua__pipe *pipe = arg;
+    void (*over)(struct skua__pipe_ask *, void *) = pipe->over;
+    void *over_arg = pipe->over_arg;
+    struct skua__pipe_ask *stop;
+    int result = 0;
+    int rc = skua_block_on(pipe->runtime, main_fiber, pipe, &result);
+
+    stop = pipe->stop;
+    if (!pipe->started) { /* who starts it frees it */
+        main_started(pipe, rc != 0 ? rc : result);
+        return NULL;
+    }
+    main_free(pipe);
+    over(stop, over_arg);
+    return NULL;
+}
+
+skua_semaphore *skua__pipe_turn(struct skua__pipe *pipe, const skua_otel_exporter *exporter)
+{
+    size_t i = 0;
+
+    while (pipe->outlets[i].exporter != exporter)
+        i++;
+    return &pipe->outlets[i].turn;
+}
+
+static void main_outlet(struct skua__pipe *pipe, skua_otel_exporter *exporter)
+{
+    struct skua__pipe_outlet *outlet = &pipe->outlets[pipe->outlets_count];
+    unsigned calls = exporter->ops->concurrency;
+
+    for (size_t i = 0; i < pipe->outlets_count; i++)
+        if (pipe->outlets[i].exporter == exporter)
+            return;
+    outlet->exporter = exporter;
+    (void)skua_semaphore_init(&outlet->turn, calls != 0 ? calls : 1);
+    pipe->outlets_count++;
+}
+
+/* The stream that a destination takes from. */
+static void main_stream(struct skua__pipe *pipe, const struct skua__pipe_options *options,
+                        const struct skua__dest_options *dest)
+{
+    struct skua__pipe_stream *stream = &pipe->streams[dest->signal];
+
+    if (stream->reader == NULL) {
+        for (size_t i = 0; i < options->readers_count; i++)
+            if (options->readers[i]->signal == dest->signal)
+                stream->reader = options->readers[i];
+        stream->max_batch = dest->max_batch;
+        stream->delay = dest->delay;
+    }
+    if (dest->max_batch < stream->max_batch)
+        stream->max_batch = dest->max_batch;
+    if (dest->delay < stream->delay)
+        stream->delay = dest->delay;
+}
+
+static int main_fill(struct skua__pipe *pipe, const struct skua__pipe_options *options)
+{
+    size_t dests = options->dests_count, periodics = options->periodics_count;
+
+    pipe->resource = options->resource;
+    pipe->processors = options->processors;
+    pipe->processors_count = options->processors_count;
+    pipe->dests = skua__otel_malloc((dests + 1) * sizeof *pipe->dests);
+    pipe->periodics = skua__otel_malloc((periodics + 1) * sizeof *pipe->periodics);
+    pipe->outlets = skua__otel_malloc((dests + periodics + 1) * sizeof *pipe->outlets);
+    if (pipe->dests == NULL || pipe->periodics == NULL || pipe->outlets == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < dests; i++) {
+        pipe->dests_count++;
+        if (skua__dest_init(&pipe->dests[i], pipe, &options->dests[i]) != 0)
+            return -ENOMEM;
+        main_outlet(pipe, options->dests[i].exporter);
+        main_stream(pipe, options, &options->dests[i]);
+    }
+    for (size_t i = 0; i < periodics; i++) {
+        pipe->periodics[i] =
+            (struct skua__periodic){.options = options->periodics[i], .pipe = pipe};
+        pipe->periodics_count++;
+        main_outlet(pipe, options->periodics[i].exporter);
+    }
+    return skua_runtime_new(&pipe->runtime, SKUA_RUNTIME_OPTIONS(.name = "telemetry",
+                                                                 .kind = SKUA_CURRENT_THREAD));
+}
+
+/* Waits until its fibers run, or could not be made: some 100 us. */
+static int main_launch(struct skua__pipe *pipe)
+{
+    pthread_t thread;
+    int rc = -pthread_create(&thread, NULL, main_thread, pipe);
+
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&pipe->mutex);
+    while (!pipe->started)
+        pthread_cond_wait(&pipe->changed, &pipe->mutex);
+    rc = pipe->start_error;
+    pthread_mutex_unlock(&pipe->mutex);
+    if (rc != 0)
+        (void)pthread_join(thread, NULL);
+    else
+        (void)pthread_detach(thread);
+    return rc;
+}
+
+int skua__pipe_start(struct skua__pipe **ret, const struct skua__pipe_options *options,
+                     void (*over)(struct skua__pipe_ask *stop, void *arg), void *arg)
+{
+    struct skua__pipe *pipe = skua__otel_malloc(sizeof *pipe);
+    int rc;
+
+    if (pipe == NULL)
+        return -ENOMEM;
+    pthread_mutex_init(&pipe->mutex, NULL);
+    pthread_cond_init(&pipe->changed, NULL);
+    pipe->over = over;
+    pipe->over_arg = arg;
+    rc = main_fill(pipe, options);
+    if (rc == 0)
+        rc = main_launch(pipe);
+    if (rc != 0)
+        main_free(pipe);
+    else
+        *ret = pipe;
+    return rc;
+}

@@ -1,0 +1,122 @@
+/* pipe_reader.c - metrics: a fiber that collects and exports in a rhythm.
+ *
+ *   sleep until the next multiple of the interval, or told -> collect -> export part by part
+ *
+ * One export at a time, whatever the exporter could take: points of a stream must arrive in order.
+ * A collection that is late is not made up for: cumulative sums have it all, deltas the next one.
+ */
+#include <skua/flow.h>
+
+#include "otel/core/otel_warn.h"
+#include "otel/pipe/pipe_impl.h"
+
+/* Part by part. */
+static int64_t reader_export(struct skua__periodic *self, const struct skua__batch *batch)
+{
+    const struct skua__periodic_options *options = &self->options;
+    uint32_t max = options->max_batch != 0 ? options->max_batch : UINT32_MAX;
+    int64_t worst = 0;
+
+    for (uint32_t from = 0; from < batch->data.count && skua_cancelled() == 0;) {
+        skua_otel_batch part = batch->data;
+        int64_t rc;
+
+        part.items.metrics += from;
+        part.count = batch->data.count - from < max ? batch->data.count - from : max;
+        from += part.count;
+        atomic_store_explicit(&options->counts->inflight, skua_otel_batch_size(&part),
+                              memory_order_relaxed);
+        rc = skua__dest_call(self->pipe, options->exporter, &part, options->timeout,
+                             options->counts);
+        atomic_store_explicit(&options->counts->inflight, 0, memory_order_relaxed);
+        skua__dest_count(options->counts, options->exporter, skua_otel_batch_size(&part), rc);
+        worst = rc < 0 ? rc : worst;
+    }
+    return worst;
+}
+
+static void reader_once(struct skua__periodic *self)
+{
+    struct skua__batch *batch =
+        skua__batch_new(SKUA_OTEL_METRICS, self->pipe->resource, 0, sizeof(skua_otel_metric));
+    int64_t rc = -ENOMEM;
+
+    if (batch != NULL)
+        rc = self->options.collect(self->options.source, batch);
+    if (rc < 0)
+        skua__otel_warn(SKUA__WARN_EXPORT, "metrics were not collected: %s", skua_strerror(rc));
+    else if (batch->data.count != 0)
+        rc = reader_export(self, batch);
+    if (rc < 0)
+        self->error = (int)rc;
+    skua__batch_unref(batch);
+}
+
+static int reader_fiber(void *arg)
+{
+    struct skua__periodic *self = arg;
+    int64_t interval = self->options.interval, next = skua_now() + interval;
+
+    while (skua_cancelled() == 0) {
+        uint64_t asked;
+
+        if (self->asked == self->done && !self->closing)
+            (void)skua_notified_until(&self->work, next);
+        asked = self->asked;
+        if (asked != self->done || skua_now() >= next) {
+            reader_once(self);
+            self->done = asked;
+            skua_notify_all(&self->over);
+        } else if (self->closing) {
+            break;
+        }
+        while (next <= skua_now())
+            next += interval;
+    }
+    self->done = UINT64_MAX;
+    skua_notify_all(&self->over);
+    return 0;
+}
+
+int skua__periodic_start(struct skua__periodic *periodic)
+{
+    return skua_spawn(NULL, reader_fiber, periodic, .name = "telemetry metrics",
+                      .stack = SKUA_STACK_LARGE, .task = &periodic->task);
+}
+
+uint64_t skua__periodic_ask(struct skua__periodic *periodic)
+{
+    periodic->asked++;
+    skua_notify_one(&periodic->work);
+    return periodic->asked;
+}
+
+int skua__periodic_wait(struct skua__periodic *periodic, uint64_t time, int64_t deadline)
+{
+    for (;;) {
+        skua_sync_future told;
+        skua_future *future = skua_notified_init(&told, &periodic->over);
+        int64_t result = 0;
+        int rc;
+
+        if (periodic->done >= time) {
+            skua_future_drop(future);
+            return 0;
+        }
+        rc = skua_timeout_at(future, deadline, &result);
+        if (rc != 0)
+            return rc;
+    }
+}
+
+void skua__periodic_close(struct skua__periodic *periodic, bool cancel)
+{
+    periodic->closing = true;
+    if (periodic->task == NULL)
+        return;
+    if (cancel)
+        (void)skua_task_cancel(periodic->task);
+    skua_notify_one(&periodic->work);
+    (void)skua_task_join(periodic->task, NULL);
+    periodic->task = NULL;
+}
