@@ -60,6 +60,12 @@ size_t skua__otel_ring_publish(struct skua__otel_ring *ring)
     return ring->writing - ring->seen;
 }
 
+size_t skua__otel_ring_used(struct skua__otel_ring *ring)
+{
+    ring->seen = atomic_load_explicit(&ring->tail, memory_order_acquire);
+    return ring->writing - ring->seen;
+}
+
 const struct skua__otel_record *skua__otel_ring_peek(struct skua__otel_ring *ring)
 {
     size_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed); /* our own */

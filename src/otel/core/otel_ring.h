@@ -49,6 +49,9 @@ void *skua__otel_ring_begin(struct skua__otel_ring *ring, uint32_t kind, size_t 
 /* Publishes it. Returns how many bytes lie in the ring now, as far as the writer knows. */
 size_t skua__otel_ring_publish(struct skua__otel_ring *ring);
 
+/* How many lie there, as the reader says now; the writer's. */
+size_t skua__otel_ring_used(struct skua__otel_ring *ring);
+
 /* The reader: the oldest record, or NULL; it stays valid until skua__otel_ring_next. */
 const struct skua__otel_record *skua__otel_ring_peek(struct skua__otel_ring *ring);
 void skua__otel_ring_next(struct skua__otel_ring *ring);

@@ -164,11 +164,22 @@ void skua__otel_threads_ring(size_t size)
     atomic_store_explicit(&threads.ring, size, memory_order_relaxed);
 }
 
+void skua__otel_threads_lock(void)
+{
+    pthread_mutex_lock(&threads.mutex);
+}
+
+void skua__otel_threads_unlock(void)
+{
+    pthread_mutex_unlock(&threads.mutex);
+}
+
+/* Rings are what is large: they go. The rest of other threads' states was in use when they were cut
+ * off, so it is left alone. */
 void skua__otel_threads_forget(void)
 {
-    /* The mutex may have been held by a thread that is not here: a new one. What the states hold
-     * is lost, as all memory of the parent's threads. */
-    threads.mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    for (struct skua__otel_thread *at = threads.first; at != NULL; at = at->next)
+        skua__otel_ring_done(&at->ring);
     threads.first = NULL;
     threads.past = (struct skua__otel_counts){.logs = 0};
     skua__otel_thread_own = NULL;

@@ -65,7 +65,9 @@ struct skua__otel_counts {
 void skua__otel_threads_count(struct skua__otel_counts *ret);
 /* Size of rings that are made from now on; a power of two. */
 void skua__otel_threads_ring(size_t size);
-/* In the child of a fork: forgets all. */
+/* Around a fork; in the child, under it: all are forgotten. */
+void skua__otel_threads_lock(void);
+void skua__otel_threads_unlock(void);
 void skua__otel_threads_forget(void);
 
 #endif

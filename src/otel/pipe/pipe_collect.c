@@ -15,6 +15,8 @@
 #define COLLECT_RENEW INT64_C(1000000000) /* ns */
 #define COLLECT_TURN 128                  /* records between two looks at others */
 
+_Atomic uint64_t skua__pipe_filtered, skua__pipe_lost;
+
 /* ---- scopes ---------------------------------------------------------------------------------- */
 
 struct skua__pipe_scope {
@@ -140,7 +142,7 @@ static bool collect_item(struct skua__pipe *pipe, struct skua__pipe_stream *stre
     skua__batch_trim(batch, room, reader->read(record, room, item));
     *reader->scope_at(item) = scope;
     if (!collect_filter(pipe, batch, item)) {
-        skua__otel_bump(&pipe->filtered, 1);
+        skua__otel_bump(&skua__pipe_filtered, 1);
         return true;
     }
     if (++batch->data.count == stream->max_batch)
@@ -155,7 +157,7 @@ static void collect_record(struct skua__pipe *pipe, const struct skua__otel_reco
 
     if (stream->reader == NULL || collect_item(pipe, stream, record + 1))
         return;
-    skua__otel_bump(&pipe->lost, 1);
+    skua__otel_bump(&skua__pipe_lost, 1);
     skua__otel_warn(SKUA__WARN_MEMORY, "no memory: items dropped");
 }
 
@@ -179,7 +181,7 @@ static void collect_ring(struct skua__otel_thread *thread, void *arg)
 
 /* ---- a pass ---------------------------------------------------------------------------------- */
 
-static void collect_tell_dropped(struct skua__pipe *pipe)
+uint64_t skua__pipe_dropped(void)
 {
     struct skua__otel_counts counts;
     uint64_t dropped = 0;
@@ -187,6 +189,13 @@ static void collect_tell_dropped(struct skua__pipe *pipe)
     skua__otel_threads_count(&counts);
     for (size_t i = 0; i <= SKUA__OTEL_LOG; i++)
         dropped += counts.dropped[i];
+    return dropped;
+}
+
+static void collect_tell_dropped(struct skua__pipe *pipe)
+{
+    uint64_t dropped = skua__pipe_dropped();
+
     if (dropped > pipe->dropped)
         skua__otel_warn(SKUA__WARN_FULL, "%llu items dropped: a thread's buffer was full",
                         (unsigned long long)(dropped - pipe->dropped));

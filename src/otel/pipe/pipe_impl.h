@@ -162,6 +162,9 @@ int skua__periodic_wait(struct skua__periodic *periodic, uint64_t time, int64_t 
 /* Ends its fiber, and waits for it. */
 void skua__periodic_close(struct skua__periodic *periodic, bool cancel);
 
+/* Items that processors left out, or that there was no memory for; one writer, relaxed. */
+extern _Atomic uint64_t skua__pipe_filtered, skua__pipe_lost;
+
 /* ---- the pipe ---------------------------------------------------------------------------------- */
 
 enum { SKUA__PIPE_FLUSH, SKUA__PIPE_STOP };
@@ -228,8 +231,6 @@ struct skua__pipe {
     struct skua__pipe_ask *stop; /* the pipe's reference; NULL: nobody has asked */
     int64_t renewed;             /* the clock's anchor; monotonic */
     uint64_t dropped;            /* by full rings, as far as that was told */
-    _Atomic uint64_t filtered;   /* items that processors left out; one writer, relaxed */
-    _Atomic uint64_t lost;       /* for lack of memory; one writer, relaxed */
     void (*over)(struct skua__pipe_ask *stop, void *arg);
     void *over_arg;
 };
@@ -246,10 +247,14 @@ void skua__pipe_wake(void);
 void skua__pipe_awake(void);
 /* In the child of a fork: the parent's pipe is not there. */
 void skua__pipe_forget(void);
-/* Asks for something of a pipe that has not been asked to stop; two references, one is the
- * caller's. NULL: no memory. */
-struct skua__pipe_ask *skua__pipe_ask(struct skua__pipe *pipe, int what, int64_t deadline);
+/* Whether the caller runs on telemetry's own thread. */
+bool skua__pipe_here(void);
+/* Something to be asked, with one reference; NULL: no memory. */
+struct skua__pipe_ask *skua__pipe_ask_new(int what);
+struct skua__pipe_ask *skua__pipe_ask_ref(struct skua__pipe_ask *ask);
 void skua__pipe_ask_unref(struct skua__pipe_ask *ask);
+/* Asks it, of a pipe that has not been asked to stop; the reference is the pipe's then. */
+void skua__pipe_ask(struct skua__pipe *pipe, struct skua__pipe_ask *ask, int64_t deadline);
 
 /* Who may call an exporter. */
 skua_semaphore *skua__pipe_turn(struct skua__pipe *pipe, const skua_otel_exporter *exporter);
@@ -258,6 +263,8 @@ skua_semaphore *skua__pipe_turn(struct skua__pipe *pipe, const skua_otel_exporte
 
 /* All that is in the rings now; batches go that are due, or (`all`) all of them. */
 void skua__pipe_collect(struct skua__pipe *pipe, bool all);
+/* Records that full rings have dropped, ever. */
+uint64_t skua__pipe_dropped(void);
 /* When it is to be done next; monotonic. */
 int64_t skua__pipe_next(const struct skua__pipe *pipe);
 void skua__pipe_scopes_free(struct skua__pipe *pipe);

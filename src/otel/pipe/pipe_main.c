@@ -17,6 +17,12 @@
 
 static skua_notify main_wake;
 static atomic_bool main_woken; /* somebody has told; see the top */
+static __thread bool main_here;
+
+bool skua__pipe_here(void)
+{
+    return main_here;
+}
 
 void skua__pipe_wake(void)
 {
@@ -47,21 +53,31 @@ void skua__pipe_ask_unref(struct skua__pipe_ask *ask)
         skua__otel_free(ask);
 }
 
-struct skua__pipe_ask *skua__pipe_ask(struct skua__pipe *pipe, int what, int64_t deadline)
+struct skua__pipe_ask *skua__pipe_ask_new(int what)
 {
     struct skua__pipe_ask *ask = skua__otel_malloc(sizeof *ask);
 
     if (ask == NULL)
         return NULL;
     ask->what = what;
+    atomic_store_explicit(&ask->refs, 1, memory_order_relaxed);
+    return ask;
+}
+
+struct skua__pipe_ask *skua__pipe_ask_ref(struct skua__pipe_ask *ask)
+{
+    (void)atomic_fetch_add_explicit(&ask->refs, 1, memory_order_relaxed);
+    return ask;
+}
+
+void skua__pipe_ask(struct skua__pipe *pipe, struct skua__pipe_ask *ask, int64_t deadline)
+{
     ask->deadline = deadline;
-    atomic_store_explicit(&ask->refs, 2, memory_order_relaxed);
     pthread_mutex_lock(&pipe->mutex);
     ask->next = pipe->asks;
     pipe->asks = ask;
     pthread_mutex_unlock(&pipe->mutex);
     skua_notify_one(&main_wake);
-    return ask;
 }
 
 /* All of them, the oldest first. */
@@ -115,7 +131,9 @@ static void main_run(struct skua__pipe *pipe)
         int64_t due = skua__pipe_next(pipe);
 
         if (ask == NULL) {
-            (void)skua_notified_until(&main_wake, due);
+            int rc = skua_notified_until(&main_wake, due); /* told or due: the same */
+
+            (void)rc;
             ask = main_asks(pipe);
         }
         skua__pipe_collect(pipe, ask != NULL);
@@ -184,9 +202,10 @@ static void *main_thread(void *arg)
     void (*over)(struct skua__pipe_ask *, void *) = pipe->over;
     void *over_arg = pipe->over_arg;
     struct skua__pipe_ask *stop;
-    int result = 0;
-    int rc = skua_block_on(pipe->runtime, main_fiber, pipe, &result);
+    int result = 0, rc;
 
+    main_here = true;
+    rc = skua_block_on(pipe->runtime, main_fiber, pipe, &result);
     stop = pipe->stop;
     if (!pipe->started) { /* who starts it frees it */
         main_started(pipe, rc != 0 ? rc : result);
@@ -242,6 +261,7 @@ static int main_fill(struct skua__pipe *pipe, const struct skua__pipe_options *o
 {
     size_t dests = options->dests_count, periodics = options->periodics_count;
 
+    pipe->dropped = skua__pipe_dropped();
     pipe->resource = options->resource;
     pipe->processors = options->processors;
     pipe->processors_count = options->processors_count;

@@ -201,11 +201,14 @@ static void queue_export(struct skua__dest *dest, struct skua__dest_entry *entry
 
 static int queue_run(struct skua__dest *dest, unsigned worker)
 {
+    int rc;
+
     while (skua_cancelled() == 0) {
         if (dest->first == NULL) {
             if (dest->closing)
                 break;
-            (void)skua_notified(&dest->work);
+            rc = skua_notified(&dest->work);
+            (void)rc; /* cancelled: seen above */
             continue;
         }
         queue_export(dest, queue_take(dest, worker));

@@ -60,8 +60,11 @@ static int reader_fiber(void *arg)
     while (skua_cancelled() == 0) {
         uint64_t asked;
 
-        if (self->asked == self->done && !self->closing)
-            (void)skua_notified_until(&self->work, next);
+        if (self->asked == self->done && !self->closing) {
+            int rc = skua_notified_until(&self->work, next);
+
+            (void)rc; /* told, due, cancelled: all are looked at */
+        }
         asked = self->asked;
         if (asked != self->done || skua_now() >= next) {
             reader_once(self);

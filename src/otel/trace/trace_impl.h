@@ -107,19 +107,24 @@ struct skua__span {
 
 /* What all spans follow; constant once it is installed, and never freed. */
 struct skua__trace_sdk {
+    const void *owner; /* of who installs it, for its functions */
+    bool closed;       /* telemetry is off: what ends late is counted */
     skua_otel_sampler *sampler; /* NULL: all are kept, or as the parent says */
     struct skua__otel_limits limits;
-    /* A ring is half full: wakes the collector. Any thread, and must not wait. */
+    /* A ring has more than `wake_at` bytes: wakes the collector. Any thread, and must not wait. */
     void (*filled)(void);
+    size_t wake_at;
     /* Processors of the user's: see pipe. NULL: there are none. */
-    void (*on_start)(skua_span *span, const skua_span_context *parent);
-    void (*on_end)(skua_span *span);
+    void (*on_start)(const struct skua__trace_sdk *sdk, skua_span *span,
+                     const skua_span_context *parent);
+    void (*on_end)(const struct skua__trace_sdk *sdk, skua_span *span);
     /* 16 and 8 bytes; NULL: random ones. */
     void (*new_trace_id)(uint8_t id[16]);
     void (*new_span_id)(uint8_t id[8]);
 };
 
 extern const skua_trace_ops skua__trace_ops;
+extern _Atomic uint64_t skua__trace_late; /* spans that ended when it was closed; relaxed */
 /* Before skua_trace_install. */
 void skua__trace_use(const struct skua__trace_sdk *sdk);
 const struct skua__trace_sdk *skua__trace_used(void);

@@ -6,7 +6,11 @@
  * Cost       of a start and an end, nothing set: two reads of the clock, 24 random bytes, a copy of
  *            some 150 bytes; no lock that others take, no allocation.
  */
+#include <sched.h>
+
 #include "otel/trace/trace_impl.h"
+
+_Atomic uint64_t skua__trace_late;
 
 /* Release, acquire: the SDK is complete. */
 static _Atomic(const struct skua__trace_sdk *) span_sdk;
@@ -63,16 +67,46 @@ static void span_free(skua_span *handle)
     thread->spare_count++;
 }
 
+/* It is held for some instructions, or the holder is not running. */
+static void span_pause(unsigned *turns)
+{
+    if (++*turns % 64 == 0)
+        (void)sched_yield();
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+}
+
 static void span_lock(struct skua__span *span)
 {
+    unsigned turns = 0;
+
     while (__builtin_expect(__atomic_exchange_n(&span->lock, 1, __ATOMIC_ACQUIRE) != 0, 0))
         while (__atomic_load_n(&span->lock, __ATOMIC_RELAXED) != 0)
-            __builtin_ia32_pause();
+            span_pause(&turns);
 }
 
 static void span_unlock(struct skua__span *span)
 {
     __atomic_store_n(&span->lock, 0, __ATOMIC_RELEASE);
+}
+
+/* ---- hooks ----------------------------------------------------------------------------------- */
+
+/* Spans that a hook makes see no hooks: it would go on for ever. */
+static __thread bool span_hooking;
+
+static void span_hook(const struct skua__trace_sdk *sdk, skua_span *span,
+                      const skua_span_context *parent, bool start)
+{
+    if (span_hooking)
+        return;
+    span_hooking = true;
+    if (start)
+        sdk->on_start(sdk, span, parent);
+    else
+        sdk->on_end(sdk, span);
+    span_hooking = false;
 }
 
 /* ---- start ----------------------------------------------------------------------------------- */
@@ -229,7 +263,7 @@ static skua_span *span_start(skua_tracer *tracer, const char *name, const skua_s
     if (sampling != SKUA_OTEL_DROP) {
         span_fill(sdk, span, &input, options, &result);
         if (__builtin_expect(sdk->on_start != NULL, 0))
-            sdk->on_start((skua_span *)span, parent);
+            span_hook(sdk, (skua_span *)span, parent, true);
     }
     return (skua_span *)span;
 }
@@ -323,10 +357,16 @@ static void span_close(const struct skua__trace_sdk *sdk, struct skua__span *spa
     __atomic_store_n(&span->head.recording, 0, __ATOMIC_RELAXED);
     if ((span->head.context.flags & SKUA_TRACE_SAMPLED) == 0)
         return;
+    if (__builtin_expect(sdk->closed, 0)) {
+        (void)atomic_fetch_add_explicit(&skua__trace_late, 1, memory_order_relaxed);
+        return;
+    }
     thread = skua__otel_thread();
     if (thread == NULL || !skua__span_record(thread, span, end, wall))
         return;
-    if (skua__otel_ring_publish(&thread->ring) > thread->ring.size / 2)
+    /* What the writer knows of the tail may be old: asked again before somebody is woken. */
+    if (skua__otel_ring_publish(&thread->ring) > sdk->wake_at &&
+        skua__otel_ring_used(&thread->ring) > sdk->wake_at)
         sdk->filled();
 }
 
@@ -340,7 +380,7 @@ static void span_end(skua_span *handle, int64_t time)
         return;
     end = time != 0 ? (uint64_t)time : skua__otel_ticks();
     if (__builtin_expect(sdk->on_end != NULL, 0))
-        sdk->on_end(handle);
+        span_hook(sdk, handle, NULL, false);
     /* The caller's reference is the only one: who else would use it holds one (trace.h). */
     if (__atomic_load_n(&span->head.refs, __ATOMIC_ACQUIRE) == 1) {
         span_close(sdk, span, end, time != 0);

@@ -1,0 +1,179 @@
+/* sdk.h - telemetry's life: started, flushed, shut down.
+ *
+ *     int main(void)
+ *     {
+ *         skua_otel_exporter *out;
+ *         skua_otel_destination to = {.signal = SKUA_OTEL_TRACES};
+ *
+ *         skua_otel_console_new(&out, NULL);
+ *         to.exporter = out;
+ *         skua_otel_start(SKUA_OTEL_OPTIONS(.destinations = &to, .destinations_count = 1));
+ *         …                                                  -- spans are on from here
+ *         skua_otel_shutdown(skua_now() + SKUA_SECONDS(5));
+ *     }
+ *
+ * Thread       telemetry has one thread of its own, with a runtime of its own: there it collects,
+ *              and there exporters run. Who makes spans never waits for it.
+ * Flow         spans that end go through a buffer of their thread into batches, and these into the
+ *              queue of each destination. Destinations do not disturb each other.
+ * Dropped      what does not fit is dropped, counted by reason (skua_otel_stats), and told on
+ *              standard error, at a limited rate.
+ * Exit         a program that ends without a shutdown is shut down by exit(), within a bound.
+ * fork         the child starts clean: what its parent had queued is its parent's to send, and its
+ *              own thread is made when its first span ends.
+ *
+ * Source       OpenTelemetry specification 1.60: trace/sdk, logs/sdk, metrics/sdk, resource/sdk.
+ */
+#ifndef SKUA_OTEL_SDK_H
+#define SKUA_OTEL_SDK_H
+
+#include <skua/otel/exporter.h>
+#include <skua/otel/processor.h>
+#include <skua/otel/sampler.h>
+
+SKUA_C_BEGIN
+
+/* ---- options --------------------------------------------------------------------------------- */
+
+/* Where a signal goes. Zero means the default. */
+typedef struct skua_otel_destination {
+    skua_otel_signal signal;
+    skua_otel_exporter *exporter; /* telemetry's own from a start that succeeds on: it is freed
+                                     behind the shutdown. It may be in several destinations */
+    unsigned simple;    /* 1: sent at once, not in a rhythm (default 0) */
+    uint32_t max_queue; /* items that wait; more are dropped (default 2048) */
+    uint32_t max_batch; /* items of an export, at most max_queue (default 512) */
+    int64_t delay;      /* ns between two exports at most; of metrics: the interval (default: 5 s;
+                           logs 1 s; metrics 60 s) */
+    int64_t timeout;    /* ns that an export may take (default 30 s) */
+} skua_otel_destination;
+
+/* How much of a span is kept. 0 is the default; SKUA_OTEL_NONE: nothing. */
+#define SKUA_OTEL_NONE UINT32_MAX
+typedef struct skua_otel_limits {
+    uint32_t attrs;       /* of a span (default 128) */
+    uint32_t events;      /* (default 128) */
+    uint32_t links;       /* (default 128) */
+    uint32_t event_attrs; /* of each event (default 128) */
+    uint32_t link_attrs;  /* of each link (default 128) */
+    uint32_t value_len;   /* characters of text, bytes of bytes (default: any) */
+} skua_otel_limits;
+
+/* Zero means the default. All is the caller's and copied, but for what it says. */
+typedef struct skua_otel_options {
+    size_t size; /* of this struct; SKUA_OTEL_OPTIONS sets it */
+    const skua_otel_destination *destinations;
+    size_t destinations_count;
+    /* Who sends. What is not there of service.name, service.instance.id and telemetry.sdk.* is
+     * added. */
+    const skua_attr *resource;
+    size_t resource_count;
+    const char *resource_schema;
+    /* Telemetry's own from a start that succeeds on; never freed, since a span may be under way in
+     * it (default: what the parent says, and all roots). */
+    skua_otel_sampler *sampler;
+    skua_otel_limits limits;
+    /* In this order; the caller's, see processor.h. */
+    skua_otel_processor *const *processors;
+    size_t processors_count;
+    /* Ids of traces and spans, of 16 and 8 bytes; any thread (default: random). */
+    void (*new_trace_id)(uint8_t id[16]);
+    void (*new_span_id)(uint8_t id[8]);
+    size_t buffer;        /* bytes of each thread's, a power of two, 64 KiB to 64 MiB (default 512
+                             KiB) */
+    int64_t exit_timeout; /* ns that exit() waits for a shutdown (default 2 s; -1: it does not) */
+    /* Is told what goes wrong, a line at a time (default: standard error). Any thread. */
+    void (*on_warning)(void *arg, const char *line);
+    void *arg;
+} skua_otel_options;
+
+#ifndef __cplusplus
+#define SKUA_OTEL_OPTIONS(...)                                                                     \
+    (&(const skua_otel_options){.size = sizeof(skua_otel_options), __VA_ARGS__})
+#endif
+
+/* Fills in the defaults, for C++ and other languages.
+ *
+ * Threads    any
+ * Since      0.4
+ */
+SKUA_API void skua_otel_options_init(skua_otel_options *options);
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+/* Starts telemetry: its thread runs, and spans are on.
+ *
+ * options    NULL: all defaults
+ * Returns    0; -EBUSY: it is started, or not at the end of its shutdown yet; -EINVAL; -ENOMEM,
+ *            -EAGAIN (no thread), or as skua_runtime_new: nothing is left behind, and exporters are
+ *            the caller's
+ * Threads    any
+ * Since      0.4
+ */
+SKUA_API int skua_otel_start(const skua_otel_options *options);
+
+/* Waits until all that ended before this call has been exported.
+ *
+ * deadline   monotonic ns
+ * Returns    0, also when telemetry is off; -ETIMEDOUT; -ECANCELED; the error of an export that
+ *            failed meanwhile, or SKUA_ELIMIT: a queue was full; SKUA_EUSAGE in a poll task, and on
+ *            telemetry's own thread; -ENOMEM
+ * Threads    fibers, plain threads
+ * Since      0.4
+ */
+SKUA_API int skua_otel_flush(int64_t deadline);
+
+/* Shuts telemetry down: spans are off at once; what has ended is exported until the deadline, what
+ * is left then is cancelled, dropped and counted. Who calls it again waits with the first, whose
+ * deadline counts. It may be started again behind it.
+ *
+ * deadline   monotonic ns
+ * Returns    0, also when it was not started; else as skua_otel_flush: it is shut down, or (an
+ *            exporter that does not heed its end) will be
+ * Threads    fibers, plain threads
+ * Since      0.4
+ */
+SKUA_API int skua_otel_shutdown(int64_t deadline);
+
+/* ---- numbers --------------------------------------------------------------------------------- */
+
+/* Since the process began, or was forked. */
+typedef struct skua_otel_counts {
+    uint64_t spans_dropped, spans_recorded, spans_sampled; /* started, by what the sampler said */
+    uint64_t logs;                                         /* records made */
+    uint64_t full_spans, full_logs; /* dropped: their thread's buffer was full */
+    uint64_t lost;                  /* dropped: no memory */
+    uint64_t filtered;              /* left out by processors */
+    uint64_t late;                  /* ended behind the shutdown */
+    size_t destinations;            /* of the last start */
+} skua_otel_counts;
+
+/* Threads    any
+ * Since      0.4
+ */
+SKUA_API void skua_otel_stats(skua_otel_counts *ret);
+
+/* Of a destination; since the last start. */
+typedef struct skua_otel_destination_counts {
+    const char *name; /* the exporter's; static */
+    skua_otel_signal signal;
+    uint64_t queued, inflight;   /* items, now */
+    uint64_t capacity;           /* of the queue */
+    uint64_t exported, rejected; /* items that arrived, or were refused by who received them */
+    uint64_t failed;             /* items whose export failed */
+    uint64_t full;               /* items dropped: the queue was full */
+    uint64_t shutdown;           /* items dropped at the shutdown */
+    uint64_t exports, timeouts;  /* calls, and those that came to their time-out */
+    uint64_t export_ns;          /* in calls */
+} skua_otel_destination_counts;
+
+/* index      from 0, in the order of the options
+ * Returns    0; -ENOENT
+ * Threads    any
+ * Since      0.4
+ */
+SKUA_API int skua_otel_destination_stats(size_t index, skua_otel_destination_counts *ret);
+
+SKUA_C_END
+
+#endif

@@ -1,0 +1,306 @@
+/* sdk_life.c - started, flushed, shut down, and forked.
+ *
+ *   idle -> starting -> running -> stopping -> idle
+ *                          \-> (fork, in the child) forked -> starting, at the first span's end
+ *
+ * The mutex is held for a few instructions; who waits does so for an event, so that a worker is
+ * never blocked. The thread that has stopped makes the state idle itself: so it is, however long
+ * those who asked for it have waited.
+ *
+ * Exit       atexit comes before static destructors of what was loaded earlier; nothing here needs
+ *            one, and all that a late span may touch is there for ever.
+ * Fork       handlers (at the end) hold the mutexes over it. The child's state is `forked`: its
+ *            pipe is the parent's, and forgotten. Spans go on into new rings; the first that ends
+ *            makes the thread.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <skua/time.h>
+
+#include "otel/sdk/sdk_impl.h"
+
+enum life_state { LIFE_IDLE, LIFE_STARTING, LIFE_RUNNING, LIFE_STOPPING, LIFE_FORKED };
+
+static struct {
+    pthread_mutex_t mutex;
+    /* guard: mutex, from here */
+    enum life_state state;
+    struct skua__sdk *last;      /* the newest start */
+    struct skua__pipe *pipe;     /* RUNNING */
+    struct skua__pipe_ask *stop; /* STOPPING; a reference of the state's */
+    bool registered;             /* with atexit and for forks */
+} life = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+/* What spans follow when telemetry is off: those that end late are counted. */
+static void life_nothing(void)
+{
+}
+
+static const struct skua__trace_sdk life_closed = {.closed = true, .filled = life_nothing};
+
+static void life_set(enum life_state state, struct skua__pipe *pipe)
+{
+    pthread_mutex_lock(&life.mutex);
+    life.state = state;
+    life.pipe = pipe;
+    pthread_mutex_unlock(&life.mutex);
+}
+
+struct skua__sdk *skua__sdk_last(void)
+{
+    struct skua__sdk *last;
+
+    pthread_mutex_lock(&life.mutex);
+    last = life.last;
+    pthread_mutex_unlock(&life.mutex);
+    return last;
+}
+
+/* ---- over ------------------------------------------------------------------------------------ */
+
+static void life_free_exporters(struct skua__sdk *sdk)
+{
+    for (size_t i = 0; i < sdk->dests_count; i++) {
+        skua_otel_exporter *exporter = sdk->dests[i].exporter;
+        bool again = false;
+
+        for (size_t j = 0; j < i; j++)
+            again = again || sdk->dests[j].exporter == exporter;
+        if (!again && exporter->ops->free != NULL)
+            exporter->ops->free(exporter);
+    }
+}
+
+/* On telemetry's thread, at its end. */
+void skua__sdk_over(struct skua__pipe_ask *stop, void *arg)
+{
+    life_free_exporters(arg);
+    pthread_mutex_lock(&life.mutex);
+    life.state = LIFE_IDLE;
+    life.stop = NULL;
+    pthread_mutex_unlock(&life.mutex);
+    skua_event_set(&stop->done);
+    skua__pipe_ask_unref(stop); /* the state's */
+    skua__pipe_ask_unref(stop); /* the pipe's */
+}
+
+/* ---- start ----------------------------------------------------------------------------------- */
+
+static void life_at_exit(void)
+{
+    struct skua__sdk *sdk = skua__sdk_last();
+
+    if (sdk != NULL && sdk->exit_timeout >= 0 && !skua__pipe_here())
+        (void)skua_otel_shutdown(skua_now() + sdk->exit_timeout);
+}
+
+static void life_fork_prepare(void);
+static void life_fork_parent(void);
+static void life_fork_child(void);
+
+/* Once. 0, -EBUSY: it is not idle; -ENOMEM. */
+static int life_begin(void)
+{
+    int rc = 0;
+
+    pthread_mutex_lock(&life.mutex);
+    if (life.state != LIFE_IDLE)
+        rc = -EBUSY;
+    if (rc == 0 && !life.registered) {
+        if (pthread_atfork(life_fork_prepare, life_fork_parent, life_fork_child) != 0 ||
+            atexit(life_at_exit) != 0)
+            rc = -ENOMEM;
+        life.registered = rc == 0;
+    }
+    if (rc == 0)
+        life.state = LIFE_STARTING;
+    pthread_mutex_unlock(&life.mutex);
+    return rc;
+}
+
+/* Its thread, and then spans are on. */
+static int life_run(struct skua__sdk *sdk)
+{
+    struct skua__pipe *pipe;
+    int rc;
+
+    skua__otel_clock_init();
+    rc = skua__sdk_pipe(sdk, &pipe);
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&life.mutex);
+    sdk->before = life.last;
+    life.last = sdk;
+    life.state = LIFE_RUNNING;
+    life.pipe = pipe;
+    pthread_mutex_unlock(&life.mutex);
+    skua__trace_use(&sdk->trace);
+    return 0;
+}
+
+int skua_otel_start(const skua_otel_options *options)
+{
+    struct skua__sdk *sdk;
+    int rc = life_begin();
+
+    if (rc != 0)
+        return rc;
+    /* Another's table is in force: it stays. */
+    rc = skua_trace_installed() != NULL ? -EBUSY : skua__sdk_new(&sdk, options);
+    if (rc == 0) {
+        rc = life_run(sdk);
+        if (rc != 0)
+            skua__sdk_free(sdk);
+    }
+    if (rc != 0)
+        life_set(LIFE_IDLE, NULL);
+    else
+        (void)skua_trace_install(&skua__trace_ops);
+    return rc;
+}
+
+/* ---- flush, shutdown ------------------------------------------------------------------------- */
+
+/* Waits for an answer; lets go of the ask. */
+static int life_wait(struct skua__pipe_ask *ask, int64_t deadline)
+{
+    int rc = skua_event_wait_until(&ask->done, deadline);
+
+    if (rc == 0)
+        rc = ask->result;
+    skua__pipe_ask_unref(ask);
+    return rc;
+}
+
+int skua_otel_flush(int64_t deadline)
+{
+    struct skua__pipe_ask *ask = skua__pipe_ask_new(SKUA__PIPE_FLUSH);
+    bool running;
+
+    if (ask == NULL)
+        return -ENOMEM;
+    if (skua__pipe_here()) {
+        skua__pipe_ask_unref(ask);
+        return SKUA_EUSAGE;
+    }
+    pthread_mutex_lock(&life.mutex);
+    running = life.state == LIFE_RUNNING;
+    if (running)
+        skua__pipe_ask(life.pipe, skua__pipe_ask_ref(ask), deadline);
+    pthread_mutex_unlock(&life.mutex);
+    if (running)
+        return life_wait(ask, deadline);
+    skua__pipe_ask_unref(ask);
+    return 0;
+}
+
+/* Under the mutex: nothing new comes from here on. */
+static void life_close(void)
+{
+    (void)skua_trace_install(NULL);
+    skua__trace_use(&life_closed);
+}
+
+int skua_otel_shutdown(int64_t deadline)
+{
+    struct skua__pipe_ask *ask = NULL;
+
+    if (skua__pipe_here())
+        return SKUA_EUSAGE;
+    pthread_mutex_lock(&life.mutex);
+    if (life.state == LIFE_RUNNING) {
+        life_close();
+        life.state = LIFE_STOPPING;
+        life.stop = life.last->stop;
+        life.last->stop = NULL;
+        skua__pipe_ask(life.pipe, skua__pipe_ask_ref(life.stop), deadline);
+        life.pipe = NULL;
+    } else if (life.state == LIFE_FORKED) {
+        life_close();
+        life.state = LIFE_IDLE; /* exporters are left as the parent's: they have done nothing */
+    }
+    if (life.state == LIFE_STOPPING)
+        ask = skua__pipe_ask_ref(life.stop);
+    pthread_mutex_unlock(&life.mutex);
+    return ask != NULL ? life_wait(ask, deadline) : 0;
+}
+
+/* ---- fork ------------------------------------------------------------------------------------ */
+
+/* In the child, at the end of a span: its thread is made. */
+static void life_restart(void)
+{
+    struct skua__sdk *sdk = NULL;
+    struct skua__pipe *pipe = NULL;
+    int rc;
+
+    pthread_mutex_lock(&life.mutex);
+    if (life.state == LIFE_FORKED) {
+        life.state = LIFE_STARTING;
+        sdk = life.last;
+    }
+    pthread_mutex_unlock(&life.mutex);
+    if (sdk == NULL)
+        return;
+    skua__sdk_resource_forked(sdk);
+    memset(sdk->counts, 0, sdk->dests_count * sizeof *sdk->counts);
+    if (sdk->stop == NULL)
+        sdk->stop = skua__pipe_ask_new(SKUA__PIPE_STOP);
+    rc = sdk->stop != NULL ? skua__sdk_pipe(sdk, &pipe) : -ENOMEM;
+    if (rc != 0) {
+        life_set(LIFE_IDLE, NULL);
+        (void)skua_trace_install(NULL);
+        skua__otel_warn(SKUA__WARN_OTHER, "it is off in the child of a fork: %s",
+                        skua_strerror(rc));
+        return;
+    }
+    skua__trace_use(&sdk->trace);
+    life_set(LIFE_RUNNING, pipe);
+    skua__pipe_wake();
+}
+
+static void life_fork_prepare(void)
+{
+    pthread_mutex_lock(&life.mutex);
+    skua__otel_warn_lock();
+    skua__otel_threads_lock();
+}
+
+static void life_fork_parent(void)
+{
+    skua__otel_threads_unlock();
+    skua__otel_warn_unlock();
+    pthread_mutex_unlock(&life.mutex);
+}
+
+static void life_fork_exporters(struct skua__sdk *sdk)
+{
+    for (size_t i = 0; i < sdk->dests_count; i++) {
+        skua_otel_exporter *exporter = sdk->dests[i].exporter;
+
+        if (exporter->ops->forked != NULL)
+            exporter->ops->forked(exporter);
+    }
+}
+
+static void life_fork_child(void)
+{
+    skua__otel_threads_forget();
+    skua__otel_threads_unlock();
+    skua__otel_warn_unlock();
+    skua__pipe_forget();
+    if (life.state == LIFE_RUNNING) {
+        life.state = LIFE_FORKED;
+        life.last->trace_forked.filled = life_restart;
+        skua__trace_use(&life.last->trace_forked);
+        life_fork_exporters(life.last);
+    } else if (life.state != LIFE_FORKED && life.state != LIFE_IDLE) {
+        life.state = LIFE_IDLE; /* who was about it is not here */
+        life_close();
+    }
+    life.pipe = NULL;
+    life.stop = NULL;
+    pthread_mutex_unlock(&life.mutex);
+}

@@ -1,0 +1,267 @@
+/* sdk_options.c - what telemetry is told, checked and copied.
+ *
+ * Defaults are those of the specification: OTEL_BSP_*, OTEL_BLRP_*, OTEL_METRIC_EXPORT_*.
+ */
+#include "otel/sdk/sdk_impl.h"
+
+#define OPTIONS_MS INT64_C(1000000)
+#define OPTIONS_BUFFER_MIN ((size_t)64 * 1024)
+#define OPTIONS_BUFFER_MAX ((size_t)64 * 1024 * 1024)
+
+const struct skua__sdk_metrics *skua__sdk_metrics;
+
+const struct skua__otel_reader *const skua__sdk_readers[] = {&skua__otel_span_reader};
+const size_t skua__sdk_readers_count = sizeof skua__sdk_readers / sizeof skua__sdk_readers[0];
+
+void skua_otel_options_init(skua_otel_options *options)
+{
+    *options = (skua_otel_options){.size = sizeof *options};
+}
+
+static uint32_t options_limit(uint32_t value, uint32_t by_default)
+{
+    return value == 0 ? by_default : value == SKUA_OTEL_NONE ? 0 : value;
+}
+
+static int64_t options_delay(skua_otel_signal signal)
+{
+    switch (signal) {
+    case SKUA_OTEL_METRICS:
+        return 60000 * OPTIONS_MS;
+    case SKUA_OTEL_LOGS:
+        return 1000 * OPTIONS_MS;
+    default:
+        return 5000 * OPTIONS_MS;
+    }
+}
+
+/* With its defaults. */
+static int options_dest(skua_otel_destination *dest)
+{
+    if ((unsigned)dest->signal >= SKUA_OTEL_SIGNALS || dest->exporter == NULL ||
+        dest->exporter->ops == NULL || dest->exporter->ops->export_batch == NULL ||
+        dest->simple > 1 || dest->delay < 0 || dest->timeout < 0)
+        return -EINVAL;
+    if (dest->max_queue == 0)
+        dest->max_queue = 2048;
+    if (dest->max_batch == 0)
+        dest->max_batch = dest->max_queue < 512 ? dest->max_queue : 512;
+    if (dest->max_batch > dest->max_queue)
+        return -EINVAL;
+    if (dest->delay == 0)
+        dest->delay = options_delay(dest->signal);
+    if (dest->timeout == 0)
+        dest->timeout = 30000 * OPTIONS_MS;
+    /* A reader with no pause would have the thread for itself. */
+    if (dest->signal == SKUA_OTEL_METRICS && dest->delay < OPTIONS_MS)
+        dest->delay = OPTIONS_MS;
+    return 0;
+}
+
+static int options_dests(struct skua__sdk *sdk, const skua_otel_options *options)
+{
+    size_t count = options->destinations_count;
+
+    sdk->dests = skua__otel_malloc((count + 1) * sizeof *sdk->dests);
+    sdk->counts = skua__otel_malloc((count + 1) * sizeof *sdk->counts);
+    sdk->names = skua__otel_malloc((count + 1) * sizeof *sdk->names);
+    sdk->processors = skua__otel_malloc((options->processors_count + 1) * sizeof(void *));
+    if (sdk->dests == NULL || sdk->counts == NULL || sdk->names == NULL || sdk->processors == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        sdk->dests[i] = options->destinations[i];
+        if (options_dest(&sdk->dests[i]) != 0)
+            return -EINVAL;
+        sdk->names[i] = sdk->dests[i].exporter->ops->name;
+    }
+    sdk->dests_count = count;
+    for (size_t i = 0; i < options->processors_count; i++) {
+        if (options->processors[i] == NULL || options->processors[i]->ops == NULL)
+            return -EINVAL;
+        sdk->processors[i] = options->processors[i];
+    }
+    sdk->processors_count = options->processors_count;
+    return 0;
+}
+
+/* ---- hooks ----------------------------------------------------------------------------------- */
+
+static void options_on_start(const struct skua__trace_sdk *trace, skua_span *span,
+                             const skua_span_context *parent)
+{
+    const struct skua__sdk *sdk = trace->owner;
+
+    for (size_t i = 0; i < sdk->processors_count; i++)
+        if (sdk->processors[i]->ops->on_start != NULL)
+            sdk->processors[i]->ops->on_start(sdk->processors[i], span, parent);
+}
+
+static void options_on_end(const struct skua__trace_sdk *trace, skua_span *span)
+{
+    const struct skua__sdk *sdk = trace->owner;
+
+    for (size_t i = 0; i < sdk->processors_count; i++)
+        if (sdk->processors[i]->ops->on_ending != NULL)
+            sdk->processors[i]->ops->on_ending(sdk->processors[i], span);
+}
+
+/* How many bytes in a ring are worth a wake: about a batch, at most half of it. */
+static size_t options_wake(const struct skua__sdk *sdk, size_t buffer)
+{
+    size_t wake = buffer / 2;
+
+    for (size_t i = 0; i < sdk->dests_count; i++) {
+        size_t batch = (size_t)sdk->dests[i].max_batch * 160;
+
+        if (sdk->dests[i].signal == SKUA_OTEL_METRICS)
+            continue;
+        if (sdk->dests[i].simple)
+            return 0;
+        wake = batch < wake ? batch : wake;
+    }
+    return wake;
+}
+
+static void options_trace(struct skua__sdk *sdk, const skua_otel_options *options)
+{
+    const skua_otel_limits *limits = &options->limits;
+    size_t buffer = options->buffer != 0 ? options->buffer : (size_t)512 * 1024;
+    struct skua__trace_sdk *trace = &sdk->trace;
+
+    trace->owner = sdk;
+    trace->sampler = options->sampler;
+    trace->limits = (struct skua__otel_limits){
+        .attrs = options_limit(limits->attrs, 128),
+        .events = options_limit(limits->events, 128),
+        .links = options_limit(limits->links, 128),
+        .event_attrs = options_limit(limits->event_attrs, 128),
+        .link_attrs = options_limit(limits->link_attrs, 128),
+        .value_len = limits->value_len == 0 ? UINT32_MAX : options_limit(limits->value_len, 0)};
+    trace->new_trace_id = options->new_trace_id;
+    trace->new_span_id = options->new_span_id;
+    trace->filled = skua__pipe_wake;
+    trace->wake_at = options_wake(sdk, buffer);
+    for (size_t i = 0; i < sdk->processors_count; i++) {
+        if (sdk->processors[i]->ops->on_start != NULL)
+            trace->on_start = options_on_start;
+        if (sdk->processors[i]->ops->on_ending != NULL)
+            trace->on_end = options_on_end;
+    }
+    sdk->trace_forked = *trace;
+    sdk->trace_forked.wake_at = 0;
+    skua__otel_threads_ring(buffer);
+}
+
+static int options_check(const skua_otel_options *options)
+{
+    if (options->size != sizeof *options || options->exit_timeout < -1 ||
+        (options->destinations == NULL && options->destinations_count != 0) ||
+        (options->resource == NULL && options->resource_count != 0) ||
+        (options->processors == NULL && options->processors_count != 0) ||
+        (options->sampler != NULL && options->sampler->sample == NULL))
+        return -EINVAL;
+    if (options->buffer != 0 &&
+        ((options->buffer & (options->buffer - 1)) != 0 || options->buffer < OPTIONS_BUFFER_MIN ||
+         options->buffer > OPTIONS_BUFFER_MAX))
+        return -EINVAL;
+    return 0;
+}
+
+int skua__sdk_new(struct skua__sdk **ret, const skua_otel_options *options)
+{
+    skua_otel_options none;
+    struct skua__sdk *sdk;
+    int rc;
+
+    skua_otel_options_init(&none);
+    if (options == NULL)
+        options = &none;
+    rc = options_check(options);
+    if (rc != 0)
+        return rc;
+    sdk = skua__otel_malloc(sizeof *sdk);
+    if (sdk == NULL)
+        return -ENOMEM;
+    rc = options_dests(sdk, options);
+    if (rc == 0)
+        rc = skua__sdk_resource(sdk, options);
+    sdk->stop = rc == 0 ? skua__pipe_ask_new(SKUA__PIPE_STOP) : NULL;
+    if (rc == 0 && sdk->stop == NULL)
+        rc = -ENOMEM;
+    if (rc != 0) {
+        skua__sdk_free(sdk);
+        return rc;
+    }
+    sdk->exit_timeout = options->exit_timeout != 0 ? options->exit_timeout : 2000 * OPTIONS_MS;
+    options_trace(sdk, options);
+    skua__otel_warn_to(options->on_warning, options->arg);
+    *ret = sdk;
+    return 0;
+}
+
+void skua__sdk_free(struct skua__sdk *sdk)
+{
+    if (sdk->stop != NULL)
+        skua__pipe_ask_unref(sdk->stop);
+    skua__batch_unref(sdk->memory);
+    skua__otel_free(sdk->dests);
+    skua__otel_free(sdk->counts);
+    skua__otel_free(sdk->names);
+    skua__otel_free(sdk->processors);
+    skua__otel_free(sdk);
+}
+
+/* ---- the pipe -------------------------------------------------------------------------------- */
+
+static void options_periodic(const struct skua__sdk *sdk, size_t i,
+                             struct skua__periodic_options *ret)
+{
+    const skua_otel_destination *dest = &sdk->dests[i];
+
+    *ret = (struct skua__periodic_options){.collect = skua__sdk_metrics->collect,
+                                           .source = skua__sdk_metrics->source(dest),
+                                           .exporter = dest->exporter,
+                                           .interval = dest->delay,
+                                           .timeout = dest->timeout,
+                                           .counts = &sdk->counts[i]};
+}
+
+int skua__sdk_pipe(struct skua__sdk *sdk, struct skua__pipe **ret)
+{
+    size_t count = sdk->dests_count;
+    struct skua__dest_options *dests = skua__otel_malloc((count + 1) * sizeof *dests);
+    struct skua__periodic_options *periodics = skua__otel_malloc((count + 1) * sizeof *periodics);
+    struct skua__pipe_options options = {.resource = &sdk->resource,
+                                         .readers = skua__sdk_readers,
+                                         .readers_count = skua__sdk_readers_count,
+                                         .processors = sdk->processors,
+                                         .processors_count = sdk->processors_count,
+                                         .dests = dests,
+                                         .periodics = periodics};
+    int rc = dests != NULL && periodics != NULL ? 0 : -ENOMEM;
+
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        const skua_otel_destination *dest = &sdk->dests[i];
+
+        if (dest->signal != SKUA_OTEL_METRICS)
+            dests[options.dests_count++] =
+                (struct skua__dest_options){.exporter = dest->exporter,
+                                            .signal = dest->signal,
+                                            .max_queue = dest->max_queue,
+                                            .max_batch = dest->max_batch,
+                                            .delay = dest->simple ? 0 : dest->delay,
+                                            .timeout = dest->timeout,
+                                            .counts = &sdk->counts[i]};
+        else if (skua__sdk_metrics != NULL)
+            options_periodic(sdk, i, &periodics[options.periodics_count++]);
+    }
+    if (rc == 0)
+        rc = skua__pipe_start(ret, &options, skua__sdk_over, sdk);
+    skua__otel_free(dests);
+    skua__otel_free(periodics);
+    return rc;
+}
+
+#undef OPTIONS_MS
+#undef OPTIONS_BUFFER_MIN
+#undef OPTIONS_BUFFER_MAX
