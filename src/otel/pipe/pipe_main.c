@@ -127,7 +127,7 @@ static void main_run(struct skua__pipe *pipe)
 
     for (;;) {
         struct skua__pipe_ask *ask = main_asks(pipe);
-        uint64_t failed = skua__pipe_failed(pipe);
+        uint64_t failed;
         int64_t due = skua__pipe_next(pipe);
 
         if (ask == NULL) {
@@ -136,6 +136,7 @@ static void main_run(struct skua__pipe *pipe)
             (void)rc;
             ask = main_asks(pipe);
         }
+        failed = skua__pipe_failed(pipe);
         skua__pipe_collect(pipe, ask != NULL);
         for (; ask != NULL; ask = next) {
             next = ask->next;
