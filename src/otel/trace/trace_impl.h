@@ -1,13 +1,12 @@
 /* trace_impl.h - spans as the SDK has them.
  *
  *   trace_span.c     started, set, ended: the functions behind trace.h
- *   trace_notes.c    what is noted on a span: attributes, events, links, in one run of bytes
  *   trace_record.c   a span that has ended: into its thread's ring, and out of it as data.h has it
  *   trace_sample.c   samplers
  *
  * A span     lives in 640 bytes of its thread's spare ones: its head, names, and the first bytes of
- *            its notes; more notes get memory of their own. Notes are what the record will have, so
- *            an end is a copy, and an attribute is written once.
+ *            its notes (notes_impl.h); more notes get memory of their own. Notes are what the record
+ *            will have, so an end is a copy, and an attribute is written once.
  *
  *   start -> sampled? -> notes … -> end -> record in the ring of the thread that ends it
  *                \-> dropped: only a head, for those that come behind
@@ -23,63 +22,11 @@
 #include "otel/core/otel_clock.h"
 #include "otel/core/otel_reader.h"
 #include "otel/core/otel_thread.h"
+#include "otel/notes/notes_impl.h"
 
 #define SKUA__SPAN_SIZE 640
 #define SKUA__SPAN_NAME 64   /* bytes of a name that is kept inside */
 #define SKUA__SPAN_SPARES 64 /* of a thread */
-
-/* ---- limits ---------------------------------------------------------------------------------- */
-
-/* Of spans, or of log records. */
-struct skua__otel_limits {
-    uint32_t attrs, events, links; /* how many */
-    uint32_t event_attrs, link_attrs;
-    uint32_t value_len; /* bytes of text and of each text of an array; UINT32_MAX: any */
-};
-
-/* ---- notes (trace_notes.c) ------------------------------------------------------------------- */
-
-enum { SKUA__NOTE_ATTR, SKUA__NOTE_EVENT, SKUA__NOTE_LINK };
-
-/* Each note is this, and then its bytes, rounded up to 8.
- *   ATTR    the key, a pointer when it is static, else its bytes and a NUL; then the value: numbers
- *           as they are, text as bytes, arrays as elements, texts of arrays each with its length
- *           (u32) before it; of LIST and MAP: notes
- *   EVENT   ticks or time (u64), the name's bytes and a NUL; then `count` notes
- *   LINK    trace id, span id, flags, remote, the trace state's bytes and a NUL; then `count` notes
- */
-struct skua__note {
-    uint32_t size; /* with this header, a multiple of 8 */
-    uint8_t what;
-    uint8_t type;  /* ATTR: skua_attr_type; EVENT: 1: the time is ns since 1970 */
-    uint8_t flags; /* ATTR: of the attribute */
-    uint8_t zero;
-    uint16_t name_len; /* of the key, the name, the trace state */
-    uint16_t dropped;  /* EVENT, LINK: attributes beyond the limit */
-    uint32_t count;    /* ATTR: as skua_attr's; else attributes */
-};
-
-struct skua__notes {
-    char *bytes;
-    uint32_t len, room;
-    uint32_t attrs, events, links; /* that are noted; attributes of the span itself */
-    uint32_t attrs_over, events_over, links_over; /* dropped by limits */
-    bool own;                                     /* bytes are memory of their own */
-    bool no_memory;                               /* something was left out */
-};
-
-/* Attributes of the span itself; those whose key is there take its place when the notes are read:
- * the last one counts. */
-void skua__notes_attrs(struct skua__notes *notes, const struct skua__otel_limits *limits,
-                       const skua_attr *attrs, size_t count);
-void skua__notes_event(struct skua__notes *notes, const struct skua__otel_limits *limits,
-                       const char *name, uint64_t time, bool wall, const skua_attr *attrs,
-                       size_t count);
-void skua__notes_link(struct skua__notes *notes, const struct skua__otel_limits *limits,
-                      const skua_span_context *context, const skua_attr *attrs, size_t count);
-void skua__notes_free(struct skua__notes *notes);
-/* Takes out attributes whose key comes again. How many are left. */
-uint32_t skua__notes_tidy(struct skua__notes *notes);
 
 /* ---- a span (trace_span.c) ------------------------------------------------------------------- */
 

@@ -63,127 +63,12 @@ bool skua__span_record(struct skua__otel_thread *thread, struct skua__span *span
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-/* Memory that was measured before, cut off piece by piece. */
-struct record_room {
-    char *at;
-};
-
-static void *record_cut(struct record_room *room, size_t size)
-{
-    void *piece = room->at;
-
-    room->at += (size + 7) & ~(size_t)7;
-    return piece;
-}
-
-static skua_otel_text record_text(struct record_room *room, const char *text, size_t len)
-{
-    char *copy = record_cut(room, len + 1);
-
-    memcpy(copy, text, len);
-    copy[len] = '\0';
-    return (skua_otel_text){copy, len};
-}
-
-/* Each note needs no more than its own bytes and these: what it becomes has pointers. */
 static size_t record_size(const void *bytes)
 {
     const struct skua__span_record *record = bytes;
-    size_t notes = record->notes_len;
-    /* A note has 16 bytes and 8 of its key, or more; a skua_attr 32, an event 48, a link 64; texts
-     * of arrays 4 each, and a pointer of 8 instead, with a NUL. All are rounded up to 8. */
-    return (size_t)record->name_len + record->status_len + record->state_len + 64 + notes * 6;
-}
 
-static const struct skua__note *record_note(const char *at)
-{
-    return (const struct skua__note *)(const void *)at;
-}
-
-static const char *record_attr(struct record_room *room, const char *at, skua_attr *ret);
-
-static void record_texts(struct record_room *room, const char *at, skua_attr *ret)
-{
-    const char **texts = record_cut(room, ret->count * sizeof *texts);
-
-    for (uint32_t i = 0; i < ret->count; i++) {
-        uint32_t len;
-
-        memcpy(&len, at, sizeof len);
-        texts[i] = record_text(room, at + sizeof len, len).at;
-        at += sizeof len + len;
-    }
-    ret->value.strs = texts;
-}
-
-static void record_value(struct record_room *room, const struct skua__note *note, const char *at,
-                         skua_attr *ret)
-{
-    size_t size = 0;
-    void *copy;
-
-    switch ((skua_attr_type)ret->type) {
-    case SKUA_ATTR_STR:
-        ret->value.str = record_text(room, at, ret->count).at;
-        return;
-    case SKUA_ATTR_STRS:
-        record_texts(room, at, ret);
-        return;
-    case SKUA_ATTR_LIST:
-    case SKUA_ATTR_MAP: {
-        skua_attr *inner = record_cut(room, ret->count * sizeof *inner);
-
-        for (uint32_t i = 0; i < ret->count; i++)
-            at = record_attr(room, at, &inner[i]);
-        ret->value.attrs = inner;
-        return;
-    }
-    case SKUA_ATTR_BYTES:
-    case SKUA_ATTR_BOOLS:
-        size = ret->count;
-        break;
-    case SKUA_ATTR_I64S:
-    case SKUA_ATTR_F64S:
-        size = (size_t)ret->count * 8;
-        break;
-    default:
-        memcpy(&ret->value, at, sizeof ret->value);
-        return;
-    }
-    (void)note;
-    copy = record_cut(room, size);
-    memcpy(copy, at, size);
-    ret->value.bytes = copy;
-}
-
-/* The attribute of the note at `at`. Returns where the next one is. */
-static const char *record_attr(struct record_room *room, const char *at, skua_attr *ret)
-{
-    const struct skua__note *note = record_note(at);
-    const char *value = (const char *)(note + 1);
-
-    *ret = (skua_attr){
-        .type = note->type, .flags = note->flags, .key_len = note->name_len, .count = note->count};
-    if ((note->flags & SKUA_ATTR_STATIC) != 0) {
-        memcpy(&ret->key, value, sizeof ret->key);
-        value += sizeof ret->key;
-    } else {
-        ret->key = record_text(room, value, note->name_len).at;
-        value += ((size_t)note->name_len + 1 + 7) & ~(size_t)7;
-    }
-    record_value(room, note, value, ret);
-    return at + note->size;
-}
-
-/* `count` attributes from `at` on. */
-static skua_otel_attrs record_attrs(struct record_room *room, const char *at, uint32_t count,
-                                    uint32_t dropped)
-{
-    skua_attr *attrs = record_cut(room, count * sizeof *attrs);
-
-    for (uint32_t i = 0; i < count; i++)
-        at = record_attr(room, at, &attrs[i]);
-    return (skua_otel_attrs){attrs, count, dropped};
+    return (size_t)record->name_len + record->status_len + record->state_len + 64 +
+           skua__notes_room(record->notes_len);
 }
 
 static int64_t record_time(uint64_t ticks, bool wall)
@@ -191,22 +76,22 @@ static int64_t record_time(uint64_t ticks, bool wall)
     return wall ? (int64_t)ticks : skua__otel_time(ticks);
 }
 
-static void record_event(struct record_room *room, const char *at, skua_otel_event *ret)
+static void record_event(struct skua__notes_room *room, const char *at, skua_otel_event *ret)
 {
-    const struct skua__note *note = record_note(at);
+    const struct skua__note *note = skua__note_at(at);
     const char *body = (const char *)(note + 1);
     size_t head = ((size_t)8 + note->name_len + 1 + 7) & ~(size_t)7;
     uint64_t time;
 
     memcpy(&time, body, sizeof time);
     ret->time = record_time(time, note->type != 0);
-    ret->name = record_text(room, body + 8, note->name_len);
-    ret->attrs = record_attrs(room, body + head, note->count, note->dropped);
+    ret->name = skua__notes_text(room, body + 8, note->name_len);
+    ret->attrs = skua__notes_read(room, body + head, note->count, note->dropped);
 }
 
-static void record_link(struct record_room *room, const char *at, skua_otel_link *ret)
+static void record_link(struct skua__notes_room *room, const char *at, skua_otel_link *ret)
 {
-    const struct skua__note *note = record_note(at);
+    const struct skua__note *note = skua__note_at(at);
     const char *body = (const char *)(note + 1);
     size_t head = ((size_t)26 + note->name_len + 1 + 7) & ~(size_t)7;
 
@@ -214,50 +99,28 @@ static void record_link(struct record_room *room, const char *at, skua_otel_link
     memcpy(ret->span_id, body + 16, 8);
     ret->flags = (uint8_t)body[24];
     ret->remote = (uint8_t)body[25];
-    ret->trace_state = record_text(room, body + 26, note->name_len);
-    ret->attrs = record_attrs(room, body + head, note->count, note->dropped);
+    ret->trace_state = skua__notes_text(room, body + 26, note->name_len);
+    ret->attrs = skua__notes_read(room, body + head, note->count, note->dropped);
 }
 
-static bool record_same_key(const skua_attr *a, const skua_attr *b)
-{
-    return a->key_len == b->key_len &&
-           (a->key == b->key || memcmp(a->key, b->key, a->key_len) == 0);
-}
-
-/* Of several with a key the last one counts, in the first one's place. */
-static uint32_t record_distinct(skua_attr *attrs, uint32_t count)
-{
-    uint32_t kept = 0;
-
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t at = 0;
-
-        while (at < kept && !record_same_key(&attrs[at], &attrs[i]))
-            at++;
-        attrs[at] = attrs[i];
-        kept += at == kept;
-    }
-    return kept;
-}
-
-static void record_notes(struct record_room *room, const struct skua__span_record *record,
+static void record_notes(struct skua__notes_room *room, const struct skua__span_record *record,
                          const char *notes, skua_otel_span *ret)
 {
-    skua_attr *attrs = record_cut(room, record->attrs * sizeof *attrs);
-    skua_otel_event *events = record_cut(room, record->events * sizeof *events);
-    skua_otel_link *links = record_cut(room, record->links * sizeof *links);
+    skua_attr *attrs = skua__notes_cut(room, record->attrs * sizeof *attrs);
+    skua_otel_event *events = skua__notes_cut(room, record->events * sizeof *events);
+    skua_otel_link *links = skua__notes_cut(room, record->links * sizeof *links);
     const char *end = notes + record->notes_len;
     uint32_t count = 0;
 
-    for (const char *at = notes; at < end; at += record_note(at)->size) {
-        if (record_note(at)->what == SKUA__NOTE_ATTR)
-            (void)record_attr(room, at, &attrs[count++]);
-        else if (record_note(at)->what == SKUA__NOTE_EVENT)
+    for (const char *at = notes; at < end; at += skua__note_at(at)->size) {
+        if (skua__note_at(at)->what == SKUA__NOTE_ATTR)
+            (void)skua__notes_attr(room, at, &attrs[count++]);
+        else if (skua__note_at(at)->what == SKUA__NOTE_EVENT)
             record_event(room, at, &events[ret->events_count++]);
         else
             record_link(room, at, &links[ret->links_count++]);
     }
-    ret->attrs = (skua_otel_attrs){attrs, record_distinct(attrs, count), record->attrs_over};
+    ret->attrs = (skua_otel_attrs){attrs, skua__notes_distinct(attrs, count), record->attrs_over};
     ret->events = events;
     ret->links = links;
 }
@@ -266,7 +129,7 @@ static size_t record_read(const void *bytes, char *memory, void *item)
 {
     const struct skua__span_record *record = bytes;
     skua_otel_span *ret = item;
-    struct record_room room = {memory};
+    struct skua__notes_room room = {memory};
     const char *name = (const char *)(record + 1);
     const char *status = name + record->name_len + 1;
     const char *state = status + record->status_len + 1;
@@ -285,9 +148,9 @@ static size_t record_read(const void *bytes, char *memory, void *item)
     ret->end = record_time(record->end, (record->bits & SKUA__RECORD_END_WALL) != 0);
     if (ret->end < ret->start)
         ret->end = ret->start;
-    ret->name = record_text(&room, name, record->name_len);
-    ret->status_text = record_text(&room, status, record->status_len);
-    ret->trace_state = record_text(&room, state, record->state_len);
+    ret->name = skua__notes_text(&room, name, record->name_len);
+    ret->status_text = skua__notes_text(&room, status, record->status_len);
+    ret->trace_state = skua__notes_text(&room, state, record->state_len);
     record_notes(&room, record, name + ((texts + 7) & ~(size_t)7), ret);
     return (size_t)(room.at - memory);
 }

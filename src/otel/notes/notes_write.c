@@ -1,4 +1,4 @@
-/* trace_notes.c - what is noted on a span: attributes, events and links in one run of bytes.
+/* notes_write.c - what is noted on a span or a log record, in one run of bytes.
  *
  * Notes are appended only. An attribute that is set again stands behind the old one, and wins when
  * the notes are read; when there are as many as the limit allows, those that were replaced are taken
@@ -6,7 +6,7 @@
  *
  * Values are copied as they are; text is cut to the limit, never inside of a character.
  */
-#include "otel/trace/trace_impl.h"
+#include "otel/notes/notes_impl.h"
 
 #define NOTES_HEADER ((uint32_t)sizeof(struct skua__note))
 /* Attributes inside attributes; deeper ones are left out. */
@@ -68,7 +68,7 @@ static uint32_t notes_cut(const char *text, size_t len, uint32_t max)
     if (len <= max)
         return (uint32_t)len;
     len = max;
-    while (len > 0 && len > (size_t)max - 3 && ((unsigned char)text[len] & 0xc0) == 0x80)
+    while (len > 0 && max - len < 3 && ((unsigned char)text[len] & 0xc0) == 0x80)
         len--;
     return (uint32_t)len;
 }
@@ -305,6 +305,11 @@ void skua__notes_attrs(struct skua__notes *notes, const struct skua__otel_limits
             notes->attrs_over++;
         }
     }
+}
+
+bool skua__notes_value(struct skua__notes *notes, const skua_attr *attr)
+{
+    return notes_attr(notes, attr, UINT32_MAX, 0);
 }
 
 /* ---- events and links ------------------------------------------------------------------------ */
