@@ -50,6 +50,7 @@ typedef struct skua_span_head {
     uint8_t recording;         /* atomic, relaxed: a hint; the SDK decides under its own rules */
     uint8_t entered;           /* atomic: `link` is in a context; only once in its life */
     uint8_t suppressed;        /* constant; libskua's own: see skua_trace_suppress */
+    uint8_t ended;             /* atomic, relaxed: skua_span_end was called; 0 at the start */
     skua_context_link link;
 } skua_span_head;
 

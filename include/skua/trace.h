@@ -143,7 +143,8 @@ SKUA_API skua_span *skua_span_start(skua_tracer *tracer, const char *name,
                                     const skua_span_options *options);
 
 /* Ends a span, now or at a time. It is the last call of who started it; to those who inherited it
- * its context stays readable.
+ * its context stays readable. Ending it again, where it is inherited or current, does nothing: so it
+ * may be done inside of SKUA_SPAN's block.
  *
  * span       NULL does nothing, here and everywhere
  * time       ns since 1970; 0: now. Not before its start: then it ends as it started
@@ -245,7 +246,8 @@ typedef struct skua_span_frame {
 /* Makes a span the current one, until skua_span_leave. Frames end in the reverse order of their
  * begin, together with those of deadlines and locals (task.h).
  *
- * span       NULL: nothing changes; skua_span_leave is to be called nevertheless
+ * span       NULL, or telemetry is suppressed here: nothing changes; skua_span_leave is to be called
+ *            nevertheless
  * Returns    0; -ENOMEM: it is not current; SKUA_EUSAGE: in a poll task
  * Threads    fibers, plain threads
  * Since      0.4

@@ -134,7 +134,7 @@ int skua_span_enter(skua_span_frame *frame, skua_span *span)
 
     frame->link = NULL;
     frame->span = NULL;
-    if (span == NULL)
+    if (span == NULL || (!head->suppressed && skua_trace_suppressed()))
         return 0;
     /* Acquire and release: the first to set it has the link. */
     if (__atomic_exchange_n(&head->entered, 1, __ATOMIC_ACQ_REL) != 0)
@@ -236,11 +236,20 @@ skua_span *skua_span_start(skua_tracer *tracer, const char *name, const skua_spa
     return ops->start(tracer, name, parent, options);
 }
 
+/* Relaxed: who starts a span ends it; a second time is a mistake of the same one. */
+static bool trace_ended(const skua_span_head *head)
+{
+    return __atomic_load_n(&head->ended, __ATOMIC_RELAXED) != 0;
+}
+
 void skua_span_end_at(skua_span *span, int64_t time)
 {
-    if (span == NULL || trace_head(span)->ops == NULL)
+    skua_span_head *head = trace_head(span);
+
+    if (span == NULL || head->ops == NULL || trace_ended(head))
         return;
-    trace_head(span)->ops->end(span, time);
+    __atomic_store_n(&head->ended, 1, __ATOMIC_RELAXED);
+    head->ops->end(span, time);
     skua_span_unref(span);
 }
 
@@ -355,6 +364,9 @@ void skua_span_scope_start(skua_span_scope *scope, skua_tracer *tracer, const ch
 
 void skua_span_scope_close(skua_span_scope *scope)
 {
+    bool ended = trace_ended(trace_head(scope->span)); /* the frame may have the last reference */
+
     (void)skua_span_leave(&scope->frame);
-    skua_span_end(scope->span);
+    if (!ended)
+        skua_span_end(scope->span);
 }

@@ -20,7 +20,8 @@
 struct skua__otel_limits {
     uint32_t attrs, events, links; /* how many */
     uint32_t event_attrs, link_attrs;
-    uint32_t value_len; /* bytes of text and of each text of an array; UINT32_MAX: any */
+    uint32_t value_len; /* characters of text and of each text of an array, bytes of
+                           bytes; UINT32_MAX: any */
 };
 
 /* ---- notes (notes_write.c) ------------------------------------------------------------------- */

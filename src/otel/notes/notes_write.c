@@ -62,15 +62,27 @@ static uint32_t notes_round(size_t size)
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
-/* How much of a text is kept. */
+/* How many bytes of a text are kept: those of `max` characters. */
 static uint32_t notes_cut(const char *text, size_t len, uint32_t max)
 {
-    if (len <= max)
+    unsigned more = 0; /* bytes that belong to the character before */
+    uint32_t count = 0;
+    size_t at = 0;
+
+    if (len <= max || max == UINT32_MAX)
         return (uint32_t)len;
-    len = max;
-    while (len > 0 && max - len < 3 && ((unsigned char)text[len] & 0xc0) == 0x80)
-        len--;
-    return (uint32_t)len;
+    for (; at < len; at++) {
+        unsigned char byte = (unsigned char)text[at];
+
+        if (more > 0 && (byte & 0xc0) == 0x80) {
+            more--;
+            continue;
+        }
+        if (count++ == max)
+            break;
+        more = byte >= 0xf0 ? 3 : byte >= 0xe0 ? 2 : byte >= 0xc0 ? 1 : 0;
+    }
+    return (uint32_t)at;
 }
 
 /* Bytes of an element of an array of numbers; 0: it is something else. */
@@ -278,9 +290,20 @@ static bool notes_have(const struct skua__notes *notes, const skua_attr *attr)
     return false;
 }
 
+/* Where there is no room, that of attributes which were replaced is made use of. */
+static bool notes_append(struct skua__notes *notes, const skua_attr *attr, uint32_t max)
+{
+    uint32_t before = notes->len;
+
+    if (notes_attr(notes, attr, max, 0))
+        return true;
+    (void)skua__notes_tidy(notes);
+    return notes->len < before && notes_attr(notes, attr, max, 0);
+}
+
 static void notes_replace(struct skua__notes *notes, const skua_attr *attr, uint32_t max)
 {
-    if (!notes_attr(notes, attr, max, 0))
+    if (!notes_append(notes, attr, max))
         return;
     notes->attrs++;
     (void)skua__notes_tidy(notes);
@@ -292,10 +315,10 @@ void skua__notes_attrs(struct skua__notes *notes, const struct skua__otel_limits
     for (size_t i = 0; i < count; i++) {
         const skua_attr *attr = &attrs[i];
 
-        if (attr->type == SKUA_ATTR_NONE || attr->key_len == 0)
+        if (attr->type == SKUA_ATTR_NONE || attr->type > SKUA_ATTR_MAP || attr->key_len == 0)
             continue;
         if (notes->attrs < limits->attrs || skua__notes_tidy(notes) < limits->attrs) {
-            if (notes_attr(notes, attr, limits->value_len, 0))
+            if (notes_append(notes, attr, limits->value_len))
                 notes->attrs++;
             else
                 notes->attrs_over++;

@@ -6,18 +6,26 @@
  */
 #include "otel/trace/trace_impl.h"
 
+/* Together with the longest name, and notes, these must have room in half a ring. */
+#define RECORD_STATUS_MAX 16384
+#define RECORD_STATE_MAX 8192
+
 bool skua__span_record(struct skua__otel_thread *thread, struct skua__span *span, uint64_t end,
                        bool wall)
 {
     const skua_span_context *context = &span->head.context;
     uint32_t status_len =
-        span->status_text != NULL ? (uint32_t)strnlen(span->status_text, UINT16_MAX) : 0;
+        span->status_text != NULL ? (uint32_t)strnlen(span->status_text, RECORD_STATUS_MAX) : 0;
     uint16_t state_len =
-        span->trace_state != NULL ? (uint16_t)strnlen(span->trace_state, UINT16_MAX) : 0;
+        span->trace_state != NULL ? (uint16_t)strnlen(span->trace_state, RECORD_STATE_MAX + 1) : 0;
     size_t texts = (size_t)span->name_len + status_len + state_len + 3;
     struct skua__span_record *record;
     char *at;
 
+    if (state_len > RECORD_STATE_MAX) { /* a part of it is none */
+        texts -= state_len;
+        state_len = 0;
+    }
     texts = (texts + 7) & ~(size_t)7;
     record = skua__otel_ring_begin(&thread->ring, SKUA__OTEL_SPAN,
                                    sizeof *record + texts + span->notes.len);
@@ -190,3 +198,6 @@ const struct skua__otel_reader skua__otel_span_reader = {.kind = SKUA__OTEL_SPAN
                                                          .scope_of = record_tracer,
                                                          .scope = record_scope,
                                                          .scope_at = record_scope_at};
+
+#undef RECORD_STATUS_MAX
+#undef RECORD_STATE_MAX

@@ -248,6 +248,7 @@ static skua_span *span_start(skua_tracer *tracer, const char *name, const skua_s
     span->head.refs = 1;
     span->head.entered = 0;
     span->head.suppressed = 0;
+    span->head.ended = 0;
     span->filled = false;
     span_ids(sdk, thread, &span->head.context, parent);
     input.trace_id = span->head.context.trace_id;
