@@ -107,8 +107,9 @@ static inline void skua__otlp_message(struct skua__otlp *out, unsigned field, si
 
 /* ---- what all signals have (otlp_common.c) --------------------------------------------------- */
 
-/* Attributes deeper than this are cut: a receiver's parser has a limit, too. */
-#define SKUA__OTLP_DEPTH 64
+/* Attributes deeper than this are cut: a receiver's parser has a limit of messages inside messages,
+ * 100 in many, and each level of a map is three. */
+#define SKUA__OTLP_DEPTH 30
 
 /* The content of an AnyValue. */
 void skua__otlp_value(struct skua__otlp *out, const skua_attr *attr, unsigned depth);
