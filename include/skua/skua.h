@@ -45,6 +45,8 @@
  *   unix.h           Unix sockets of every kind; passing descriptors
  *   signal.h         the signals of the system
  *   service.h        readiness, watchdog and sockets of a service manager
+ *   trace.h          traces: spans, the current one; attribute.h: what they are described with;
+ *                    telemetry.h: for those who write an SDK
  *   test.h           tests: a clock that jumps, an order that a seed draws
  *
  * Every name starts with skua_ or SKUA_; skua__ and SKUA__ (two underscores) are private.

@@ -73,12 +73,20 @@ static inline const skua_trace_ops *skua_trace_installed(void)
     return __atomic_load_n(&skua_trace_table, __ATOMIC_ACQUIRE);
 }
 
-/* One more reference, or one less, which may free it.
+/* One more reference: for a thread that uses a span which others may end.
  *
+ * Returns    span
  * Threads    any
  * Since      0.4
  */
 SKUA_API skua_span *skua_span_ref(skua_span *span);
+
+/* One less, which may free it.
+ *
+ * span       NULL does nothing
+ * Threads    any
+ * Since      0.4
+ */
 SKUA_API void skua_span_unref(skua_span *span);
 
 SKUA_C_END

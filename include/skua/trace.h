@@ -142,16 +142,22 @@ SKUA_API void skua_span_options_init(skua_span_options *options);
 SKUA_API skua_span *skua_span_start(skua_tracer *tracer, const char *name,
                                     const skua_span_options *options);
 
-/* Ends a span, now or at a time. It is the last call of who started it; to those who inherited it
- * its context stays readable. Ending it again, where it is inherited or current, does nothing: so it
- * may be done inside of SKUA_SPAN's block.
+/* Ends a span. It is the last call of who started it; to those who inherited it
+ * its context stays readable. Ending it again, where it is inherited or current, does nothing: it may
+ * be done inside of SKUA_SPAN's block.
  *
  * span       NULL does nothing, here and everywhere
- * time       ns since 1970; 0: now. Not before its start: then it ends as it started
  * Threads    any
  * Since      0.4
  */
 SKUA_API void skua_span_end(skua_span *span);
+
+/* As skua_span_end, at a time.
+ *
+ * time       ns since 1970; 0: now. Not before its start: then it ends as it started
+ * Threads    any
+ * Since      0.4
+ */
 SKUA_API void skua_span_end_at(skua_span *span, int64_t time);
 
 /* Sets attributes, instead of those with their keys.
@@ -237,7 +243,7 @@ SKUA_API int skua_span_context_of(const skua_span *span, skua_span_context *ret)
  */
 SKUA_API skua_span *skua_span_current(void);
 
-/* A span that was entered, or a context that was attached, in its frame. Its members are private. */
+/* A span that was entered, or a context that was attached. Its members are private. */
 typedef struct skua_span_frame {
     void *link;
     skua_span *span;
@@ -246,8 +252,8 @@ typedef struct skua_span_frame {
 /* Makes a span the current one, until skua_span_leave. Frames end in the reverse order of their
  * begin, together with those of deadlines and locals (task.h).
  *
- * span       NULL, or telemetry is suppressed here: nothing changes; skua_span_leave is to be called
- *            nevertheless
+ * span       NULL, or telemetry is suppressed here: nothing changes; skua_span_leave is to be
+ *            called nevertheless
  * Returns    0; -ENOMEM: it is not current; SKUA_EUSAGE: in a poll task
  * Threads    fibers, plain threads
  * Since      0.4
@@ -314,6 +320,12 @@ typedef struct skua_span_scope {
  */
 SKUA_API void skua_span_scope_start(skua_span_scope *scope, skua_tracer *tracer, const char *name,
                                     const skua_attr *attrs, size_t count);
+
+/* Leaves and ends what skua_span_scope_start made.
+ *
+ * Threads    as SKUA_SPAN
+ * Since      0.4
+ */
 SKUA_API void skua_span_scope_close(skua_span_scope *scope);
 
 static inline void skua_span_scope_end(skua_span_scope *scope)

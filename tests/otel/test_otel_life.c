@@ -44,7 +44,7 @@ static skua_otel_destination_counts counts_of(size_t index)
     return counts;
 }
 
-/* ---- an exporter that does as it is told ------------------------------------------------------- */
+/* ---- an exporter that does as it is told ----------------------------------------------------- */
 
 struct slow {
     skua_otel_exporter exporter;
@@ -121,8 +121,10 @@ TEST(a_span_arrives_with_all_that_was_set)
     skua_otel_exporter *memory = start_memory((skua_otel_destination){0});
     skua_otel_span got[2];
 
-    SKUA_SPAN (span, &tracer, "outer", SKUA_I64("n", 7)) {
-        SKUA_SPAN (inner, &tracer, "inner") {
+    SKUA_SPAN(span, &tracer, "outer", SKUA_I64("n", 7))
+    {
+        SKUA_SPAN(inner, &tracer, "inner")
+        {
             skua_span_set(inner, SKUA_STR("who", "me"));
         }
         skua_span_event(span, "half", 0, NULL, 0);
@@ -246,6 +248,7 @@ TEST(bug_1_shutdown_ends_at_its_deadline_while_an_export_hangs)
     took = skua_now() - before;
     CHECK_RANGE(took, MS(40), MS(50) + TEST_LATE);
     test_note("a shutdown of 50 ms took %.1f ms", (double)took / 1e6);
+    (void)skua_otel_shutdown(soon()); /* on a busy machine it is not at its end yet */
     CHECK_EQ(slow.shutdowns, 1);
     CHECK_EQ(counts_of(0).shutdown, 2);
     CHECK_EQ(counts_of(0).exported, 0);
@@ -333,7 +336,7 @@ TEST(bug_8_records_of_threads_that_have_ended_are_flushed)
     skua_otel_memory_free(memory);
 }
 
-/* ---- drops ------------------------------------------------------------------------------------ */
+/* ---- drops ----------------------------------------------------------------------------------- */
 
 struct lines {
     atomic_uint count;
@@ -431,7 +434,7 @@ TEST(an_export_ends_at_its_time_out)
     CHECK_EQ(skua_otel_shutdown(soon()), 0);
 }
 
-/* ---- destinations ----------------------------------------------------------------------------- */
+/* ---- destinations ---------------------------------------------------------------------------- */
 
 TEST(destinations_do_not_disturb_each_other)
 {
@@ -506,7 +509,8 @@ static void *make_until_stopped(void *arg)
 {
     (void)arg;
     while (!atomic_load(&stop_making)) {
-        SKUA_SPAN (span, &tracer, "busy", SKUA_I64("n", 1)) {
+        SKUA_SPAN(span, &tracer, "busy", SKUA_I64("n", 1))
+        {
             skua_span_event(span, "e", 0, NULL, 0);
         }
         (void)skua_otel_flush(skua_now());

@@ -72,7 +72,7 @@ static void make(const char *name)
     skua_span_end(skua_span_start(&tracer, name, NULL));
 }
 
-/* ---- forks ------------------------------------------------------------------------------------- */
+/* ---- forks ----------------------------------------------------------------------------------- */
 
 struct seen {
     int parent, child, other;
@@ -238,7 +238,7 @@ TEST(bug_6_the_child_of_a_child_and_of_one_that_did_nothing)
     (void)fclose(file);
 }
 
-/* ---- exits ------------------------------------------------------------------------------------- */
+/* ---- exits ----------------------------------------------------------------------------------- */
 
 static int exit_in_a_fiber(void *arg)
 {

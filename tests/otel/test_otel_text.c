@@ -65,7 +65,7 @@ static void check(const unsigned char *text, size_t len)
     CHECK(size == sizeof got || got[size] == 0xaa);
 }
 
-/* All pairs, and all sequences of three and four of bytes that stand at the borders of the table. */
+/* All pairs, and all sequences of three and four of bytes at the borders of the table. */
 TEST(all_short_sequences)
 {
     static const unsigned char border[] = {0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf,

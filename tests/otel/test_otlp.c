@@ -1,7 +1,7 @@
 /* test_otlp.c - requests as the OpenTelemetry protocol has them.
  *
- * The library writes protobuf from its end. The reader here goes forwards, field by field, and knows
- * nothing of the writer; numbers of fields are those of opentelemetry-proto 1.11.
+ * The library writes protobuf from its end. The reader here goes forwards, field by field, and
+ * knows nothing of the writer; numbers of fields are those of opentelemetry-proto 1.11.
  */
 #include "otel/otlp/otlp_impl.h"
 
@@ -11,7 +11,7 @@
 #include "os/os.h"
 #endif
 
-/* ---- a reader ---------------------------------------------------------------------------------- */
+/* ---- a reader -------------------------------------------------------------------------------- */
 
 struct piece {
     const uint8_t *at;
@@ -108,7 +108,7 @@ static struct piece value_of(struct piece in, unsigned field, const char *key)
     return (struct piece){.there = false};
 }
 
-/* ---- writing ----------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static skua_otel_text text(const char *at)
 {
@@ -177,11 +177,10 @@ static size_t make_values(skua_attr *attrs)
     return n;
 }
 
-/* ---- traces ------------------------------------------------------------------------------------ */
+/* ---- traces ---------------------------------------------------------------------------------- */
 
 static const skua_otel_scope scopes[2] = {
-    {.name = {"first", 5}, .version = {"1", 1}, .schema_url = {"s/1", 3}},
-    {.name = {"second", 6}}};
+    {.name = {"first", 5}, .version = {"1", 1}, .schema_url = {"s/1", 3}}, {.name = {"second", 6}}};
 
 static void make_spans(skua_otel_span spans[3], const skua_attr *attrs, size_t n)
 {
@@ -281,7 +280,7 @@ TEST(spans_have_every_field)
     skua__otlp_free(&out);
 }
 
-/* ---- logs -------------------------------------------------------------------------------------- */
+/* ---- logs ------------------------------------------------------------------------------------ */
 
 TEST(log_records_have_every_field)
 {
@@ -318,7 +317,7 @@ TEST(log_records_have_every_field)
     skua__otlp_free(&out);
 }
 
-/* ---- metrics ----------------------------------------------------------------------------------- */
+/* ---- metrics --------------------------------------------------------------------------------- */
 
 static void check_times(struct piece point)
 {
@@ -375,33 +374,9 @@ static void check_exponential(struct piece point)
     CHECK_EQ(count(point, 1), 1);
 }
 
-TEST(metrics_of_every_kind_have_every_field)
+static void check_metrics(struct piece all)
 {
-    static const double bounds[] = {10, 20};
-    static const uint64_t counts[] = {1, 2, 3}, positive[] = {1, 300};
-    skua_attr attr = SKUA_I64("k", 1);
-    skua_otel_exemplar exemplar = {
-        .time = 150, .trace_id = {1}, .span_id = {2}, .is_f64 = 1, .value.f64 = 1.5};
-    skua_otel_point points[5] = {
-        {.start = 100, .time = 200, .value.i64 = -7},
-        {.start = 100, .time = 200, .is_f64 = 1, .value.f64 = 0.5, .attrs = {&attr, 1, 0}},
-        {.start = 100, .time = 200, .count = 6, .has_sum = 1, .sum = 12.5, .has_min = 1,
-         .has_max = 1, .max = 9, .bounds = bounds, .bounds_count = 2, .counts = counts,
-         .attrs = {&attr, 1, 0}, .exemplars = &exemplar, .exemplars_count = 1},
-        {.start = 100, .time = 200, .count = 6, .scale = -3, .zero_count = 2,
-         .zero_threshold = 0.25, .positive = {-4, 2, positive}, .attrs = {&attr, 1, 0}},
-        {.start = 100, .time = 200, .value.i64 = 0}};
-    skua_otel_metric metrics[4] = {
-        {.name = text("g"), .type = SKUA_OTEL_GAUGE, .points = &points[0], .points_count = 2},
-        {.name = text("s"), .unit = text("By"), .description = text("d"), .type = SKUA_OTEL_SUM,
-         .temporality = 2, .monotonic = 1, .points = &points[4], .points_count = 1},
-        {.name = text("h"), .type = SKUA_OTEL_HISTOGRAM, .temporality = 1, .points = &points[2],
-         .points_count = 1},
-        {.name = text("e"), .type = SKUA_OTEL_EXPONENTIAL, .temporality = 1, .points = &points[3],
-         .points_count = 1}};
-    skua_otel_batch batch = {.signal = SKUA_OTEL_METRICS, .count = 4, .items.metrics = metrics};
-    struct skua__otlp out = {0};
-    struct piece all = get(get(write_batch(&out, &batch), 1, 0), 2, 0), gauge, sum;
+    struct piece gauge, sum;
 
     CHECK_EQ(count(all, 2), 4);
     gauge = get(get(all, 2, 0), 5, 0);
@@ -418,11 +393,70 @@ TEST(metrics_of_every_kind_have_every_field)
     CHECK_EQ(get(get(get(all, 2, 2), 9, 0), 2, 0).value, 1);
     check_histogram(get(get(get(all, 2, 2), 9, 0), 1, 0));
     check_exponential(get(get(get(all, 2, 3), 10, 0), 1, 0));
+}
+
+TEST(metrics_of_every_kind_have_every_field)
+{
+    static const double bounds[] = {10, 20};
+    static const uint64_t counts[] = {1, 2, 3}, positive[] = {1, 300};
+    skua_attr attr = SKUA_I64("k", 1);
+    skua_otel_exemplar exemplar = {
+        .time = 150, .trace_id = {1}, .span_id = {2}, .is_f64 = 1, .value.f64 = 1.5};
+    skua_otel_point points[5] = {
+        {.start = 100, .time = 200, .value.i64 = -7},
+        {.start = 100, .time = 200, .is_f64 = 1, .value.f64 = 0.5, .attrs = {&attr, 1, 0}},
+        {.start = 100,
+         .time = 200,
+         .count = 6,
+         .has_sum = 1,
+         .sum = 12.5,
+         .has_min = 1,
+         .has_max = 1,
+         .max = 9,
+         .bounds = bounds,
+         .bounds_count = 2,
+         .counts = counts,
+         .attrs = {&attr, 1, 0},
+         .exemplars = &exemplar,
+         .exemplars_count = 1},
+        {.start = 100,
+         .time = 200,
+         .count = 6,
+         .scale = -3,
+         .zero_count = 2,
+         .zero_threshold = 0.25,
+         .positive = {-4, 2, positive},
+         .attrs = {&attr, 1, 0}},
+        {.start = 100, .time = 200, .value.i64 = 0}};
+    skua_otel_metric metrics[4] = {
+        {.name = text("g"), .type = SKUA_OTEL_GAUGE, .points = &points[0], .points_count = 2},
+        {.name = text("s"),
+         .unit = text("By"),
+         .description = text("d"),
+         .type = SKUA_OTEL_SUM,
+         .temporality = 2,
+         .monotonic = 1,
+         .points = &points[4],
+         .points_count = 1},
+        {.name = text("h"),
+         .type = SKUA_OTEL_HISTOGRAM,
+         .temporality = 1,
+         .points = &points[2],
+         .points_count = 1},
+        {.name = text("e"),
+         .type = SKUA_OTEL_EXPONENTIAL,
+         .temporality = 1,
+         .points = &points[3],
+         .points_count = 1}};
+    skua_otel_batch batch = {.signal = SKUA_OTEL_METRICS, .count = 4, .items.metrics = metrics};
+    struct skua__otlp out = {0};
+
+    check_metrics(get(get(write_batch(&out, &batch), 1, 0), 2, 0));
     CHECK_EQ(skua_otel_batch_size(&batch), 5);
     skua__otlp_free(&out);
 }
 
-/* ---- limits, faults ---------------------------------------------------------------------------- */
+/* ---- limits, faults -------------------------------------------------------------------------- */
 
 /* Messages in each other as deep as those parsers go that stop at 100. */
 static unsigned depth_of(struct piece value)

@@ -64,7 +64,7 @@ static const skua_attr *find(const skua_otel_attrs *attrs, const char *key)
     return NULL;
 }
 
-/* ---- attributes -------------------------------------------------------------------------------- */
+/* ---- attributes ------------------------------------------------------------------------------ */
 
 TEST(every_type_of_attribute_arrives_as_it_was)
 {
@@ -83,8 +83,8 @@ TEST(every_type_of_attribute_arrives_as_it_was)
     skua_span_set(span, SKUA_BOOL("bool", 7), SKUA_I64("int", INT64_MIN), SKUA_F64("float", 0.25),
                   SKUA_STR("str", "text"), SKUA_BYTES("bytes", "\0\1", 2),
                   SKUA_I64S("ints", ints, 3), SKUA_F64S("floats", floats, 2),
-                  SKUA_STRS("strs", texts, 3),
-                  skua_attr_many("bools", SKUA_ATTR_BOOLS, bools, 2), nested);
+                  SKUA_STRS("strs", texts, 3), skua_attr_many("bools", SKUA_ATTR_BOOLS, bools, 2),
+                  nested);
     skua_span_set(span, skua_attr_str(key, value), skua_attr_of("none", SKUA_ATTR_NONE, 0),
                   skua_attr_i64("", 1), SKUA_STR("null", NULL));
     memset(key, 'x', sizeof key - 1);
@@ -185,9 +185,12 @@ TEST(limits_are_kept_and_what_they_drop_is_counted)
     skua_span *span;
     char key[8];
 
-    start_with((skua_otel_options){
-        .limits = {.attrs = 3, .events = 2, .links = 1, .event_attrs = 1, .link_attrs = 2,
-                   .value_len = 4}});
+    start_with((skua_otel_options){.limits = {.attrs = 3,
+                                              .events = 2,
+                                              .links = 1,
+                                              .event_attrs = 1,
+                                              .link_attrs = 2,
+                                              .value_len = 4}});
     for (int i = 0; i < 3; i++)
         attrs[i] = i == 0   ? SKUA_STR("a", "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4")
                    : i == 1 ? SKUA_STR("b", "four")
@@ -217,7 +220,8 @@ TEST(limits_are_kept_and_what_they_drop_is_counted)
     CHECK_EQ(spans[0].links[0].attrs.count, 2);
     stop();
     start_with((skua_otel_options){.limits = {.attrs = SKUA_OTEL_NONE, .value_len = 1}});
-    SKUA_SPAN (none, &tracer, "none", SKUA_I64("a", 1)) {
+    SKUA_SPAN(none, &tracer, "none", SKUA_I64("a", 1))
+    {
         skua_span_event(none, "e", 0, (const skua_attr[]){SKUA_STR("s", "\xf0\x9f\x98\x80x")}, 1);
     }
     MUST(arrived() == 1);
@@ -227,7 +231,7 @@ TEST(limits_are_kept_and_what_they_drop_is_counted)
     stop();
 }
 
-/* ---- names, status, links, times --------------------------------------------------------------- */
+/* ---- names, status, links, times ------------------------------------------------------------- */
 
 TEST(the_rules_of_status)
 {
@@ -361,7 +365,7 @@ TEST(the_length_of_a_span_is_that_of_the_clock)
     stop();
 }
 
-/* ---- ids --------------------------------------------------------------------------------------- */
+/* ---- ids ------------------------------------------------------------------------------------- */
 
 enum { IDS = 4000, THREADS = 4 };
 
@@ -438,8 +442,7 @@ static void fixed_span_id(uint8_t id[8])
 
 TEST(ids_of_ones_own)
 {
-    start_with(
-        (skua_otel_options){.new_trace_id = fixed_trace_id, .new_span_id = fixed_span_id});
+    start_with((skua_otel_options){.new_trace_id = fixed_trace_id, .new_span_id = fixed_span_id});
     skua_span_end(skua_span_start(&tracer, "x", NULL));
     MUST(arrived() == 1);
     CHECK_EQ(spans[0].trace_id[15], 7);
@@ -448,7 +451,7 @@ TEST(ids_of_ones_own)
     stop();
 }
 
-/* ---- sampling ---------------------------------------------------------------------------------- */
+/* ---- sampling -------------------------------------------------------------------------------- */
 
 static skua_otel_sampling choose(skua_otel_sampler *self, const skua_otel_sampler_input *input,
                                  skua_otel_sampler_result *result)
@@ -475,7 +478,8 @@ TEST(a_sampler_decides_and_adds)
 
     start_with((skua_otel_options){.sampler = &sampler});
     skua_otel_stats(&before);
-    SKUA_SPAN (dropped, &tracer, "drop") {
+    SKUA_SPAN(dropped, &tracer, "drop")
+    {
         CHECK_EQ(skua_span_recording(dropped), 0);
         CHECK_EQ(skua_span_context_of(dropped, &context), 0);
         CHECK_EQ(context.flags & SKUA_TRACE_SAMPLED, 0);
@@ -510,7 +514,7 @@ TEST(children_follow_their_parent)
     stop();
 }
 
-/* ---- processors -------------------------------------------------------------------------------- */
+/* ---- processors ------------------------------------------------------------------------------ */
 
 static void hook_start(skua_otel_processor *self, skua_span *span, const skua_span_context *parent)
 {
@@ -552,7 +556,8 @@ TEST(bug_20_processors_hook_enrich_and_leave_out)
 
     start_with((skua_otel_options){.processors = both, .processors_count = 2});
     skua_otel_stats(&before);
-    SKUA_SPAN (span, &tracer, "secret") {
+    SKUA_SPAN(span, &tracer, "secret")
+    {
         skua_span_end(skua_span_start(&tracer, "child", NULL));
         (void)span;
     }
@@ -566,7 +571,7 @@ TEST(bug_20_processors_hook_enrich_and_leave_out)
     stop();
 }
 
-/* ---- threads ----------------------------------------------------------------------------------- */
+/* ---- threads --------------------------------------------------------------------------------- */
 
 static void *set_while_it_ends(void *arg)
 {

@@ -16,7 +16,7 @@
 
 static skua_tracer tracer = SKUA_TRACER("test.api", "1");
 
-/* ---- an SDK that counts ------------------------------------------------------------------------ */
+/* ---- an SDK that counts ---------------------------------------------------------------------- */
 
 struct fake {
     skua_span_head head;
@@ -154,7 +154,7 @@ static bool is_root(skua_span *span)
     return root;
 }
 
-/* ---- without an SDK ---------------------------------------------------------------------------- */
+/* ---- without an SDK -------------------------------------------------------------------------- */
 
 static void check_nothing_happens(void)
 {
@@ -179,7 +179,8 @@ static void check_nothing_happens(void)
     CHECK_EQ(skua_span_context_valid(&context), 0);
     CHECK_EQ(skua_span_enter(&frame, NULL), 0);
     CHECK_EQ(skua_span_leave(&frame), 0);
-    SKUA_SPAN (span, &tracer, "block", SKUA_I64("a", 1), SKUA_STR("b", "c")) {
+    SKUA_SPAN(span, &tracer, "block", SKUA_I64("a", 1), SKUA_STR("b", "c"))
+    {
         CHECK(span == NULL);
         inside++;
     }
@@ -224,7 +225,7 @@ TEST(bad_options_make_no_span)
     remove_sdk();
 }
 
-/* ---- the current span -------------------------------------------------------------------------- */
+/* ---- the current span ------------------------------------------------------------------------ */
 
 static void check_parents(void)
 {
@@ -259,19 +260,23 @@ static void check_parents(void)
     skua_span_end(outer);
 }
 
-TEST(parents_on_a_plain_thread)
+/* Checks, with the SDK that counts. */
+static int with_sdk(void (*check)(void))
 {
     install();
-    check_parents();
+    check();
     remove_sdk();
+    return 0;
+}
+
+TEST(parents_on_a_plain_thread)
+{
+    with_sdk(check_parents);
 }
 
 TEST_FIBER(parents_in_a_fiber)
 {
-    install();
-    check_parents();
-    remove_sdk();
-    return 0;
+    return with_sdk(check_parents);
 }
 
 static void *another_thread(void *arg)
@@ -324,13 +329,10 @@ TEST(what_came_with_a_message_is_attached)
 
 TEST_FIBER(what_came_with_a_message_is_attached_in_a_fiber)
 {
-    install();
-    check_attach();
-    remove_sdk();
-    return 0;
+    return with_sdk(check_attach);
 }
 
-/* ---- inherited --------------------------------------------------------------------------------- */
+/* ---- inherited ------------------------------------------------------------------------------- */
 
 static int child_fiber(void *arg)
 {
@@ -340,7 +342,8 @@ static int child_fiber(void *arg)
     CHECK(is_parent(start("child"), parent));
     CHECK_EQ(skua_yield(), 0);
     CHECK(skua_span_current() == parent);
-    SKUA_SPAN (span, &tracer, "own") {
+    SKUA_SPAN(span, &tracer, "own")
+    {
         CHECK(skua_span_current() == span);
         CHECK_EQ(skua_yield(), 0);
         CHECK(is_parent(start("below"), span));
@@ -361,7 +364,8 @@ static int64_t child_poll(void *state, skua_waker *waker)
     CHECK_EQ(skua_span_enter(&frame, span), SKUA_EUSAGE);
     CHECK_EQ(skua_span_leave(&frame), 0);
     CHECK(is_parent(span, parent));
-    SKUA_SPAN (scoped, &tracer, "scoped") { /* not current, but ended */
+    SKUA_SPAN(scoped, &tracer, "scoped")
+    { /* not current, but ended */
         CHECK(scoped != NULL && skua_span_current() == parent);
     }
     return 0;
@@ -372,7 +376,8 @@ static int child_job(void *arg)
     skua_span *parent = arg;
 
     CHECK(skua_span_current() == parent);
-    SKUA_SPAN (span, &tracer, "in a job") {
+    SKUA_SPAN(span, &tracer, "in a job")
+    {
         CHECK(skua_span_current() == span);
     }
     CHECK(is_parent(start("job"), parent));
@@ -384,7 +389,8 @@ TEST_FIBER(tasks_and_jobs_inherit_the_current_span)
     skua_scope scope;
 
     install();
-    SKUA_SPAN (span, &tracer, "request") {
+    SKUA_SPAN(span, &tracer, "request")
+    {
         CHECK_EQ(skua_scope_open(&scope, SKUA_COLLECT), 0);
         for (int i = 0; i < 5; i++)
             CHECK_EQ(skua_spawn(&scope, child_fiber, span), 0);
@@ -418,7 +424,8 @@ TEST_FIBER(a_span_is_there_for_tasks_that_outlive_it)
 
     install();
     CHECK_EQ(skua_scope_open(&scope, SKUA_COLLECT), 0);
-    SKUA_SPAN (span, &tracer, "short") {
+    SKUA_SPAN(span, &tracer, "short")
+    {
         for (int i = 0; i < 4; i++)
             CHECK_EQ(skua_spawn(&scope, outlive, &event), 0);
         CHECK(span != NULL);
@@ -432,11 +439,12 @@ TEST_FIBER(a_span_is_there_for_tasks_that_outlive_it)
     return 0;
 }
 
-/* ---- every way out of a block ------------------------------------------------------------------ */
+/* ---- every way out of a block ---------------------------------------------------------------- */
 
 static int leave_by_return(void)
 {
-    SKUA_SPAN (span, &tracer, "return") {
+    SKUA_SPAN(span, &tracer, "return")
+    {
         if (span != NULL)
             return 7;
     }
@@ -445,8 +453,10 @@ static int leave_by_return(void)
 
 static void leave_by_goto(void)
 {
-    SKUA_SPAN (span, &tracer, "goto") {
-        SKUA_SPAN (inner, &tracer, "inner") {
+    SKUA_SPAN(span, &tracer, "goto")
+    {
+        SKUA_SPAN(inner, &tracer, "inner")
+        {
             if (inner != NULL && span != NULL)
                 goto out;
         }
@@ -464,7 +474,8 @@ static void check_ways_out(void)
     CHECK(skua_span_current() == NULL);
     leave_by_goto();
     for (int i = 0; i < 3; i++) {
-        SKUA_SPAN (span, &tracer, "break") { /* ends the block, not the loop around it */
+        SKUA_SPAN(span, &tracer, "break")
+        { /* ends the block, not the loop around it */
             if (span != NULL)
                 break;
             CHECK(false);
@@ -472,13 +483,15 @@ static void check_ways_out(void)
         turns++;
         CHECK(skua_span_current() == NULL);
     }
-    SKUA_SPAN (span, &tracer, "continue") {
+    SKUA_SPAN(span, &tracer, "continue")
+    {
         if (span != NULL)
             continue;
         CHECK(false);
     }
     CHECK(skua_span_current() == NULL);
-    SKUA_SPAN (span, &tracer, "ended inside") {
+    SKUA_SPAN(span, &tracer, "ended inside")
+    {
         skua_span_end(span);
         CHECK_EQ(skua_span_recording(span), 0);
         skua_span_end(span);
@@ -489,17 +502,12 @@ static void check_ways_out(void)
 
 TEST(a_block_ends_its_span_on_every_way_out)
 {
-    install();
-    check_ways_out();
-    remove_sdk();
+    with_sdk(check_ways_out);
 }
 
 TEST_FIBER(a_block_ends_its_span_on_every_way_out_in_a_fiber)
 {
-    install();
-    check_ways_out();
-    remove_sdk();
-    return 0;
+    return with_sdk(check_ways_out);
 }
 
 static int argument_made;
@@ -512,19 +520,21 @@ static int64_t make_argument(void)
 TEST(attributes_of_a_block_are_made_only_when_telemetry_is_on)
 {
     argument_made = 0;
-    SKUA_SPAN (span, &tracer, "off", SKUA_I64("n", make_argument())) {
+    SKUA_SPAN(span, &tracer, "off", SKUA_I64("n", make_argument()))
+    {
         CHECK(span == NULL);
     }
     CHECK_EQ(argument_made, 0);
     install();
-    SKUA_SPAN (span, &tracer, "on", SKUA_I64("n", make_argument())) {
+    SKUA_SPAN(span, &tracer, "on", SKUA_I64("n", make_argument()))
+    {
         CHECK(span != NULL);
     }
     CHECK(argument_made > 0);
     remove_sdk();
 }
 
-/* ---- suppressed -------------------------------------------------------------------------------- */
+/* ---- suppressed ------------------------------------------------------------------------------ */
 
 static int suppressed_child(void *arg)
 {
@@ -580,7 +590,7 @@ TEST_FIBER(suppressed_in_a_fiber_and_all_that_it_spawns)
     return 0;
 }
 
-/* ---- calls ------------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 TEST(what_is_set_reaches_the_sdk_until_the_end)
 {

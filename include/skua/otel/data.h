@@ -176,6 +176,7 @@ typedef struct skua_otel_batch {
 
 /* How many things of its signal a batch has: spans, records, or points of data.
  *
+ * Returns    how many
  * Threads    any
  * Since      0.4
  */

@@ -47,8 +47,7 @@ typedef struct skua_otel_exporter_ops {
      * skua_instrument_kind. */
     skua_otel_temporality (*temporality)(const skua_otel_exporter *exporter, int kind);
     /* In the child of a fork, in its handler: connections, files and locks are the parent's, and to
-     * be forgotten, not closed in words; export_batch comes from a new thread then. NULL: nothing to
-     * be done. */
+     * be forgotten; export_batch comes from a new thread then. NULL: nothing to be done. */
     void (*forked)(skua_otel_exporter *exporter);
     unsigned concurrency; /* calls of export_batch at a time; 0 is 1 */
 } skua_otel_exporter_ops;

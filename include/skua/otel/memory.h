@@ -9,8 +9,8 @@
  *     assert(skua_otel_memory_spans(memory, spans, 8) == 1);
  *     assert(memcmp(spans[0].name.at, "store order", 11) == 0);
  *
- * Ownership  telemetry frees its exporters at its shutdown; this one is counted, and the caller has
- *            a reference of its own, until skua_otel_memory_free: so that a test may look behind the
+ * Ownership  telemetry frees its exporters at its shutdown; this one is counted: the caller has a
+ *            reference of its own, until skua_otel_memory_free: so that a test may look behind the
  *            shutdown.
  */
 #ifndef SKUA_OTEL_MEMORY_H
@@ -29,6 +29,13 @@ SKUA_C_BEGIN
  * Since      0.4
  */
 SKUA_API int skua_otel_memory_new(skua_otel_exporter **ret);
+
+/* Lets go of the caller's reference.
+ *
+ * memory     NULL does nothing
+ * Threads    any
+ * Since      0.4
+ */
 SKUA_API void skua_otel_memory_free(skua_otel_exporter *memory);
 
 /* What was exported, in the order in which it came. What the items point at lives until the next
@@ -40,12 +47,27 @@ SKUA_API void skua_otel_memory_free(skua_otel_exporter *memory);
  * Since      0.4
  */
 SKUA_API size_t skua_otel_memory_spans(skua_otel_exporter *memory, skua_otel_span *ret, size_t max);
+
+/* As skua_otel_memory_spans.
+ *
+ * Returns    as skua_otel_memory_spans
+ * Threads    any
+ * Since      0.4
+ */
 SKUA_API size_t skua_otel_memory_logs(skua_otel_exporter *memory, skua_otel_log *ret, size_t max);
+
+/* As skua_otel_memory_spans.
+ *
+ * Returns    as skua_otel_memory_spans
+ * Threads    any
+ * Since      0.4
+ */
 SKUA_API size_t skua_otel_memory_metrics(skua_otel_exporter *memory, skua_otel_metric *ret,
                                          size_t max);
 
-/* The resource of the last batch; NULL: none came yet. As long as the items.
+/* The resource of the last batch.
  *
+ * Returns    as long as the items; NULL: none came yet
  * Threads    any
  * Since      0.4
  */

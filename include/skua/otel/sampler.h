@@ -9,7 +9,8 @@
  * A sampler is asked when a span starts, on the thread that starts it, before anything is kept: it
  * must be quick, must not wait, and may be asked by many threads at a time.
  *
- * Source     OpenTelemetry specification 1.60: trace/sdk, sampling; tracestate probability sampling.
+ * Source     OpenTelemetry specification 1.60: trace/sdk, sampling; tracestate probability
+ *            sampling.
  */
 #ifndef SKUA_OTEL_SAMPLER_H
 #define SKUA_OTEL_SAMPLER_H

@@ -40,12 +40,12 @@ typedef struct skua_otel_destination {
     skua_otel_signal signal;
     skua_otel_exporter *exporter; /* telemetry's own from a start that succeeds on: it is freed
                                      behind the shutdown. It may be in several destinations */
-    unsigned simple;    /* 1: sent at once, not in a rhythm (default 0) */
-    uint32_t max_queue; /* items that wait; more are dropped (default 2048) */
-    uint32_t max_batch; /* items of an export, at most max_queue (default 512) */
-    int64_t delay;      /* ns between two exports at most; of metrics: the interval (default: 5 s;
+    unsigned simple;              /* 1: sent at once, not in a rhythm (default 0) */
+    uint32_t max_queue;           /* items that wait; more are dropped (default 2048) */
+    uint32_t max_batch;           /* items of an export, at most max_queue (default 512) */
+    int64_t delay;   /* ns between two exports at most; of metrics: the interval (default: 5 s;
                            logs 1 s; metrics 60 s) */
-    int64_t timeout;    /* ns that an export may take (default 30 s) */
+    int64_t timeout; /* ns that an export may take (default 30 s) */
 } skua_otel_destination;
 
 /* How much of a span is kept. 0 is the default; SKUA_OTEL_NONE: nothing. */
@@ -148,7 +148,9 @@ typedef struct skua_otel_counts {
     size_t destinations;            /* of the last start */
 } skua_otel_counts;
 
-/* Threads    any
+/* Telemetry's own numbers.
+ *
+ * Threads    any
  * Since      0.4
  */
 SKUA_API void skua_otel_stats(skua_otel_counts *ret);
@@ -167,7 +169,9 @@ typedef struct skua_otel_destination_counts {
     uint64_t export_ns;          /* in calls */
 } skua_otel_destination_counts;
 
-/* index      from 0, in the order of the options
+/* Those of a destination.
+ *
+ * index      from 0, in the order of the options
  * Returns    0; -ENOENT
  * Threads    any
  * Since      0.4

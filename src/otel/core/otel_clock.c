@@ -27,7 +27,7 @@ static struct {
     double length;  /* of a tick, in ns */
 } clock_anchor;
 
-static int64_t clock_read(clockid_t id)
+static int64_t clock_now(clockid_t id)
 {
     struct timespec now;
 
@@ -37,12 +37,12 @@ static int64_t clock_read(clockid_t id)
 
 int64_t skua__otel_monotonic(void)
 {
-    return clock_read(CLOCK_MONOTONIC);
+    return clock_now(CLOCK_MONOTONIC);
 }
 
 int64_t skua__otel_now(void)
 {
-    return clock_read(CLOCK_REALTIME);
+    return clock_now(CLOCK_REALTIME);
 }
 
 #if defined(__x86_64__)
@@ -77,7 +77,7 @@ static void clock_pair(clockid_t id, uint64_t *ticks, int64_t *time)
 
     for (int i = 0; i < 5; i++) {
         uint64_t before = skua__otel_ticks();
-        int64_t now = clock_read(id);
+        int64_t now = clock_now(id);
         uint64_t after = skua__otel_ticks();
 
         if (after - before >= best)

@@ -2,7 +2,6 @@
  *
  *   otel_mem.c    memory, which may fail under test
  *   otel_text.c   text that is repaired before it is sent
- *   otel_data.c   questions about data that is public
  *
  * The library stands on the public headers of libskua and libskua-http alone, so it works with the
  * shared ones, too.

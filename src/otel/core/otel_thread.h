@@ -1,4 +1,4 @@
-/* otel_thread.h - what telemetry has of each thread: a ring, random numbers, spans to be used again.
+/* otel_thread.h - what telemetry has of each thread: a ring, random numbers, spare spans.
  *
  * Made at the first use on a thread, listed for the collector, given up when the thread ends; the
  * collector frees it once its ring is empty. The hot path touches only memory of its own thread.

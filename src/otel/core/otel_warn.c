@@ -8,6 +8,7 @@
 #include "otel/core/otel_warn.h"
 
 #define WARN_EVERY INT64_C(10000000000) /* ns */
+#define WARN_MORE 48                    /* bytes for how many were left out */
 
 static struct {
     pthread_mutex_t mutex;
@@ -31,8 +32,9 @@ void skua__otel_warn(int reason, const char *format, ...)
 {
     int64_t now = skua__otel_monotonic();
     void (*fn)(void *arg, const char *line);
-    char line[512], more[48] = "";
+    char line[512] = "";
     unsigned left_out;
+    int len;
     void *arg;
     va_list args;
 
@@ -49,11 +51,10 @@ void skua__otel_warn(int reason, const char *format, ...)
     arg = warn.arg;
     pthread_mutex_unlock(&warn.mutex);
     va_start(args, format);
-    (void)vsnprintf(line, sizeof line - sizeof more, format, args);
+    len = vsnprintf(line, sizeof line - WARN_MORE, format, args);
     va_end(args);
-    if (left_out != 0)
-        (void)snprintf(more, sizeof more, " (and %u more like it)", left_out);
-    strcat(line, more);
+    if (left_out != 0 && len >= 0)
+        (void)snprintf(line + strlen(line), WARN_MORE, " (and %u more like it)", left_out);
     if (fn != NULL)
         fn(arg, line);
     else
@@ -71,3 +72,4 @@ void skua__otel_warn_unlock(void)
 }
 
 #undef WARN_EVERY
+#undef WARN_MORE

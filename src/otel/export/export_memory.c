@@ -116,7 +116,8 @@ static bool memory_span(struct skua__batch *to, skua_otel_span *span)
 
     if (!memory_text(to, &span->trace_state) || !memory_text(to, &span->name) ||
         !memory_text(to, &span->status_text) || !memory_attrs(to, &span->attrs) ||
-        (span->events = memory_bytes(to, span->events, span->events_count * sizeof *events)) == NULL ||
+        (span->events = memory_bytes(to, span->events, span->events_count * sizeof *events)) ==
+            NULL ||
         (span->links = memory_bytes(to, span->links, span->links_count * sizeof *links)) == NULL)
         return false;
     events = (skua_otel_event *)(uintptr_t)span->events;
@@ -146,11 +147,18 @@ static bool memory_point(struct skua__batch *to, skua_otel_point *point)
     skua_otel_exemplar *exemplars;
 
     if (!memory_attrs(to, &point->attrs) ||
-        (point->exemplars = memory_bytes(to, point->exemplars, point->exemplars_count * sizeof *exemplars)) == NULL ||
-        (point->bounds = memory_bytes(to, point->bounds, point->bounds_count * sizeof(double))) == NULL ||
-        (point->counts = memory_bytes(to, point->counts, (point->counts != NULL ? point->bounds_count + (size_t)1 : 0) * sizeof(uint64_t))) == NULL ||
-        (point->positive.counts = memory_bytes(to, point->positive.counts, point->positive.count * sizeof(uint64_t))) == NULL ||
-        (point->negative.counts = memory_bytes(to, point->negative.counts, point->negative.count * sizeof(uint64_t))) == NULL)
+        (point->exemplars = memory_bytes(to, point->exemplars,
+                                         point->exemplars_count * sizeof *exemplars)) == NULL ||
+        (point->bounds = memory_bytes(to, point->bounds, point->bounds_count * sizeof(double))) ==
+            NULL ||
+        (point->counts = memory_bytes(
+             to, point->counts,
+             (point->counts != NULL ? point->bounds_count + (size_t)1 : 0) * sizeof(uint64_t))) ==
+            NULL ||
+        (point->positive.counts = memory_bytes(to, point->positive.counts,
+                                               point->positive.count * sizeof(uint64_t))) == NULL ||
+        (point->negative.counts = memory_bytes(to, point->negative.counts,
+                                               point->negative.count * sizeof(uint64_t))) == NULL)
         return false;
     exemplars = (skua_otel_exemplar *)(uintptr_t)point->exemplars;
     for (uint32_t i = 0; i < point->exemplars_count; i++)
@@ -165,7 +173,8 @@ static bool memory_metric(struct skua__batch *to, skua_otel_metric *metric)
 
     if (!memory_text(to, &metric->name) || !memory_text(to, &metric->description) ||
         !memory_text(to, &metric->unit) ||
-        (metric->points = memory_bytes(to, metric->points, metric->points_count * sizeof *points)) == NULL)
+        (metric->points =
+             memory_bytes(to, metric->points, metric->points_count * sizeof *points)) == NULL)
         return false;
     points = (skua_otel_point *)(uintptr_t)metric->points;
     for (uint32_t i = 0; i < metric->points_count; i++)
@@ -259,8 +268,7 @@ void skua_otel_memory_free(skua_otel_exporter *exporter)
     struct memory *memory = (struct memory *)exporter;
 
     /* Release and acquire: whoever frees it comes after the other's last look. */
-    if (memory == NULL ||
-        atomic_fetch_sub_explicit(&memory->refs, 1, memory_order_acq_rel) != 1)
+    if (memory == NULL || atomic_fetch_sub_explicit(&memory->refs, 1, memory_order_acq_rel) != 1)
         return;
     skua_otel_memory_clear(exporter);
     pthread_mutex_destroy(&memory->mutex);

@@ -4,7 +4,7 @@
  *   notes_read.c     the bytes, as data.h has them
  *
  * Who notes something pays for a copy of it, once; who reads pays for the rest, on telemetry's own
- * thread. Notes have no pointers but those at keys that are literals, so they are copied as they are
+ * thread. Notes have no pointers but those at keys that are literals: they are copied as they are,
  * into a ring, and out of it.
  */
 #ifndef SKUA_OTEL_NOTES_IMPL_H

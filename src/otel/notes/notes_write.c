@@ -1,8 +1,8 @@
 /* notes_write.c - what is noted on a span or a log record, in one run of bytes.
  *
  * Notes are appended only. An attribute that is set again stands behind the old one, and wins when
- * the notes are read; when there are as many as the limit allows, those that were replaced are taken
- * out, and only what is too many then is dropped.
+ * the notes are read; when there are as many as the limit allows, those that were replaced are
+ * taken out, and only what is too many then is dropped.
  *
  * Values are copied as they are; text is cut to the limit, never inside of a character.
  */

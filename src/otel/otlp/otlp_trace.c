@@ -13,7 +13,7 @@ static uint32_t trace_flags(uint8_t flags, uint8_t remote)
     return flags | TRACE_HAS_REMOTE | (remote ? TRACE_IS_REMOTE : 0);
 }
 
-static void trace_event(struct skua__otlp *out, const skua_otel_event *event)
+static void trace_one_event(struct skua__otlp *out, const skua_otel_event *event)
 {
     size_t from = skua__otlp_size(out);
 
@@ -59,7 +59,7 @@ void skua__otlp_span(struct skua__otlp *out, const skua_otel_span *span)
         trace_link(out, &span->links[i]);
     skua__otlp_u64(out, 12, span->events_dropped);
     for (uint32_t i = span->events_count; i-- > 0;)
-        trace_event(out, &span->events[i]);
+        trace_one_event(out, &span->events[i]);
     skua__otlp_u64(out, 10, span->attrs.dropped);
     skua__otlp_attrs(out, 9, span->attrs.at, span->attrs.count, 0);
     skua__otlp_fixed64(out, 8, (uint64_t)span->end);

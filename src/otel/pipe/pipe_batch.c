@@ -121,6 +121,17 @@ void skua__batch_group(struct skua__batch *batch, const struct skua__otel_reader
     batch->data.items.spans = (const void *)sorted;
 }
 
+size_t skua_otel_batch_size(const skua_otel_batch *batch)
+{
+    size_t size = 0;
+
+    if (batch->signal != SKUA_OTEL_METRICS)
+        return batch->count;
+    for (uint32_t i = 0; i < batch->count; i++)
+        size += batch->items.metrics[i].points_count;
+    return size;
+}
+
 void *skua_otel_alloc(skua_otel_arena *arena, size_t size)
 {
     return skua__batch_alloc((struct skua__batch *)arena, size);

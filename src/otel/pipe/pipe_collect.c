@@ -53,9 +53,8 @@ static bool collect_scopes_grow(struct skua__pipe *pipe)
 }
 
 /* NULL: no memory. */
-static const skua_otel_scope *collect_scope(struct skua__pipe *pipe,
-                                            const struct skua__otel_reader *reader,
-                                            const void *maker)
+static const skua_otel_scope *
+collect_scope(struct skua__pipe *pipe, const struct skua__otel_reader *reader, const void *maker)
 {
     skua_otel_scope *scope;
     size_t at;

@@ -12,8 +12,8 @@
  * Owner      everything here is of one fiber or another of telemetry's own current-thread runtime,
  *            so nothing is locked; others ask it by `pipe->asks`.
  * Rhythm     traces and logs each have theirs (the delay of their batch processors); the rings are
- *            the same, so the collector empties them for both at the earlier of the two, and a batch
- *            of the other signal stays open until its own.
+ *            the same, so the collector empties them for both at the earlier of the two, and a
+ *            batch of the other signal stays open until its own.
  * Queues     of items, not of batches: what does not fit is dropped, and counted by destination.
  * Flush      records that were published before the call are collected by the pass that begins
  *            behind it; then each destination is done with what its queue had at that time.
@@ -34,7 +34,7 @@
 #include "otel/core/otel_reader.h"
 #include "otel/core/otel_thread.h"
 
-/* ---- a batch (pipe_batch.c) -------------------------------------------------------------------- */
+/* ---- a batch (pipe_batch.c) ------------------------------------------------------------------ */
 
 struct skua__batch_chunk;
 
@@ -60,19 +60,19 @@ void skua__batch_unref(struct skua__batch *batch);
 /* Puts items of a scope together; their order in it stays. */
 void skua__batch_group(struct skua__batch *batch, const struct skua__otel_reader *reader);
 
-/* ---- counts ------------------------------------------------------------------------------------ */
+/* ---- counts ---------------------------------------------------------------------------------- */
 
 /* Of one destination. Written by telemetry's thread (relaxed, one writer), read by all. */
 struct skua__dest_counts {
-    _Atomic uint64_t queued, inflight;        /* now */
-    _Atomic uint64_t exported, rejected;      /* arrived; refused by who received them */
-    _Atomic uint64_t failed;                  /* the exporter gave up */
-    _Atomic uint64_t dropped_full;            /* the queue was full */
-    _Atomic uint64_t dropped_shutdown;        /* left over at the end */
+    _Atomic uint64_t queued, inflight;         /* now */
+    _Atomic uint64_t exported, rejected;       /* arrived; refused by who received them */
+    _Atomic uint64_t failed;                   /* the exporter gave up */
+    _Atomic uint64_t dropped_full;             /* the queue was full */
+    _Atomic uint64_t dropped_shutdown;         /* left over at the end */
     _Atomic uint64_t exports, export_ns, late; /* calls, ns in them, beyond the time-out */
 };
 
-/* ---- a destination (pipe_queue.c) -------------------------------------------------------------- */
+/* ---- a destination (pipe_queue.c) ------------------------------------------------------------ */
 
 struct skua__pipe;
 
@@ -81,8 +81,8 @@ struct skua__dest_options {
     skua_otel_signal signal;
     uint32_t max_queue; /* items */
     uint32_t max_batch;
-    int64_t delay;   /* ns; 0: at once */
-    int64_t timeout; /* ns of one export */
+    int64_t delay;                    /* ns; 0: at once */
+    int64_t timeout;                  /* ns of one export */
     struct skua__dest_counts *counts; /* live longer than the pipe */
 };
 
@@ -98,14 +98,14 @@ struct skua__dest {
     struct skua__dest_options options;
     struct skua__pipe *pipe;
     struct skua__dest_entry *first, *last;
-    uint32_t queued;  /* items in the queue */
-    uint64_t pushed;  /* seq of the newest entry */
-    uint64_t *active; /* seq of what each fiber exports; 0: none */
-    unsigned workers; /* fibers */
-    bool closing;     /* fibers end when the queue is empty */
-    int error;        /* of the last export that failed */
-    skua_notify work; /* something is in the queue, or closing */
-    skua_notify done; /* an export is over */
+    uint32_t queued;   /* items in the queue */
+    uint64_t pushed;   /* seq of the newest entry */
+    uint64_t *active;  /* seq of what each fiber exports; 0: none */
+    unsigned workers;  /* fibers */
+    bool closing;      /* fibers end when the queue is empty */
+    int error;         /* of the last export that failed */
+    skua_notify work;  /* something is in the queue, or closing */
+    skua_notify done;  /* an export is over */
     skua_task **tasks; /* of the fibers that were started; NULL behind them */
 };
 
@@ -130,7 +130,7 @@ int64_t skua__dest_call(struct skua__pipe *pipe, skua_otel_exporter *exporter,
 void skua__dest_count(struct skua__dest_counts *counts, skua_otel_exporter *exporter, size_t size,
                       int64_t rc);
 
-/* ---- a reader of metrics (pipe_reader.c) ------------------------------------------------------- */
+/* ---- a reader of metrics (pipe_reader.c) ----------------------------------------------------- */
 
 struct skua__periodic_options {
     /* Collects all metrics into a batch made with max 0: memory by skua__batch_alloc, then sets
@@ -165,7 +165,7 @@ void skua__periodic_close(struct skua__periodic *periodic, bool cancel);
 /* Items that processors left out, or that there was no memory for; one writer, relaxed. */
 extern _Atomic uint64_t skua__pipe_filtered, skua__pipe_lost;
 
-/* ---- the pipe ---------------------------------------------------------------------------------- */
+/* ---- the pipe -------------------------------------------------------------------------------- */
 
 enum { SKUA__PIPE_FLUSH, SKUA__PIPE_STOP };
 
@@ -180,7 +180,7 @@ struct skua__pipe_ask {
 };
 
 struct skua__pipe_options {
-    const skua_otel_resource *resource; /* as long as the pipe, and its batches */
+    const skua_otel_resource *resource;             /* as long as the pipe, and its batches */
     const struct skua__otel_reader *const *readers; /* by kind; NULL: kinds that are dropped */
     size_t readers_count;
     skua_otel_processor *const *processors;
@@ -259,7 +259,7 @@ void skua__pipe_ask(struct skua__pipe *pipe, struct skua__pipe_ask *ask, int64_t
 /* Who may call an exporter. */
 skua_semaphore *skua__pipe_turn(struct skua__pipe *pipe, const skua_otel_exporter *exporter);
 
-/* ---- collecting (pipe_collect.c), flushing and stopping (pipe_flush.c) ------------------------- */
+/* ---- collecting (pipe_collect.c), flushing and stopping (pipe_flush.c) ----------------------- */
 
 /* All that is in the rings now; batches go that are due, or (`all`) all of them. */
 void skua__pipe_collect(struct skua__pipe *pipe, bool all);

@@ -15,33 +15,33 @@
 #include "otel/core/otel_warn.h"
 #include "otel/pipe/pipe_impl.h"
 
-static skua_notify main_wake;
-static atomic_bool main_woken; /* somebody has told; see the top */
-static __thread bool main_here;
+static skua_notify pmain_wake;
+static atomic_bool pmain_woken; /* somebody has told; see the top */
+static __thread bool pmain_here;
 
 bool skua__pipe_here(void)
 {
-    return main_here;
+    return pmain_here;
 }
 
 void skua__pipe_wake(void)
 {
     atomic_thread_fence(memory_order_seq_cst);
-    if (!atomic_load_explicit(&main_woken, memory_order_relaxed) &&
-        !atomic_exchange_explicit(&main_woken, true, memory_order_relaxed))
-        skua_notify_one(&main_wake);
+    if (!atomic_load_explicit(&pmain_woken, memory_order_relaxed) &&
+        !atomic_exchange_explicit(&pmain_woken, true, memory_order_relaxed))
+        skua_notify_one(&pmain_wake);
 }
 
 void skua__pipe_awake(void)
 {
-    atomic_store_explicit(&main_woken, false, memory_order_relaxed);
+    atomic_store_explicit(&pmain_woken, false, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
 }
 
 void skua__pipe_forget(void)
 {
-    main_wake = (skua_notify)SKUA_NOTIFY_INIT;
-    atomic_store_explicit(&main_woken, false, memory_order_relaxed);
+    pmain_wake = (skua_notify)SKUA_NOTIFY_INIT;
+    atomic_store_explicit(&pmain_woken, false, memory_order_relaxed);
 }
 
 /* ---- asks ------------------------------------------------------------------------------------ */
@@ -77,11 +77,11 @@ void skua__pipe_ask(struct skua__pipe *pipe, struct skua__pipe_ask *ask, int64_t
     ask->next = pipe->asks;
     pipe->asks = ask;
     pthread_mutex_unlock(&pipe->mutex);
-    skua_notify_one(&main_wake);
+    skua_notify_one(&pmain_wake);
 }
 
 /* All of them, the oldest first. */
-static struct skua__pipe_ask *main_asks(struct skua__pipe *pipe)
+static struct skua__pipe_ask *pmain_asks(struct skua__pipe *pipe)
 {
     struct skua__pipe_ask *asks, *sorted = NULL;
 
@@ -101,7 +101,7 @@ static struct skua__pipe_ask *main_asks(struct skua__pipe *pipe)
 
 /* ---- the main fiber -------------------------------------------------------------------------- */
 
-static void main_started(struct skua__pipe *pipe, int rc)
+static void pmain_started(struct skua__pipe *pipe, int rc)
 {
     pthread_mutex_lock(&pipe->mutex);
     pipe->started = true;
@@ -110,7 +110,7 @@ static void main_started(struct skua__pipe *pipe, int rc)
     pthread_mutex_unlock(&pipe->mutex);
 }
 
-static int main_fibers(struct skua__pipe *pipe)
+static int pmain_fibers(struct skua__pipe *pipe)
 {
     int rc = 0;
 
@@ -121,20 +121,20 @@ static int main_fibers(struct skua__pipe *pipe)
     return rc;
 }
 
-static void main_run(struct skua__pipe *pipe)
+static void pmain_run(struct skua__pipe *pipe)
 {
     struct skua__pipe_ask *next;
 
     for (;;) {
-        struct skua__pipe_ask *ask = main_asks(pipe);
+        struct skua__pipe_ask *ask = pmain_asks(pipe);
         uint64_t failed;
         int64_t due = skua__pipe_next(pipe);
 
         if (ask == NULL) {
-            int rc = skua_notified_until(&main_wake, due); /* told or due: the same */
+            int rc = skua_notified_until(&pmain_wake, due); /* told or due: the same */
 
             (void)rc;
-            ask = main_asks(pipe);
+            ask = pmain_asks(pipe);
         }
         failed = skua__pipe_failed(pipe);
         skua__pipe_collect(pipe, ask != NULL);
@@ -152,7 +152,7 @@ static void main_run(struct skua__pipe *pipe)
     }
 }
 
-static int main_fiber(void *arg)
+static int pmain_fiber(void *arg)
 {
     struct skua__pipe *pipe = arg;
     skua_span_frame frame;
@@ -164,10 +164,10 @@ static int main_fiber(void *arg)
     if (rc != 0)
         return rc;
     pipe->flushing = &flushing;
-    rc = main_fibers(pipe);
+    rc = pmain_fibers(pipe);
     if (rc == 0) {
-        main_started(pipe, 0);
-        main_run(pipe);
+        pmain_started(pipe, 0);
+        pmain_run(pipe);
     } else {
         for (size_t i = 0; i < pipe->dests_count; i++)
             skua__dest_close(&pipe->dests[i], true);
@@ -181,7 +181,7 @@ static int main_fiber(void *arg)
 
 /* ---- the thread ------------------------------------------------------------------------------ */
 
-static void main_free(struct skua__pipe *pipe)
+static void pmain_free(struct skua__pipe *pipe)
 {
     for (size_t i = 0; i < pipe->dests_count; i++)
         skua__dest_free(&pipe->dests[i]);
@@ -197,7 +197,7 @@ static void main_free(struct skua__pipe *pipe)
     skua__otel_free(pipe);
 }
 
-static void *main_thread(void *arg)
+static void *pmain_thread(void *arg)
 {
     struct skua__pipe *pipe = arg;
     void (*over)(struct skua__pipe_ask *, void *) = pipe->over;
@@ -205,14 +205,14 @@ static void *main_thread(void *arg)
     struct skua__pipe_ask *stop;
     int result = 0, rc;
 
-    main_here = true;
-    rc = skua_block_on(pipe->runtime, main_fiber, pipe, &result);
+    pmain_here = true;
+    rc = skua_block_on(pipe->runtime, pmain_fiber, pipe, &result);
     stop = pipe->stop;
     if (!pipe->started) { /* who starts it frees it */
-        main_started(pipe, rc != 0 ? rc : result);
+        pmain_started(pipe, rc != 0 ? rc : result);
         return NULL;
     }
-    main_free(pipe);
+    pmain_free(pipe);
     over(stop, over_arg);
     return NULL;
 }
@@ -226,7 +226,7 @@ skua_semaphore *skua__pipe_turn(struct skua__pipe *pipe, const skua_otel_exporte
     return &pipe->outlets[i].turn;
 }
 
-static void main_outlet(struct skua__pipe *pipe, skua_otel_exporter *exporter)
+static void pmain_outlet(struct skua__pipe *pipe, skua_otel_exporter *exporter)
 {
     struct skua__pipe_outlet *outlet = &pipe->outlets[pipe->outlets_count];
     unsigned calls = exporter->ops->concurrency;
@@ -240,8 +240,8 @@ static void main_outlet(struct skua__pipe *pipe, skua_otel_exporter *exporter)
 }
 
 /* The stream that a destination takes from. */
-static void main_stream(struct skua__pipe *pipe, const struct skua__pipe_options *options,
-                        const struct skua__dest_options *dest)
+static void pmain_stream(struct skua__pipe *pipe, const struct skua__pipe_options *options,
+                         const struct skua__dest_options *dest)
 {
     struct skua__pipe_stream *stream = &pipe->streams[dest->signal];
 
@@ -258,7 +258,7 @@ static void main_stream(struct skua__pipe *pipe, const struct skua__pipe_options
         stream->delay = dest->delay;
 }
 
-static int main_fill(struct skua__pipe *pipe, const struct skua__pipe_options *options)
+static int pmain_fill(struct skua__pipe *pipe, const struct skua__pipe_options *options)
 {
     size_t dests = options->dests_count, periodics = options->periodics_count;
 
@@ -275,24 +275,24 @@ static int main_fill(struct skua__pipe *pipe, const struct skua__pipe_options *o
         pipe->dests_count++;
         if (skua__dest_init(&pipe->dests[i], pipe, &options->dests[i]) != 0)
             return -ENOMEM;
-        main_outlet(pipe, options->dests[i].exporter);
-        main_stream(pipe, options, &options->dests[i]);
+        pmain_outlet(pipe, options->dests[i].exporter);
+        pmain_stream(pipe, options, &options->dests[i]);
     }
     for (size_t i = 0; i < periodics; i++) {
         pipe->periodics[i] =
             (struct skua__periodic){.options = options->periodics[i], .pipe = pipe};
         pipe->periodics_count++;
-        main_outlet(pipe, options->periodics[i].exporter);
+        pmain_outlet(pipe, options->periodics[i].exporter);
     }
-    return skua_runtime_new(&pipe->runtime, SKUA_RUNTIME_OPTIONS(.name = "telemetry",
-                                                                 .kind = SKUA_CURRENT_THREAD));
+    return skua_runtime_new(&pipe->runtime,
+                            SKUA_RUNTIME_OPTIONS(.name = "telemetry", .kind = SKUA_CURRENT_THREAD));
 }
 
 /* Waits until its fibers run, or could not be made: some 100 us. */
-static int main_launch(struct skua__pipe *pipe)
+static int pmain_launch(struct skua__pipe *pipe)
 {
     pthread_t thread;
-    int rc = -pthread_create(&thread, NULL, main_thread, pipe);
+    int rc = -pthread_create(&thread, NULL, pmain_thread, pipe);
 
     if (rc != 0)
         return rc;
@@ -320,11 +320,11 @@ int skua__pipe_start(struct skua__pipe **ret, const struct skua__pipe_options *o
     pthread_cond_init(&pipe->changed, NULL);
     pipe->over = over;
     pipe->over_arg = arg;
-    rc = main_fill(pipe, options);
+    rc = pmain_fill(pipe, options);
     if (rc == 0)
-        rc = main_launch(pipe);
+        rc = pmain_launch(pipe);
     if (rc != 0)
-        main_free(pipe);
+        pmain_free(pipe);
     else
         *ret = pipe;
     return rc;

@@ -4,8 +4,8 @@
  *   trace_record.c   a span that has ended: into its thread's ring, and out of it as data.h has it
  *   trace_sample.c   samplers
  *
- * A span     lives in 640 bytes of its thread's spare ones: its head, names, and the first bytes of
- *            its notes (notes_impl.h); more notes get memory of their own. Notes are what the record
+ * A span     lives in 640 bytes of its thread's spare ones: its head, names, the first bytes of its
+ *            notes (notes_impl.h); more notes get memory of their own. Notes are what the record
  *            will have, so an end is a copy, and an attribute is written once.
  *
  *   start -> sampled? -> notes … -> end -> record in the ring of the thread that ends it
@@ -54,8 +54,8 @@ struct skua__span {
 
 /* What all spans follow; constant once it is installed, and never freed. */
 struct skua__trace_sdk {
-    const void *owner; /* of who installs it, for its functions */
-    bool closed;       /* telemetry is off: what ends late is counted */
+    const void *owner;          /* of who installs it, for its functions */
+    bool closed;                /* telemetry is off: what ends late is counted */
     skua_otel_sampler *sampler; /* NULL: all are kept, or as the parent says */
     struct skua__otel_limits limits;
     /* A ring has more than `wake_at` bytes: wakes the collector. Any thread, and must not wait. */
