@@ -142,9 +142,9 @@ SKUA_API void skua_span_options_init(skua_span_options *options);
 SKUA_API skua_span *skua_span_start(skua_tracer *tracer, const char *name,
                                     const skua_span_options *options);
 
-/* Ends a span. It is the last call of who started it; to those who inherited it
- * its context stays readable. Ending it again, where it is inherited or current, does nothing: it may
- * be done inside of SKUA_SPAN's block.
+/* Ends a span. It is the last call of who started it; to those who inherited it its context stays
+ * readable. Ending it again, where it is inherited or current, does nothing: it may be done inside
+ * of SKUA_SPAN's block.
  *
  * span       NULL does nothing, here and everywhere
  * Threads    any

@@ -20,7 +20,6 @@ struct flush_job {
     uint64_t marks[]; /* of destinations, then of readers */
 };
 
-/* Items that did not arrive, so far. */
 uint64_t skua__pipe_failed(const struct skua__pipe *pipe)
 {
     uint64_t failed = 0;
@@ -33,6 +32,8 @@ uint64_t skua__pipe_failed(const struct skua__pipe *pipe)
         failed += atomic_load_explicit(&counts->failed, memory_order_relaxed) +
                   atomic_load_explicit(&counts->dropped_full, memory_order_relaxed);
     }
+    for (size_t i = 0; i < pipe->periodics_count; i++)
+        failed += pipe->periodics[i].missed;
     return failed;
 }
 

@@ -148,7 +148,8 @@ struct skua__periodic {
     struct skua__pipe *pipe;
     uint64_t asked, done; /* times that it was told to collect at once, and did */
     bool closing;
-    int error;        /* of the last export that failed */
+    int error;        /* of the last collection or export that failed */
+    uint64_t missed;  /* collections that failed */
     skua_notify work; /* asked, or closing */
     skua_notify over;
     skua_task *task;

@@ -43,10 +43,12 @@ static void reader_once(struct skua__periodic *self)
 
     if (batch != NULL)
         rc = self->options.collect(self->options.source, batch);
-    if (rc < 0)
+    if (rc < 0) {
+        self->missed++;
         skua__otel_warn(SKUA__WARN_EXPORT, "metrics were not collected: %s", skua_strerror(rc));
-    else if (batch->data.count != 0)
+    } else if (batch->data.count != 0) {
         rc = reader_export(self, batch);
+    }
     if (rc < 0)
         self->error = (int)rc;
     skua__batch_unref(batch);

@@ -44,7 +44,7 @@ static int options_dest(skua_otel_destination *dest)
         return -EINVAL;
     if (dest->max_queue == 0)
         dest->max_queue = 2048;
-    if (dest->max_batch == 0)
+    if (dest->max_batch == 0 && dest->signal != SKUA_OTEL_METRICS)
         dest->max_batch = dest->max_queue < 512 ? dest->max_queue : 512;
     if (dest->max_batch > dest->max_queue)
         return -EINVAL;
@@ -223,6 +223,7 @@ static void options_periodic(const struct skua__sdk *sdk, size_t i,
                                            .exporter = dest->exporter,
                                            .interval = dest->delay,
                                            .timeout = dest->timeout,
+                                           .max_batch = dest->max_batch,
                                            .counts = &sdk->counts[i]};
 }
 
@@ -248,9 +249,9 @@ int skua__sdk_pipe(struct skua__sdk *sdk, struct skua__pipe **ret)
                 (struct skua__dest_options){.exporter = dest->exporter,
                                             .signal = dest->signal,
                                             .max_queue = dest->max_queue,
-                                            .max_batch = dest->max_batch,
                                             .delay = dest->simple ? 0 : dest->delay,
                                             .timeout = dest->timeout,
+                                            .max_batch = dest->max_batch,
                                             .counts = &sdk->counts[i]};
         else if (skua__sdk_metrics != NULL)
             options_periodic(sdk, i, &periodics[options.periodics_count++]);

@@ -1,0 +1,244 @@
+/* test_otel_console.c - spans as lines, and metrics read in a rhythm.
+ */
+#include <skua/otel/console.h>
+#include <skua/otel/memory.h>
+#include <skua/otel/sdk.h>
+#include <skua/telemetry.h>
+
+#include "otel/sdk/sdk_impl.h"
+
+#include "../lib/harness.h"
+
+static skua_tracer tracer = SKUA_TRACER("test.console", "1");
+
+static int64_t soon(void)
+{
+    return skua_now() + TEST_LATE;
+}
+
+/* ---- the console ------------------------------------------------------------------------------- */
+
+static void make_spans(void)
+{
+    SKUA_SPAN(outer, &tracer, "outer \x1b[2J", SKUA_I64("n", 7), SKUA_STR("s", "a\"b\n\xff"))
+    {
+        SKUA_SPAN(inner, &tracer, "inner", SKUA_F64("f", 0.5), SKUA_BOOL("b", 1))
+        {
+            SKUA_SPAN(leaf, &tracer, "leaf")
+            {
+                skua_span_event(leaf, "half", 0, NULL, 0);
+            }
+            skua_span_set_status(inner, SKUA_SPAN_ERROR, "broken");
+        }
+        (void)outer;
+    }
+}
+
+static char *printed(unsigned json)
+{
+    skua_otel_destination to = {.signal = SKUA_OTEL_TRACES};
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+
+    MUST(stream != NULL);
+    MUST(skua_otel_console_new(&to.exporter,
+                               SKUA_OTEL_CONSOLE_OPTIONS(.stream = stream, .json = json)) == 0);
+    MUST(skua_otel_start(SKUA_OTEL_OPTIONS(.destinations = &to, .destinations_count = 1)) == 0);
+    make_spans();
+    CHECK_EQ(skua_otel_shutdown(soon()), 0);
+    (void)fclose(stream);
+    return text;
+}
+
+TEST(lines_are_a_tree_and_move_no_cursor)
+{
+    char *text = printed(0);
+    const char *outer = strstr(text, "ms  outer \\x1b[2J {n=7, s=a\"b\\x0a\xff}\n");
+    const char *inner = strstr(text, "ms    inner {f=0.5, b=true}  error: broken\n");
+    const char *leaf = strstr(text, "ms      leaf  [half]\n");
+
+    CHECK(outer != NULL && inner != NULL && leaf != NULL);
+    CHECK(outer < inner && inner < leaf);
+    CHECK(strchr(text, '\x1b') == NULL);
+    if (test_failures() != 0)
+        test_note("%s", text);
+    free(text);
+}
+
+TEST(json_is_one_object_a_line)
+{
+    char *text = printed(1);
+
+    CHECK(strstr(text, "\"name\":\"outer \\u001b[2J\"") != NULL);
+    CHECK(strstr(text, "\"attributes\":{\"n\":7,\"s\":\"a\\\"b\\u000a\xef\xbf\xbd\"}") != NULL);
+    CHECK(strstr(text, "\"events\":[{\"time\":") != NULL);
+    CHECK(strstr(text, "\"status\":\"error\",\"message\":\"broken\"") != NULL);
+    CHECK(strstr(text, "\"scope\":\"test.console\"}\n") != NULL);
+    CHECK(text[0] == '{' && strlen(text) > 0 && text[strlen(text) - 1] == '\n');
+    if (test_failures() != 0)
+        test_note("%s", text);
+    free(text);
+}
+
+TEST(bad_options_make_no_console)
+{
+    skua_otel_exporter *exporter;
+    skua_otel_console_options options = {.size = 1};
+
+    CHECK_EQ(skua_otel_console_new(&exporter, &options), -EINVAL);
+    CHECK_EQ(skua_otel_console_new(&exporter, SKUA_OTEL_CONSOLE_OPTIONS(.json = 2)), -EINVAL);
+}
+
+/* ---- metrics, which others collect ------------------------------------------------------------- */
+
+static atomic_uint collects, fails;
+
+static int collect(void *source, struct skua__batch *batch)
+{
+    static const skua_otel_scope scope = {.name = {"m", 1}, .version = {"", 0}};
+    skua_otel_point *point = skua__batch_alloc(batch, sizeof *point);
+    skua_otel_metric *metrics = skua__batch_alloc(batch, 5 * sizeof *metrics);
+
+    MUST(source != NULL && point != NULL && metrics != NULL);
+    atomic_fetch_add(&collects, 1);
+    if (atomic_load(&fails) != 0)
+        return -EIO;
+    *point = (skua_otel_point){.time = 1, .value.i64 = 1};
+    for (int i = 0; i < 5; i++)
+        metrics[i] = (skua_otel_metric){.name = {"n", 1},
+                                        .description = {"", 0},
+                                        .unit = {"", 0},
+                                        .type = SKUA_OTEL_GAUGE,
+                                        .points = point,
+                                        .points_count = 1,
+                                        .scope = &scope};
+    batch->data.items.metrics = metrics;
+    batch->data.count = 5;
+    return 0;
+}
+
+static void *source_of(const skua_otel_destination *dest)
+{
+    static int source;
+
+    MUST(dest->signal == SKUA_OTEL_METRICS);
+    return &source;
+}
+
+static const struct skua__sdk_metrics metrics = {collect, source_of};
+
+TEST(metrics_are_collected_in_a_rhythm_at_a_flush_and_at_the_end)
+{
+    skua_otel_destination to = {.signal = SKUA_OTEL_METRICS, .delay = MS(5), .max_batch = 2};
+    skua_otel_destination_counts counts;
+    skua_otel_exporter *memory;
+    int64_t until = soon();
+    unsigned before;
+
+    skua__sdk_metrics = &metrics;
+    atomic_store(&collects, 0);
+    MUST(skua_otel_memory_new(&memory) == 0);
+    to.exporter = memory;
+    MUST(skua_otel_start(SKUA_OTEL_OPTIONS(.destinations = &to, .destinations_count = 1)) == 0);
+    while (atomic_load(&collects) < 3 && skua_now() < until)
+        test_thread_sleep(MS(1));
+    CHECK(atomic_load(&collects) >= 3);
+    before = atomic_load(&collects);
+    CHECK_EQ(skua_otel_flush(soon()), 0);
+    CHECK(atomic_load(&collects) > before);
+    atomic_store(&fails, 1);
+    CHECK_EQ(skua_otel_flush(soon()), -EIO);
+    atomic_store(&fails, 0);
+    before = atomic_load(&collects);
+    CHECK_EQ(skua_otel_shutdown(soon()), 0);
+    CHECK(atomic_load(&collects) > before);
+    CHECK_EQ(skua_otel_destination_stats(0, &counts), 0);
+    CHECK_EQ(counts.exported % 5, 0);
+    CHECK_EQ(counts.exports, counts.exported / 5 * 3); /* of two, two and one */
+    CHECK_EQ(skua_otel_memory_metrics(memory, NULL, 0), counts.exported);
+    skua_otel_memory_free(memory);
+    skua__sdk_metrics = NULL;
+}
+
+/* ---- faults ------------------------------------------------------------------------------------ */
+
+#ifdef SKUA_FAULTS
+#include "os/os.h"
+
+TEST(a_start_without_memory_leaves_nothing_behind)
+{
+    skua_otel_destination to = {.signal = SKUA_OTEL_TRACES};
+    unsigned failed = 0;
+    int rc = -1;
+
+    for (unsigned nth = 1; nth < 200 && rc != 0; nth++) {
+        MUST(skua_otel_console_new(&to.exporter, NULL) == 0);
+        skua__fault_arm(SKUA__FAULT_MALLOC, nth, 1, ENOMEM);
+        rc = skua_otel_start(SKUA_OTEL_OPTIONS(.destinations = &to, .destinations_count = 1));
+        skua__fault_arm(SKUA__FAULT_MALLOC, 0, 0, 0);
+        failed += rc != 0;
+        if (rc != 0) {
+            CHECK_EQ(rc, -ENOMEM);
+            CHECK(skua_trace_installed() == NULL);
+            to.exporter->ops->free(to.exporter);
+        } else {
+            CHECK_EQ(skua_otel_shutdown(soon()), 0);
+        }
+    }
+    CHECK(failed > 5);
+    test_note("%u points", failed);
+}
+
+/* Whatever fails while spans are made, all of them are accounted for. */
+TEST(spans_without_memory_are_counted)
+{
+    skua_otel_destination to = {.max_queue = 10000};
+    skua_otel_exporter *memory;
+    skua_otel_counts before, after;
+    size_t there;
+    unsigned made = 0;
+
+    MUST(skua_otel_memory_new(&memory) == 0);
+    to.exporter = memory;
+    skua_otel_stats(&before);
+    MUST(skua_otel_start(SKUA_OTEL_OPTIONS(.destinations = &to, .destinations_count = 1)) == 0);
+    for (unsigned i = 0; i < 300; i++) {
+        skua_span *span;
+
+        skua__fault_arm(SKUA__FAULT_MALLOC, i % 7 + 1, 1, ENOMEM);
+        span = skua_span_start(&tracer,
+                               "a name that is so long that it has no room inside of what "
+                               "a span is made of, so that memory is needed for it",
+                               NULL);
+        made += span != NULL;
+        skua_span_set(span, SKUA_STR("k", "v"));
+        skua_span_set_status(span, SKUA_SPAN_ERROR, "text");
+        skua_span_end(span);
+        skua__fault_arm(SKUA__FAULT_MALLOC, 0, 0, 0);
+    }
+    CHECK_EQ(skua_otel_flush(soon()), 0);
+    there = skua_otel_memory_spans(memory, NULL, 0);
+    skua_otel_stats(&after);
+    CHECK_EQ(after.spans_sampled - before.spans_sampled, made);
+    CHECK_EQ(there + (after.lost - before.lost), 300);
+    CHECK_EQ(skua_otel_shutdown(soon()), 0);
+    skua_otel_memory_free(memory);
+}
+#endif
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lines_are_a_tree_and_move_no_cursor),
+        cmocka_unit_test(json_is_one_object_a_line),
+        cmocka_unit_test(bad_options_make_no_console),
+        cmocka_unit_test(metrics_are_collected_in_a_rhythm_at_a_flush_and_at_the_end),
+#ifdef SKUA_FAULTS
+        cmocka_unit_test(a_start_without_memory_leaves_nothing_behind),
+        cmocka_unit_test(spans_without_memory_are_counted),
+#endif
+    };
+
+    return TEST_MAIN(tests);
+}
