@@ -16,7 +16,7 @@ static int64_t soon(void)
     return skua_now() + TEST_LATE;
 }
 
-/* ---- the console ------------------------------------------------------------------------------- */
+/* ---- the console ----------------------------------------------------------------------------- */
 
 static void make_spans(void)
 {
@@ -90,7 +90,7 @@ TEST(bad_options_make_no_console)
     CHECK_EQ(skua_otel_console_new(&exporter, SKUA_OTEL_CONSOLE_OPTIONS(.json = 2)), -EINVAL);
 }
 
-/* ---- metrics, which others collect ------------------------------------------------------------- */
+/* ---- metrics, which others collect ----------------------------------------------------------- */
 
 static atomic_uint collects, fails;
 
@@ -161,7 +161,7 @@ TEST(metrics_are_collected_in_a_rhythm_at_a_flush_and_at_the_end)
     skua__sdk_metrics = NULL;
 }
 
-/* ---- faults ------------------------------------------------------------------------------------ */
+/* ---- faults ---------------------------------------------------------------------------------- */
 
 #ifdef SKUA_FAULTS
 #include "os/os.h"
