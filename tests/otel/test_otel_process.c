@@ -247,6 +247,22 @@ static int exit_in_a_fiber(void *arg)
     return 1;
 }
 
+static skua_poll poll_exit(void *state, skua_waker *waker)
+{
+    (void)state;
+    (void)waker;
+    exit(0);
+    return 0;
+}
+
+static int exit_in_a_poll_task(void *arg)
+{
+    char state = 0;
+
+    (void)arg;
+    return skua_spawn_poll(NULL, poll_exit, &state);
+}
+
 static void *span_for_ever(void *arg)
 {
     (void)arg;
@@ -271,6 +287,8 @@ static int child_main(const char *mode)
     make("span");
     if (strcmp(mode, "fiber") == 0)
         return skua_main(exit_in_a_fiber, NULL, SKUA_RUNTIME_OPTIONS(.workers = 2));
+    if (strcmp(mode, "poll task") == 0)
+        return skua_main(exit_in_a_poll_task, NULL, SKUA_RUNTIME_OPTIONS(.workers = 2));
     if (strcmp(mode, "threads") == 0)
         for (int i = 0; i < 2; i++)
             MUST(pthread_create(&thread, NULL, span_for_ever, NULL) == 0);
@@ -280,7 +298,7 @@ static int child_main(const char *mode)
 /* Bug 11: a program that never shuts down. */
 TEST(bug_11_exit_sends_what_there_is)
 {
-    static const char *const modes[] = {"return", "threads", "fiber"};
+    static const char *const modes[] = {"return", "threads", "fiber", "poll task"};
     struct test_child child;
 
     for (size_t i = 0; i < TEST_LEN(modes); i++) {

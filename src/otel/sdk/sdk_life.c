@@ -88,12 +88,29 @@ void skua__sdk_over(struct skua__pipe_ask *stop, void *arg)
 
 /* ---- start ----------------------------------------------------------------------------------- */
 
+static bool life_is(enum life_state state)
+{
+    bool is;
+
+    pthread_mutex_lock(&life.mutex);
+    is = life.state == state;
+    pthread_mutex_unlock(&life.mutex);
+    return is;
+}
+
 static void life_at_exit(void)
 {
+    const struct timespec ms = {.tv_nsec = 1000000};
     struct skua__sdk *sdk = skua__sdk_last();
+    int64_t deadline;
 
-    if (sdk != NULL && sdk->exit_timeout >= 0 && !skua__pipe_here())
-        (void)skua_otel_shutdown(skua_now() + sdk->exit_timeout);
+    if (sdk == NULL || sdk->exit_timeout < 0 || skua__pipe_here())
+        return;
+    deadline = skua_now() + sdk->exit_timeout;
+    /* A poll task that calls exit may not wait as a task: its thread does. */
+    if (skua_otel_shutdown(deadline) == SKUA_EUSAGE)
+        while (life_is(LIFE_STOPPING) && skua_now() < deadline)
+            (void)nanosleep(&ms, NULL);
 }
 
 static void life_fork_prepare(void);
