@@ -24,7 +24,7 @@ typedef struct skua_trace_ops {
      * suppressed. Returns a span with one reference, or NULL. */
     skua_span *(*start)(skua_tracer *tracer, const char *name, const skua_span_context *parent,
                         const skua_span_options *options);
-    /* All of these ignore a span that has ended. */
+    /* All of these ignore a span that has ended. None is called of one that is not recording. */
     void (*end)(skua_span *span, int64_t time);
     void (*set)(skua_span *span, const skua_attr *attrs, size_t count);
     void (*event)(skua_span *span, const char *name, int64_t time, const skua_attr *attrs,

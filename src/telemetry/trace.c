@@ -249,7 +249,8 @@ void skua_span_end_at(skua_span *span, int64_t time)
     if (span == NULL || head->ops == NULL || trace_ended(head))
         return;
     __atomic_store_n(&head->ended, 1, __ATOMIC_RELAXED);
-    head->ops->end(span, time);
+    if (skua_span_recording(span))
+        head->ops->end(span, time);
     skua_span_unref(span);
 }
 

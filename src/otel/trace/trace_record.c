@@ -10,6 +10,17 @@
 #define RECORD_STATUS_MAX 16384
 #define RECORD_STATE_MAX 8192
 
+/* Copies a multiple of 8, mostly a small one: a call would take longer. */
+static inline void record_words(char *to, const char *from, size_t size)
+{
+    if (size > 128) {
+        memcpy(to, from, size);
+        return;
+    }
+    for (size_t i = 0; i < size; i += 8)
+        memcpy(to + i, from + i, 8);
+}
+
 bool skua__span_record(struct skua__otel_thread *thread, struct skua__span *span, uint64_t end,
                        bool wall)
 {
@@ -55,7 +66,10 @@ bool skua__span_record(struct skua__otel_thread *thread, struct skua__span *span
     memcpy(record->span_id, context->span_id, 8);
     memcpy(record->parent_id, span->parent_id, 8);
     at = (char *)(record + 1);
-    memcpy(at, span->name, (size_t)span->name_len + 1);
+    if (span->name == span->near)
+        record_words(at, span->near, ((size_t)span->name_len + 8) & ~(size_t)7);
+    else
+        memcpy(at, span->name, (size_t)span->name_len + 1);
     at += span->name_len + 1;
     if (status_len != 0)
         memcpy(at, span->status_text, status_len);
@@ -64,8 +78,7 @@ bool skua__span_record(struct skua__otel_thread *thread, struct skua__span *span
     if (state_len != 0)
         memcpy(at, span->trace_state, state_len);
     at[state_len] = '\0';
-    if (span->notes.len != 0)
-        memcpy((char *)(record + 1) + texts, span->notes.bytes, span->notes.len);
+    record_words((char *)(record + 1) + texts, span->notes.bytes, span->notes.len);
     return true;
 }
 
