@@ -76,6 +76,7 @@
 #include <skua/limit.h>
 #include <skua/local.h>
 #include <skua/local_channel.h>
+#include <skua/log.h>
 #include <skua/mpmc.h>
 #include <skua/mpsc.h>
 #include <skua/net.h>

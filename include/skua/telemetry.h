@@ -12,6 +12,7 @@
 #ifndef SKUA_TELEMETRY_H
 #define SKUA_TELEMETRY_H
 
+#include <skua/log.h>
 #include <skua/trace.h>
 
 SKUA_C_BEGIN
@@ -88,6 +89,37 @@ SKUA_API skua_span *skua_span_ref(skua_span *span);
  * Since      0.4
  */
 SKUA_API void skua_span_unref(skua_span *span);
+
+/* ---- logs ------------------------------------------------------------------------------------ */
+
+typedef struct skua_log_ops {
+    size_t size; /* of this struct */
+    /* A record that passes its logger's level. text_len and context are filled in (context NULL:
+     * outside of a trace); all of it is the caller's. Never called where telemetry is suppressed. */
+    void (*emit)(skua_logger *logger, const skua_log_record *record);
+    /* Whether a record like this would be kept; NULL: yes. event, context: NULL: none. */
+    int (*enabled)(skua_logger *logger, skua_severity severity, const char *event,
+                   const skua_span_context *context);
+    /* The least severity that the SDK takes of a logger: 1 to 24; 255: nothing. Asked again behind
+     * skua_log_renew only. NULL: all. */
+    unsigned (*minimum)(const skua_logger *logger);
+} skua_log_ops;
+
+/* Installs an SDK's functions, or (NULL) takes them out.
+ *
+ * ops        static
+ * Returns    0; -EBUSY: there are others; -EINVAL: of another size
+ * Threads    any
+ * Since      0.4
+ */
+SKUA_API int skua_log_install(const skua_log_ops *ops);
+
+/* Loggers ask for their levels again: what the SDK's minimum says has changed.
+ *
+ * Threads    any
+ * Since      0.4
+ */
+SKUA_API void skua_log_renew(void);
 
 SKUA_C_END
 

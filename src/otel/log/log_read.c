@@ -1,0 +1,49 @@
+/* log_read.c - a record out of a ring: skua_otel_log with its arrays, in memory of the reader's.
+ */
+#include "otel/log/log_impl.h"
+
+size_t skua__log_room(const struct skua__log_record *record)
+{
+    return (size_t)record->text_len + record->severity_len + record->event_len + 64 +
+           skua__notes_room(record->notes_len);
+}
+
+static int64_t log_read_time(uint64_t time, bool wall)
+{
+    return wall ? (int64_t)time : skua__otel_time(time);
+}
+
+static void log_read_notes(struct skua__notes_room *room, const struct skua__log_record *record,
+                           const char *at, skua_otel_log *ret)
+{
+    const char *end = at + record->notes_len;
+    skua_attr *attrs = skua__notes_cut(room, record->attrs * sizeof *attrs);
+    uint32_t count = 0;
+
+    if ((record->bits & SKUA__LOG_HAS_BODY) != 0)
+        at = skua__notes_attr(room, at, &ret->body);
+    while (at < end)
+        at = skua__notes_attr(room, at, &attrs[count++]);
+    ret->attrs = (skua_otel_attrs){attrs, skua__notes_distinct(attrs, count), record->attrs_over};
+}
+
+void skua__log_read(const struct skua__log_record *record, char *memory, skua_otel_log *ret)
+{
+    struct skua__notes_room room = {memory};
+    const char *text = (const char *)(record + 1);
+    const char *severity = text + record->text_len + 1;
+    const char *event = severity + record->severity_len + 1;
+    size_t texts = (size_t)record->text_len + record->severity_len + record->event_len + 3;
+
+    *ret = (skua_otel_log){.flags = record->flags, .severity = record->severity};
+    memcpy(ret->trace_id, record->trace_id, sizeof ret->trace_id);
+    memcpy(ret->span_id, record->span_id, sizeof ret->span_id);
+    ret->time = log_read_time(record->time, (record->bits & SKUA__LOG_TIME_WALL) != 0);
+    ret->observed = log_read_time(record->observed, (record->bits & SKUA__LOG_OBSERVED_WALL) != 0);
+    if ((record->bits & SKUA__LOG_HAS_TEXT) != 0)
+        ret->body = skua_attr_text("", skua__notes_text(&room, text, record->text_len).at,
+                                   record->text_len);
+    ret->severity_text = skua__notes_text(&room, severity, record->severity_len);
+    ret->event_name = skua__notes_text(&room, event, record->event_len);
+    log_read_notes(&room, record, text + ((texts + 7) & ~(size_t)7), ret);
+}
