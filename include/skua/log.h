@@ -145,6 +145,12 @@ SKUA_API void skua_log_text(skua_logger *logger, skua_severity severity, const c
  */
 SKUA_API void skua_logf(skua_logger *logger, skua_severity severity, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The same, of arguments that are a list already.
+ *
+ * Threads    any
+ * Since      0.4
+ */
 SKUA_API void skua_vlogf(skua_logger *logger, skua_severity severity, const char *format,
                          va_list args) __attribute__((format(printf, 3, 0)));
 
@@ -206,6 +212,12 @@ static inline void skua__log_now(skua_logger *logger, skua_severity severity, co
  */
 SKUA_API void skua_syslog(int priority, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* The same, of arguments that are a list already.
+ *
+ * Threads    any
+ * Since      0.4
+ */
 SKUA_API void skua_vsyslog(int priority, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 

@@ -200,6 +200,12 @@ void skua__json_base64(struct skua__json *out, const uint8_t *bytes, size_t len)
 
 /* ---- numbers --------------------------------------------------------------------------------- */
 
+void skua__json_null(struct skua__json *out)
+{
+    json_comma(out);
+    skua__json_raw(out, "null", 4);
+}
+
 void skua__json_bool(struct skua__json *out, bool value)
 {
     json_comma(out);

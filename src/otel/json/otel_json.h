@@ -38,6 +38,7 @@ void skua__json_key(struct skua__json *out, const char *key);
 void skua__json_text(struct skua__json *out, const char *text, size_t len); /* repaired */
 void skua__json_hex(struct skua__json *out, const uint8_t *bytes, size_t len);
 void skua__json_base64(struct skua__json *out, const uint8_t *bytes, size_t len);
+void skua__json_null(struct skua__json *out);
 void skua__json_bool(struct skua__json *out, bool value);
 void skua__json_number(struct skua__json *out, int64_t value);
 /* In quotes, as protobuf has numbers of 64 bits. */

@@ -15,6 +15,7 @@
 #include <skua/telemetry.h>
 
 #include "otel/core/otel_clock.h"
+#include "otel/core/otel_reader.h"
 #include "otel/core/otel_thread.h"
 #include "otel/notes/notes_impl.h"
 
@@ -59,9 +60,6 @@ struct skua__log_record {
 #define SKUA__LOG_HAS_TEXT 4u      /* the body is the text */
 #define SKUA__LOG_HAS_BODY 8u      /* the body is the first note */
 
-/* Bytes that reading needs, at most. */
-size_t skua__log_room(const struct skua__log_record *record);
-/* Reads it: all is copied into `room`. The scope is left to the caller. */
-void skua__log_read(const struct skua__log_record *record, char *room, skua_otel_log *ret);
+extern const struct skua__otel_reader skua__otel_log_reader; /* log_read.c */
 
 #endif

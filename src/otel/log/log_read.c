@@ -2,8 +2,10 @@
  */
 #include "otel/log/log_impl.h"
 
-size_t skua__log_room(const struct skua__log_record *record)
+static size_t log_read_room(const void *bytes)
 {
+    const struct skua__log_record *record = bytes;
+
     return (size_t)record->text_len + record->severity_len + record->event_len + 64 +
            skua__notes_room(record->notes_len);
 }
@@ -27,8 +29,10 @@ static void log_read_notes(struct skua__notes_room *room, const struct skua__log
     ret->attrs = (skua_otel_attrs){attrs, skua__notes_distinct(attrs, count), record->attrs_over};
 }
 
-void skua__log_read(const struct skua__log_record *record, char *memory, skua_otel_log *ret)
+static size_t log_read(const void *bytes, char *memory, void *item)
 {
+    const struct skua__log_record *record = bytes;
+    skua_otel_log *ret = item;
     struct skua__notes_room room = {memory};
     const char *text = (const char *)(record + 1);
     const char *severity = text + record->text_len + 1;
@@ -46,4 +50,41 @@ void skua__log_read(const struct skua__log_record *record, char *memory, skua_ot
     ret->severity_text = skua__notes_text(&room, severity, record->severity_len);
     ret->event_name = skua__notes_text(&room, event, record->event_len);
     log_read_notes(&room, record, text + ((texts + 7) & ~(size_t)7), ret);
+    return (size_t)(room.at - memory);
 }
+
+/* ---- for the collector ----------------------------------------------------------------------- */
+
+static const void *log_read_logger(const void *record)
+{
+    return ((const struct skua__log_record *)record)->logger;
+}
+
+static skua_otel_text log_read_static(const char *text)
+{
+    return (skua_otel_text){text != NULL ? text : "", text != NULL ? strlen(text) : 0};
+}
+
+static void log_read_scope(const void *maker, skua_otel_scope *ret)
+{
+    const skua_logger *logger = maker;
+
+    *ret = (skua_otel_scope){.name = log_read_static(logger->name),
+                             .version = log_read_static(logger->version),
+                             .schema_url = log_read_static(logger->schema_url),
+                             .attrs = {logger->attrs, (uint32_t)logger->attrs_count, 0}};
+}
+
+static const skua_otel_scope **log_read_scope_at(void *item)
+{
+    return &((skua_otel_log *)item)->scope;
+}
+
+const struct skua__otel_reader skua__otel_log_reader = {.kind = SKUA__OTEL_LOG,
+                                                        .signal = SKUA_OTEL_LOGS,
+                                                        .item = sizeof(skua_otel_log),
+                                                        .room = log_read_room,
+                                                        .read = log_read,
+                                                        .scope_of = log_read_logger,
+                                                        .scope = log_read_scope,
+                                                        .scope_at = log_read_scope_at};
