@@ -95,7 +95,8 @@ SKUA_API void skua_span_unref(skua_span *span);
 typedef struct skua_log_ops {
     size_t size; /* of this struct */
     /* A record that passes its logger's level. text_len and context are filled in (context NULL:
-     * outside of a trace); all of it is the caller's. Never called where telemetry is suppressed. */
+     * outside of a trace); all of it is the caller's. Never called where telemetry is suppressed.
+     */
     void (*emit)(skua_logger *logger, const skua_log_record *record);
     /* Whether a record like this would be kept; NULL: yes. event, context: NULL: none. */
     int (*enabled)(skua_logger *logger, skua_severity severity, const char *event,

@@ -23,20 +23,23 @@ static void line_char(struct log_line *line, char c)
         *line->at++ = c;
 }
 
+/* Controls as escapes: those of one byte, and U+0080 to U+009F, which steer terminals, too. */
 static void line_text(struct log_line *line, const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
+        bool second = c == 0xc2 && i + 1 < len && ((unsigned char)text[i + 1] & 0xe0) == 0x80;
+        char escape[5];
 
-        if (c >= ' ' && c != 0x7f) {
+        if (c >= ' ' && c != 0x7f && !second) {
             line_char(line, (char)c);
-        } else {
-            char escape[5];
-
-            (void)snprintf(escape, sizeof escape, c == '\n' ? "\\n" : "\\x%02x", c);
-            for (const char *at = escape; *at != '\0'; at++)
-                line_char(line, *at);
+            continue;
         }
+        if (second)
+            c = (unsigned char)text[++i];
+        (void)snprintf(escape, sizeof escape, c == '\n' ? "\\n" : "\\x%02x", c);
+        for (const char *at = escape; *at != '\0'; at++)
+            line_char(line, *at);
     }
 }
 

@@ -13,8 +13,8 @@
  *   start, end            timestamp, duration: whole microseconds
  *   resource              localEndpoint.serviceName: service.name
  *   attributes            tags, all of them text; arrays as JSON
- *   scope                 tags otel.scope.name, otel.scope.version (and otel.library.* for those who
- *                         look for the older names)
+ *   scope                 tags otel.scope.name, otel.scope.version, and those with the older names,
+ *                         otel.library.name, otel.library.version
  *   status                tags otel.status_code; error, of an error alone
  *   events                annotations: "name": {attributes}
  *   dropped               tags otel.dropped_attributes_count …
