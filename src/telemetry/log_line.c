@@ -78,10 +78,15 @@ static void line_quoted(struct log_line *line, const char *text, size_t len)
         return;
     }
     line_char(line, '"');
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] == '"' || text[i] == '\\')
+    for (size_t from = 0, i = 0; i <= len; i++) {
+        if (i < len && text[i] != '"' && text[i] != '\\')
+            continue;
+        line_text(line, text + from, i - from);
+        if (i < len) {
             line_char(line, '\\');
-        line_text(line, text + i, 1);
+            line_char(line, text[i]);
+        }
+        from = i + 1;
     }
     line_char(line, '"');
 }

@@ -200,16 +200,20 @@ void skua__json_base64(struct skua__json *out, const uint8_t *bytes, size_t len)
 
 /* ---- numbers --------------------------------------------------------------------------------- */
 
-void skua__json_null(struct skua__json *out)
+static void json_word(struct skua__json *out, const char *word)
 {
     json_comma(out);
-    skua__json_raw(out, "null", 4);
+    skua__json_raw(out, word, strlen(word));
+}
+
+void skua__json_null(struct skua__json *out)
+{
+    json_word(out, "null");
 }
 
 void skua__json_bool(struct skua__json *out, bool value)
 {
-    json_comma(out);
-    skua__json_raw(out, value ? "true" : "false", value ? 4 : 5);
+    json_word(out, value ? "true" : "false");
 }
 
 /* Digits, with a sign and in quotes where that is said. */
@@ -263,9 +267,13 @@ void skua__json_f64(struct skua__json *out, double value)
         skua__json_text(out, value < 0 ? "-Infinity" : "Infinity", value < 0 ? 9 : 8);
         return;
     }
-    if (value >= -1e15 && value <= 1e15 && value == (double)(int64_t)value &&
-        !(value == 0 && signbit(value))) {
-        skua__json_number(out, (int64_t)value);
+    if (value >= -1e15 && value <= 1e15 && value == (double)(int64_t)value) {
+        bool minus = value == 0 && signbit(value); /* "-0" would be an integer to many */
+
+        if (!minus)
+            skua__json_number(out, (int64_t)value);
+        else
+            json_word(out, "-0.0");
         return;
     }
     json_comma(out);
