@@ -170,7 +170,7 @@ static bool log_passes(skua_logger *logger, unsigned severity)
 
     if (skua__unlikely(level == 0))
         level = log_find(logger);
-    return severity >= level || (severity == 0 && level != SKUA__LOG_OFF);
+    return (severity >= level && severity <= 24) || (severity == 0 && level != SKUA__LOG_OFF);
 }
 
 void skua_logger_forget(skua_logger *logger)
@@ -195,6 +195,7 @@ int skua_log_install(const skua_log_ops *ops)
 
     if (ops != NULL && ops->size != sizeof *ops)
         return -EINVAL;
+    log_ask();
     /* Release: who loads the table sees what the SDK has set up. */
     if (ops == NULL)
         skua__store_release(&logs.ops, NULL);
@@ -224,19 +225,23 @@ static bool log_context(const skua_span_context **ret)
     return head == NULL || !head->suppressed;
 }
 
+/* Behind a call, so that the line takes no room on the stack of those who have an SDK. */
+SKUA__NOINLINE static void log_print(const skua_logger *logger, const skua_log_record *record)
+{
+    char line[LOG_LINE];
+
+    (void)skua__os_write_all(2, line, skua__log_line(line, sizeof line, logger, record));
+}
+
 /* To whoever is there. What passes has passed. */
 static void log_send(skua_logger *logger, const skua_log_record *record)
 {
     const skua_log_ops *ops = skua__load_acquire(&logs.ops);
-    char line[LOG_LINE];
 
-    if (skua__likely(ops != NULL)) {
+    if (skua__likely(ops != NULL))
         ops->emit(logger, record);
-        return;
-    }
-    if (!skua__load_relaxed(&logs.lines))
-        return; /* the SDK has just gone */
-    (void)skua__os_write_all(2, line, skua__log_line(line, sizeof line, logger, record));
+    else if (skua__load_relaxed(&logs.lines)) /* else the SDK has just gone */
+        log_print(logger, record);
 }
 
 void skua_log_record_init(skua_log_record *record)
@@ -249,8 +254,8 @@ void skua_log_emit(skua_logger *logger, const skua_log_record *record)
     const skua_span_context *context;
     skua_log_record filled;
 
-    if (record->size != sizeof *record || record->severity > 24 ||
-        !log_passes(logger, record->severity) || !log_context(&context))
+    if (record->size != sizeof *record || !log_passes(logger, record->severity) ||
+        !log_context(&context))
         return;
     filled = *record;
     if (filled.context == NULL)

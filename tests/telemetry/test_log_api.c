@@ -334,6 +334,8 @@ TEST(log_macros_hand_over_text_and_attributes)
     skua_log_at(&logger, SKUA_INFO + 2, NULL);
     CHECK_EQ(kept.severity, SKUA_INFO + 2);
     CHECK_EQ(kept.len, 0);
+    skua_log_at(&logger, (skua_severity)25, "there is no such severity");
+    CHECK_EQ(kept.severity, SKUA_INFO + 2);
     skua_logf(&logger, SKUA_ERROR, "%s %d%%", "at", 50);
     CHECK(strcmp(kept.text, "at 50%") == 0);
     keep_end();

@@ -28,8 +28,7 @@ struct skua__log_sdk {
     bool sampled_only;
     /* A ring is half full: wakes the collector. Any thread, and must not wait. */
     void (*filled)(void);
-    /* Processors of the user's: see pipe. NULL: there are none. enabled: all say no: 0. */
-    void (*on_emit)(skua_logger *logger, const skua_log_record *record);
+    /* Processors that are asked: all say no: 0. NULL: there are none. */
     int (*enabled)(skua_logger *logger, skua_severity severity, const char *event,
                    const skua_span_context *context);
     /* Of a scope: as skua_log_ops's; NULL: `minimum`. */

@@ -90,7 +90,8 @@ static bool record_write(struct skua__otel_thread *thread, const skua_logger *lo
     return true;
 }
 
-/* Notes the body, where it is not the text. Returns the record's bits. */
+/* Notes the body, where it is not the text; one that has no room is lost. Returns the record's
+ * bits. */
 static uint8_t record_body(struct skua__notes *notes, const skua_log_record *record)
 {
     skua_attr body;
@@ -101,7 +102,12 @@ static uint8_t record_body(struct skua__notes *notes, const skua_log_record *rec
     body.key = "";
     body.key_len = 0;
     body.flags = SKUA_ATTR_STATIC;
-    return body.type != SKUA_ATTR_NONE && skua__notes_value(notes, &body) ? SKUA__LOG_HAS_BODY : 0;
+    if (body.type == SKUA_ATTR_NONE)
+        return 0;
+    if (skua__notes_value(notes, &body))
+        return SKUA__LOG_HAS_BODY;
+    notes->no_memory = true;
+    return 0;
 }
 
 static void record_emit(skua_logger *logger, const skua_log_record *record)
@@ -114,8 +120,6 @@ static void record_emit(skua_logger *logger, const skua_log_record *record)
 
     if (thread == NULL || (sdk->sampled_only && record_unsampled(record->context)))
         return;
-    if (__builtin_expect(sdk->on_emit != NULL, 0))
-        sdk->on_emit(logger, record);
     bits = record_body(&notes, record);
     if (__builtin_expect(record->error != 0, 0))
         record_error(&notes, &sdk->limits, record);

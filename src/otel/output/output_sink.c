@@ -25,17 +25,22 @@ int skua__sink_init(struct skua__sink *sink, const char *path)
     return 0;
 }
 
-static int sink_open_file(struct skua__sink *sink)
+/* How long the file is; others may append to it, too. */
+static int sink_measure(struct skua__sink *sink)
 {
     skua_metadata about;
-    int rc = skua_file_open(
+    int rc = skua_file_metadata(sink->file, &about);
+
+    if (rc == 0)
+        sink->size = (int64_t)about.size;
+    return rc;
+}
+
+static int sink_open_file(struct skua__sink *sink)
+{
+    return skua_file_open(
         &sink->file, sink->path,
         SKUA_FILE_OPTIONS(.append = 1, .create = 1, .sync = sink->sync, .mode = sink->mode));
-
-    if (rc != 0)
-        return rc;
-    sink->size = skua_file_metadata(sink->file, &about) == 0 ? (int64_t)about.size : 0;
-    return 0;
 }
 
 static int sink_open(struct skua__sink *sink)
@@ -62,38 +67,36 @@ static void sink_name(const struct skua__sink *sink, char *out, size_t size, uns
 static int sink_rotate(struct skua__sink *sink)
 {
     size_t size = strlen(sink->path) + 16;
-    char *from = skua__otel_raw(size * 2), *to = from + size;
+    char *from = skua__otel_raw(size * 2), *to;
+    int rc = 0;
 
     if (from == NULL)
         return 0;
+    to = from + size;
     (void)skua__sink_close(sink);
     for (unsigned i = sink->keep; i-- > 0;) {
         sink_name(sink, from, size, i);
         sink_name(sink, to, size, i + 1);
-        (void)skua_fs_rename(from, to, 0);
+        rc = skua_fs_rename(from, to, 0);
     }
     skua__otel_free(from);
-    sink->torn = false;
-    return sink_open_file(sink);
+    sink->torn = sink->torn && rc != 0; /* of the last one: it goes on in the same file */
+    rc = sink_open_file(sink);
+    return rc != 0 ? rc : sink_measure(sink);
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-/* A write of `len` bytes has failed: what of them is there goes away, where nobody else has written
- * behind it. */
+/* A write of `len` bytes at `size` has failed: what of them is there goes away, where nobody else
+ * has written behind it. */
 static void sink_cut(struct skua__sink *sink, size_t len)
 {
-    skua_metadata about;
-    int64_t more;
+    int64_t from = sink->size;
 
-    sink->torn = true;
-    if (skua_file_metadata(sink->file, &about) != 0)
-        return;
-    more = (int64_t)about.size - sink->size;
-    if (more > 0 && more < (int64_t)len && skua_file_truncate(sink->file, sink->size) == 0)
-        more = 0;
-    sink->torn = more != 0;
-    sink->size += more;
+    sink->torn = sink_measure(sink) != 0 || sink->size != from;
+    if (sink->torn && sink->size > from && sink->size - from < (int64_t)len &&
+        skua_file_truncate(sink->file, from) == 0)
+        sink->torn = false;
 }
 
 /* Ends a line that was cut. */
@@ -114,21 +117,18 @@ static int sink_mend(struct skua__sink *sink)
 static int sink_write_file(struct skua__sink *sink, const char *bytes, size_t len)
 {
     ssize_t n;
-    int rc = 0;
+    int rc = sink_measure(sink);
 
-    if (sink->rotate != 0 && sink->size > 0 && sink->size + (int64_t)len > sink->rotate)
+    if (rc == 0 && sink->rotate != 0 && sink->size > 0 && sink->size + (int64_t)len > sink->rotate)
         rc = sink_rotate(sink);
     if (rc == 0)
         rc = sink_mend(sink);
     if (rc != 0)
         return rc;
     n = skua_file_write_all(sink->file, bytes, len);
-    if (n < 0) {
+    if (n < 0)
         sink_cut(sink, len);
-        return (int)n;
-    }
-    sink->size += (int64_t)len;
-    return 0;
+    return n < 0 ? (int)n : 0;
 }
 
 int skua__sink_write(struct skua__sink *sink, const char *bytes, size_t len, int64_t deadline)
