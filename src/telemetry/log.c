@@ -1,7 +1,7 @@
 /* log.c - the functions of log.h: does it pass, and where does it go.
  *
  *   macro        severity < logger->level? nothing more. Else:
- *   log_level    a logger that has level 0 was never asked, or not since something changed: its
+ *   log_find     a logger that has level 0 was never asked, or not since something changed: its
  *                level is found out, from the rules and the SDK, and kept
  *   emit         the SDK's function; without an SDK, a line on standard error, if rules were set
  *
