@@ -278,6 +278,16 @@ static void race_emit(skua_logger *from, const skua_log_record *record)
     atomic_fetch_add(&kept.count, 1);
 }
 
+/* A logger has the level that was set last, or is to ask for it: never an older one. */
+static bool race_level(const skua_logger *shared, unsigned wanted)
+{
+    unsigned level = 0;
+
+    for (int i = 0; i < 20 && level == 0; i++)
+        level = __atomic_load_n(&shared->level, __ATOMIC_RELAXED);
+    return level == 0 || level == wanted;
+}
+
 TEST(log_levels_change_while_others_log)
 {
     static skua_logger shared = SKUA_LOGGER("race");
@@ -290,9 +300,13 @@ TEST(log_levels_change_while_others_log)
         MUST(pthread_create(&threads[i], NULL, race_log, &shared) == 0);
     for (int i = 0; i < TEST_COUNT(2000); i++) {
         CHECK_EQ(skua_log_install(&ops), 0);
-        CHECK_EQ(skua_log_levels(i % 2 != 0 ? "race=off" : "race=info"), 0);
+        CHECK_EQ(skua_log_levels("race=warn"), 0);
+        CHECK(race_level(&shared, SKUA_WARN));
+        CHECK_EQ(skua_log_levels(i % 2 != 0 ? "race=error" : "race=info"), 0);
+        CHECK(race_level(&shared, i % 2 != 0 ? SKUA_ERROR : SKUA_INFO));
         CHECK_EQ(skua_log_install(NULL), 0);
         CHECK_EQ(skua_log_levels("off"), 0);
+        CHECK(race_level(&shared, 255));
     }
     CHECK_EQ(skua_log_install(&ops), 0);
     CHECK_EQ(skua_log_levels("info"), 0);
@@ -312,8 +326,17 @@ TEST(log_install_takes_one)
     CHECK_EQ(skua_log_install(&keep_ops), -EBUSY);
     CHECK_EQ(skua_log_install(&old), -EINVAL);
     keep_end();
-    keep_begin(NULL);
-    keep_end();
+    CHECK_EQ(skua_log_enabled(&logger, SKUA_FATAL, NULL), 0); /* asked, and off */
+    memset(&kept, 0, sizeof kept);
+    kept.minimum = 1;
+    CHECK_EQ(skua_log_install(&keep_ops), 0);
+    skua_log_trace(&logger, "nothing was said of levels: everything");
+    CHECK_EQ(kept.count, 1);
+    CHECK_EQ(skua_log_install(NULL), 0);
+    evaluated = 0;
+    skua_log_fatal(&logger, "off again");
+    skua_log_fatal(&logger, "x", SKUA_I64("a", evaluate()));
+    CHECK_EQ(evaluated, 0);
 }
 
 /* ---- records --------------------------------------------------------------------------------- */
