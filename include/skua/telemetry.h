@@ -115,6 +115,14 @@ typedef struct skua_log_ops {
  */
 SKUA_API int skua_log_install(const skua_log_ops *ops);
 
+/* The table in force; NULL: there is none.
+ *
+ * Returns    the table; acquire: with what the SDK had set up before
+ * Threads    any
+ * Since      0.4
+ */
+SKUA_API const skua_log_ops *skua_log_installed(void);
+
 /* Loggers ask for their levels again: what the SDK's minimum says has changed.
  *
  * Threads    any

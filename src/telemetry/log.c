@@ -205,6 +205,11 @@ int skua_log_install(const skua_log_ops *ops)
     return 0;
 }
 
+const skua_log_ops *skua_log_installed(void)
+{
+    return skua__load_acquire(&logs.ops);
+}
+
 void skua_log_renew(void)
 {
     skua__lock_take(&logs.lock);

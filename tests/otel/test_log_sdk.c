@@ -4,6 +4,8 @@
  */
 #include <pthread.h>
 
+#include <skua/otel/memory.h>
+#include <skua/otel/sdk.h>
 #include <skua/telemetry.h>
 
 #include "../lib/harness.h"
@@ -34,7 +36,8 @@ static void sdk_begin(void)
 {
     skua__otel_clock_init();
     sdk = (struct skua__log_sdk){.limits = {.attrs = 128, .value_len = UINT32_MAX},
-                                 .filled = note_filled};
+                                 .filled = note_filled,
+                                 .wake_at = 256 * 1024};
     skua__log_use(&sdk);
     MUST(skua_log_install(&skua__log_ops) == 0);
 }
@@ -216,7 +219,7 @@ TEST(log_limits_of_attributes)
     CHECK_EQ(got.log.body.count, 20);
     CHECK_EQ(got.log.attrs.count, 3);
     CHECK_EQ(got.log.attrs.dropped, 1);
-    CHECK(attr_is("a", "x")); /* not in the middle of a character */
+    CHECK(attr_is("a", "x\xc3\xa9")); /* of characters */
     CHECK_EQ(attr_of("b")->value.i64, 3);
     CHECK_EQ(attr_of("c")->value.i64, 4);
     sdk.limits.attrs = 0;
@@ -378,6 +381,69 @@ TEST(log_from_threads_that_end)
     sdk_end();
 }
 
+/* ---- with the rest of telemetry -------------------------------------------------------------- */
+
+static unsigned filter_calls;
+
+/* Redacts, leaves out, and logs itself. */
+static int filter_log(skua_otel_processor *self, skua_otel_log *log, skua_otel_arena *arena)
+{
+    static skua_logger own = SKUA_LOGGER("filter");
+
+    (void)self;
+    (void)arena;
+    filter_calls++;
+    skua_log_fatal(&own, "heard by nobody");
+    log->severity_text = (skua_otel_text){"seen", 4};
+    return log->severity != SKUA_DEBUG;
+}
+
+TEST(log_by_the_pipe_to_an_exporter)
+{
+    static const skua_otel_processor_ops ops = {.name = "filter", .log = filter_log};
+    skua_otel_processor filter = {&ops}, *filters[] = {&filter};
+    skua_otel_destination to = {.signal = SKUA_OTEL_LOGS};
+    skua_otel_counts counts;
+    skua_otel_log logs[8];
+
+    CHECK_EQ(skua_otel_memory_new(&to.exporter), 0);
+    CHECK_EQ(
+        skua_otel_start(SKUA_OTEL_OPTIONS(.destinations = &to, .destinations_count = 1,
+                                          .processors = filters, .processors_count = 1,
+                                          .log_minimum = SKUA_DEBUG, .log_limits = {.attrs = 1})),
+        0);
+    skua_log_trace(&logger, "less than the minimum");
+    skua_log_debug(&logger, "left out by the filter");
+    skua_log_info(&logger, "one", SKUA_I64("a", 1), SKUA_I64("b", 2));
+    skua_log_error(&logger, "two");
+    CHECK_EQ(skua_otel_flush(skua_now() + SKUA_SECOND * 10), 0); /* what came before is there */
+    CHECK_EQ(skua_otel_memory_logs(to.exporter, logs, 8), 2);
+    CHECK(memcmp(logs[0].body.value.str, "one", 3) == 0);
+    CHECK_EQ(logs[0].attrs.count, 1);
+    CHECK_EQ(logs[0].attrs.dropped, 1);
+    CHECK(logs[0].scope->name.len == 4 && memcmp(logs[0].scope->name.at, "shop", 4) == 0);
+    CHECK_EQ(logs[1].severity_text.len, 4);
+    CHECK_EQ(filter_calls, 3); /* not of what it says itself */
+    skua_log_info(&logger, "three");
+    CHECK_EQ(skua_otel_shutdown(skua_now() + SKUA_SECOND * 10), 0);
+    CHECK_EQ(skua_otel_memory_logs(to.exporter, logs, 8), 3);
+    skua_log_info(&logger, "off");
+    CHECK_EQ(skua_log_enabled(&logger, SKUA_FATAL, NULL), 0);
+    CHECK_EQ(skua_otel_memory_logs(to.exporter, logs, 8), 3);
+    skua_otel_stats(&counts);
+    CHECK_EQ(counts.late, 0);
+    skua_otel_memory_free(to.exporter);
+}
+
+TEST(log_of_another_sdk_stays)
+{
+    sdk_begin();
+    CHECK_EQ(skua_otel_start(NULL), -EBUSY);
+    CHECK(skua_log_installed() == &skua__log_ops);
+    sdk_end();
+    CHECK(skua_log_installed() == NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -394,6 +460,8 @@ int main(void)
         cmocka_unit_test(log_without_memory_drops_attributes_alone),
 #endif
         cmocka_unit_test(log_from_threads_that_end),
+        cmocka_unit_test(log_by_the_pipe_to_an_exporter),
+        cmocka_unit_test(log_of_another_sdk_stays),
     };
 
     (void)unsetenv("SKUA_LOG");

@@ -27,6 +27,7 @@
 #ifndef SKUA_OTEL_SDK_H
 #define SKUA_OTEL_SDK_H
 
+#include <skua/log.h>
 #include <skua/otel/exporter.h>
 #include <skua/otel/processor.h>
 #include <skua/otel/sampler.h>
@@ -73,6 +74,9 @@ typedef struct skua_otel_options {
      * it (default: what the parent says, and all roots). */
     skua_otel_sampler *sampler;
     skua_otel_limits limits;
+    skua_otel_limits log_limits; /* of log records: attrs, value_len */
+    skua_severity log_minimum;   /* what is less is left out, beside levels (default: nothing) */
+    unsigned log_sampled_only;   /* 1: no records inside of traces that are not sampled */
     /* In this order; the caller's, see processor.h. */
     skua_otel_processor *const *processors;
     size_t processors_count;

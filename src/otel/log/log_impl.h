@@ -26,8 +26,10 @@ struct skua__log_sdk {
     uint8_t minimum;
     /* Records inside of a trace that is not sampled are left out. */
     bool sampled_only;
-    /* A ring is half full: wakes the collector. Any thread, and must not wait. */
+    bool closed; /* telemetry is off: what comes late is counted */
+    /* A ring has more than `wake_at` bytes: wakes the collector. Any thread, and must not wait. */
     void (*filled)(void);
+    size_t wake_at;
     /* Processors that are asked: all say no: 0. NULL: there are none. */
     int (*enabled)(skua_logger *logger, skua_severity severity, const char *event,
                    const skua_span_context *context);
@@ -36,6 +38,7 @@ struct skua__log_sdk {
 };
 
 extern const skua_log_ops skua__log_ops;
+extern _Atomic uint64_t skua__log_late; /* records that came when it was closed; relaxed */
 /* Before skua_log_install. */
 void skua__log_use(const struct skua__log_sdk *sdk);
 const struct skua__log_sdk *skua__log_used(void);

@@ -5,6 +5,8 @@
 /* Bytes of notes on the stack; more get memory of their own. */
 #define RECORD_NEAR 512
 
+_Atomic uint64_t skua__log_late;
+
 /* Release, acquire: the SDK is complete. */
 static _Atomic(const struct skua__log_sdk *) record_sdk;
 
@@ -118,6 +120,10 @@ static void record_emit(skua_logger *logger, const skua_log_record *record)
     struct skua__notes notes = {.bytes = near, .room = sizeof near};
     uint8_t bits;
 
+    if (__builtin_expect(sdk->closed, 0)) {
+        (void)atomic_fetch_add_explicit(&skua__log_late, 1, memory_order_relaxed);
+        return;
+    }
     if (thread == NULL || (sdk->sampled_only && record_unsampled(record->context)))
         return;
     bits = record_body(&notes, record);
@@ -128,8 +134,10 @@ static void record_emit(skua_logger *logger, const skua_log_record *record)
     skua__otel_bump(&thread->logs, 1);
     if (__builtin_expect(notes.no_memory, 0))
         skua__otel_bump(&thread->lost, 1);
+    /* What the writer knows of the tail may be old: asked again before somebody is woken. */
     if (record_write(thread, logger, record, bits, &notes) &&
-        skua__otel_ring_publish(&thread->ring) > thread->ring.size / 2)
+        skua__otel_ring_publish(&thread->ring) > sdk->wake_at &&
+        skua__otel_ring_used(&thread->ring) > sdk->wake_at)
         sdk->filled();
     if (__builtin_expect(notes.own, 0))
         skua__notes_free(&notes);

@@ -14,6 +14,7 @@
 #include <skua/otel/sdk.h>
 
 #include "otel/core/otel_warn.h"
+#include "otel/log/log_impl.h"
 #include "otel/pipe/pipe_impl.h"
 #include "otel/trace/trace_impl.h"
 
@@ -26,8 +27,9 @@ struct skua__sdk {
     skua_otel_processor **processors;
     size_t processors_count;
     struct skua__trace_sdk trace;
-    struct skua__trace_sdk trace_forked; /* in the child of a fork, until its thread is there */
-    struct skua__batch *memory;          /* of the resource */
+    struct skua__trace_sdk trace_forked;  /* in the child of a fork, until its thread is there */
+    struct skua__log_sdk log, log_forked; /* likewise */
+    struct skua__batch *memory;           /* of the resource */
     skua_otel_resource resource;
     skua_attr *attrs;
     bool own_instance; /* service.instance.id is ours */

@@ -39,6 +39,7 @@ static void life_nothing(void)
 }
 
 static const struct skua__trace_sdk life_closed = {.closed = true, .filled = life_nothing};
+static const struct skua__log_sdk life_log_closed = {.closed = true, .filled = life_nothing};
 
 static void life_set(enum life_state state, struct skua__pipe *pipe)
 {
@@ -154,6 +155,7 @@ static int life_run(struct skua__sdk *sdk)
     life.pipe = pipe;
     pthread_mutex_unlock(&life.mutex);
     skua__trace_use(&sdk->trace);
+    skua__log_use(&sdk->log);
     return 0;
 }
 
@@ -165,7 +167,9 @@ int skua_otel_start(const skua_otel_options *options)
     if (rc != 0)
         return rc;
     /* Another's table is in force: it stays. */
-    rc = skua_trace_installed() != NULL ? -EBUSY : skua__sdk_new(&sdk, options);
+    rc = skua_trace_installed() != NULL || skua_log_installed() != NULL
+             ? -EBUSY
+             : skua__sdk_new(&sdk, options);
     if (rc == 0) {
         rc = life_run(sdk);
         if (rc != 0)
@@ -175,6 +179,8 @@ int skua_otel_start(const skua_otel_options *options)
         life_set(LIFE_IDLE, NULL);
     else
         (void)skua_trace_install(&skua__trace_ops);
+    if (rc == 0)
+        (void)skua_log_install(&skua__log_ops);
     return rc;
 }
 
@@ -217,7 +223,9 @@ int skua_otel_flush(int64_t deadline)
 static void life_close(void)
 {
     (void)skua_trace_install(NULL);
+    (void)skua_log_install(NULL);
     skua__trace_use(&life_closed);
+    skua__log_use(&life_log_closed);
 }
 
 int skua_otel_shutdown(int64_t deadline)
@@ -269,11 +277,13 @@ static void life_restart(void)
     if (rc != 0) {
         life_set(LIFE_IDLE, NULL);
         (void)skua_trace_install(NULL);
+        (void)skua_log_install(NULL);
         skua__otel_warn(SKUA__WARN_OTHER, "it is off in the child of a fork: %s",
                         skua_strerror(rc));
         return;
     }
     skua__trace_use(&sdk->trace);
+    skua__log_use(&sdk->log);
     life_set(LIFE_RUNNING, pipe);
     skua__pipe_wake();
 }
@@ -312,6 +322,8 @@ static void life_fork_child(void)
         life.state = LIFE_FORKED;
         life.last->trace_forked.filled = life_restart;
         skua__trace_use(&life.last->trace_forked);
+        life.last->log_forked.filled = life_restart;
+        skua__log_use(&life.last->log_forked);
         life_fork_exporters(life.last);
     } else if (life.state != LIFE_FORKED && life.state != LIFE_IDLE) {
         life.state = LIFE_IDLE; /* who was about it is not here */

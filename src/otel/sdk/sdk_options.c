@@ -10,7 +10,8 @@
 
 const struct skua__sdk_metrics *skua__sdk_metrics;
 
-const struct skua__otel_reader *const skua__sdk_readers[] = {&skua__otel_span_reader};
+const struct skua__otel_reader *const skua__sdk_readers[] = {&skua__otel_span_reader,
+                                                             &skua__otel_log_reader};
 const size_t skua__sdk_readers_count = sizeof skua__sdk_readers / sizeof skua__sdk_readers[0];
 
 void skua_otel_options_init(skua_otel_options *options)
@@ -152,13 +153,30 @@ static void options_trace(struct skua__sdk *sdk, const skua_otel_options *option
     skua__otel_threads_ring(buffer);
 }
 
+static void options_log(struct skua__sdk *sdk, const skua_otel_options *options)
+{
+    const skua_otel_limits *limits = &options->log_limits;
+
+    sdk->log = (struct skua__log_sdk){
+        .limits = {.attrs = options_limit(limits->attrs, 128),
+                   .value_len =
+                       limits->value_len == 0 ? UINT32_MAX : options_limit(limits->value_len, 0)},
+        .minimum = (uint8_t)options->log_minimum,
+        .sampled_only = options->log_sampled_only != 0,
+        .filled = skua__pipe_wake,
+        .wake_at = sdk->trace.wake_at};
+    sdk->log_forked = sdk->log;
+    sdk->log_forked.wake_at = 0;
+}
+
 static int options_check(const skua_otel_options *options)
 {
     if (options->size != sizeof *options || options->exit_timeout < -1 ||
         (options->destinations == NULL && options->destinations_count != 0) ||
         (options->resource == NULL && options->resource_count != 0) ||
         (options->processors == NULL && options->processors_count != 0) ||
-        (options->sampler != NULL && options->sampler->sample == NULL))
+        (options->sampler != NULL && options->sampler->sample == NULL) ||
+        (unsigned)options->log_minimum > 24)
         return -EINVAL;
     if (options->buffer != 0 &&
         ((options->buffer & (options->buffer - 1)) != 0 || options->buffer < OPTIONS_BUFFER_MIN ||
@@ -194,6 +212,7 @@ int skua__sdk_new(struct skua__sdk **ret, const skua_otel_options *options)
     }
     sdk->exit_timeout = options->exit_timeout != 0 ? options->exit_timeout : 2000 * OPTIONS_MS;
     options_trace(sdk, options);
+    options_log(sdk, options);
     skua__otel_warn_to(options->on_warning, options->arg);
     *ret = sdk;
     return 0;

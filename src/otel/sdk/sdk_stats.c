@@ -21,7 +21,7 @@ void skua_otel_stats(skua_otel_counts *ret)
                               .full_logs = counts.dropped[SKUA__OTEL_LOG],
                               .lost = counts.lost + stats_load(&skua__pipe_lost),
                               .filtered = stats_load(&skua__pipe_filtered),
-                              .late = stats_load(&skua__trace_late),
+                              .late = stats_load(&skua__trace_late) + stats_load(&skua__log_late),
                               .destinations = sdk != NULL ? sdk->dests_count : 0};
 }
 
