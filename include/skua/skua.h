@@ -44,6 +44,8 @@
  *   udp.h            UDP, also batches, GSO, multicast
  *   unix.h           Unix sockets of every kind; passing descriptors
  *   signal.h         the signals of the system
+ *   attribute.h      what telemetry is described with; trace.h: spans; log.h: log records;
+ *                    telemetry.h: for those who write an SDK
  *   service.h        readiness, watchdog and sockets of a service manager
  *   trace.h          traces: spans, the current one; attribute.h: what they are described with;
  *                    telemetry.h: for those who write an SDK

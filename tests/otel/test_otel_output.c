@@ -8,9 +8,12 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <skua/log.h>
 #include <skua/otel/file.h>
+#include <skua/otel/sdk.h>
 
 #include "../lib/harness.h"
 #include "otel/otlp/otlp_json.h"
@@ -332,6 +335,42 @@ TEST(file_of_a_full_disk_has_whole_lines)
     done_with(exporter);
 }
 
+static void fork_and_log(const char *path)
+{
+    static skua_logger logger = SKUA_LOGGER("fork");
+    skua_otel_destination to = {.signal = SKUA_OTEL_LOGS};
+    pid_t child;
+    int status;
+
+    CHECK_EQ(skua_otel_file_new(&to.exporter, SKUA_OTEL_FILE_OPTIONS(.path = path)), 0);
+    CHECK_EQ(skua_otel_start(SKUA_OTEL_OPTIONS(.destinations = &to, .destinations_count = 1)), 0);
+    skua_log_info(&logger, "parent");
+    CHECK_EQ(skua_otel_flush(skua_now() + SKUA_SECOND * 10), 0);
+    child = fork();
+    MUST(child >= 0);
+    if (child == 0) {
+        skua_log_info(&logger, "child");
+        _exit(skua_otel_shutdown(skua_now() + SKUA_SECOND * 10) != 0);
+    }
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    skua_log_info(&logger, "parent again");
+    CHECK_EQ(skua_otel_shutdown(skua_now() + SKUA_SECOND * 10), 0);
+}
+
+TEST(file_of_parent_and_child)
+{
+    const char *path = path_of("fork");
+    const char *text;
+
+    (void)unlink(path);
+    fork_and_log(path);
+    CHECK_EQ(lines_of(path), 3);
+    text = content(path);
+    CHECK(strstr(text, "\"parent\"") < strstr(text, "\"child\""));
+    CHECK(strstr(text, "\"parent again\"") != NULL);
+    (void)unlink(path);
+}
+
 TEST(file_of_a_line_that_is_too_long)
 {
     const char *path = path_of("long");
@@ -558,6 +597,7 @@ int main(void)
         cmocka_unit_test(file_options),
         cmocka_unit_test(file_rotates_by_size),
         cmocka_unit_test(file_of_a_full_disk_has_whole_lines),
+        cmocka_unit_test(file_of_parent_and_child),
         cmocka_unit_test(file_of_a_line_that_is_too_long),
         cmocka_unit_test(file_may_be_standard_output),
         cmocka_unit_test(console_writes_a_line_a_record),

@@ -47,6 +47,15 @@ static int file_shutdown(skua_otel_exporter *exporter, int64_t deadline)
     return skua__sink_close(&file_of(exporter)->sink);
 }
 
+/* The buffer may have been cut off in the middle of a growth. */
+static void file_forked(skua_otel_exporter *exporter)
+{
+    struct output_file *self = file_of(exporter);
+
+    skua__sink_forked(&self->sink);
+    self->json = (struct skua__json){.bytes = NULL};
+}
+
 static void file_free(skua_otel_exporter *exporter)
 {
     struct output_file *self = file_of(exporter);
@@ -59,7 +68,8 @@ static void file_free(skua_otel_exporter *exporter)
 static const skua_otel_exporter_ops file_ops = {.name = "otlp_file_exporter",
                                                 .export_batch = file_export,
                                                 .shutdown = file_shutdown,
-                                                .free = file_free};
+                                                .free = file_free,
+                                                .forked = file_forked};
 
 void skua_otel_file_options_init(skua_otel_file_options *options)
 {

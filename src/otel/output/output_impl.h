@@ -57,6 +57,8 @@ int skua__sink_init(struct skua__sink *sink, const char *path);
 int skua__sink_write(struct skua__sink *sink, const char *bytes, size_t len, int64_t deadline);
 /* 0, or what an earlier write has not told. It opens again. */
 int skua__sink_close(struct skua__sink *sink);
+/* In the child of a fork: what is open is the parent's, and may be in use; it is left alone. */
+void skua__sink_forked(struct skua__sink *sink);
 void skua__sink_free(struct skua__sink *sink);
 
 /* ---- Zipkin (zipkin_spans.c) ----------------------------------------------------------------- */

@@ -220,6 +220,14 @@ static int output_shutdown(skua_otel_exporter *exporter, int64_t deadline)
     return skua__sink_close(&((struct output_log *)(void *)exporter)->sink);
 }
 
+static void output_forked(skua_otel_exporter *exporter)
+{
+    struct output_log *self = (struct output_log *)(void *)exporter;
+
+    skua__sink_forked(&self->sink);
+    self->text = self->value = (struct skua__json){.bytes = NULL};
+}
+
 static void output_free(skua_otel_exporter *exporter)
 {
     struct output_log *self = (struct output_log *)(void *)exporter;
@@ -233,7 +241,8 @@ static void output_free(skua_otel_exporter *exporter)
 static const skua_otel_exporter_ops output_ops = {.name = "console_log_exporter",
                                                   .export_batch = output_export,
                                                   .shutdown = output_shutdown,
-                                                  .free = output_free};
+                                                  .free = output_free,
+                                                  .forked = output_forked};
 
 /* NO_COLOR: no-color.org. */
 static bool output_wants_colour(const skua_otel_log_console_options *options)

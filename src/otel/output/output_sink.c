@@ -160,6 +160,13 @@ int skua__sink_close(struct skua__sink *sink)
     return rc;
 }
 
+void skua__sink_forked(struct skua__sink *sink)
+{
+    sink->file = NULL;
+    sink->stream = NULL;
+    sink->torn = false; /* the parent mends its own line */
+}
+
 void skua__sink_free(struct skua__sink *sink)
 {
     (void)skua__sink_close(sink);
