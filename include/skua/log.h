@@ -63,7 +63,8 @@ typedef struct skua_logger {
 
 /* Forgets a logger that was used: its memory is about to go, with a library that is unloaded, say.
  *
- * logger     nobody uses it any more; telemetry with its records is flushed
+ * logger     nobody uses it any more; telemetry with its records is flushed. Its memory does not
+ *            become another logger as long as that telemetry runs, which knows it by its address
  * Threads    any
  * Since      0.4
  */

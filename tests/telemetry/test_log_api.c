@@ -231,6 +231,27 @@ TEST(log_levels_longest_name_wins)
     keep_end();
 }
 
+TEST(log_levels_of_any_text)
+{
+    static const char letters[] = "aab..*,,==  \tinfooffTRACE\x80";
+    uint64_t seed = test_seed();
+    char text[40];
+
+    keep_begin(NULL);
+    for (int i = 0; i < TEST_COUNT(20000); i++) {
+        size_t len = test_random(&seed) % sizeof text;
+        int rc;
+
+        for (size_t at = 0; at < len; at++)
+            text[at] = letters[test_random(&seed) % (sizeof letters - 1)];
+        text[len < sizeof text ? len : len - 1] = '\0';
+        rc = skua_log_levels(text);
+        CHECK(rc == 0 || rc == -EINVAL);
+        (void)skua_log_enabled(&logger, SKUA_INFO, NULL);
+    }
+    keep_end();
+}
+
 TEST(log_levels_change_live)
 {
     keep_begin("info");
@@ -552,6 +573,7 @@ int main(void)
         cmocka_unit_test(log_without_an_sdk_is_silent_or_lines_on_standard_error),
         cmocka_unit_test(log_line_is_one_line_whatever_is_in_it),
         cmocka_unit_test(log_levels_longest_name_wins),
+        cmocka_unit_test(log_levels_of_any_text),
         cmocka_unit_test(log_levels_change_live),
         cmocka_unit_test(log_levels_change_while_others_log),
         cmocka_unit_test(log_install_takes_one),
