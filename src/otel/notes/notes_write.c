@@ -230,11 +230,11 @@ static bool notes_attr(struct skua__notes *notes, const skua_attr *attr, uint32_
 
 static const char *notes_key(const struct skua__note *note)
 {
-    const char *at = (const char *)(note + 1);
+    const char *key = (const char *)(note + 1);
 
     if ((note->flags & SKUA_ATTR_STATIC) != 0)
-        memcpy(&at, at, sizeof at);
-    return at;
+        memcpy(&key, note + 1, sizeof key);
+    return key;
 }
 
 static const struct skua__note *notes_at(const struct skua__notes *notes, uint32_t pos)
