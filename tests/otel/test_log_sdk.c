@@ -266,7 +266,7 @@ TEST(log_of_unsampled_traces_left_out)
     sdk_end();
 }
 
-static int sdk_no(skua_logger *from, skua_severity severity, const char *event,
+static int sdk_no(const struct skua__log_sdk *from, skua_severity severity, const char *event,
                   const skua_span_context *context)
 {
     (void)from;
@@ -398,9 +398,18 @@ static int filter_log(skua_otel_processor *self, skua_otel_log *log, skua_otel_a
     return log->severity != SKUA_DEBUG;
 }
 
+static int filter_enabled(skua_otel_processor *self, skua_severity severity, const char *event,
+                          const skua_span_context *context)
+{
+    (void)self;
+    (void)context;
+    return severity != SKUA_DEBUG && event == NULL;
+}
+
 TEST(log_by_the_pipe_to_an_exporter)
 {
-    static const skua_otel_processor_ops ops = {.name = "filter", .log = filter_log};
+    static const skua_otel_processor_ops ops = {
+        .name = "filter", .log = filter_log, .log_enabled = filter_enabled};
     skua_otel_processor filter = {&ops}, *filters[] = {&filter};
     skua_otel_destination to = {.signal = SKUA_OTEL_LOGS};
     skua_otel_counts counts;
@@ -412,6 +421,9 @@ TEST(log_by_the_pipe_to_an_exporter)
                                           .processors = filters, .processors_count = 1,
                                           .log_minimum = SKUA_DEBUG, .log_limits = {.attrs = 1})),
         0);
+    CHECK_EQ(skua_log_enabled(&logger, SKUA_DEBUG, NULL), 0);
+    CHECK_EQ(skua_log_enabled(&logger, SKUA_INFO, NULL), 1);
+    CHECK_EQ(skua_log_enabled(&logger, SKUA_INFO, "event"), 0);
     skua_log_trace(&logger, "less than the minimum");
     skua_log_debug(&logger, "left out by the filter");
     skua_log_info(&logger, "one", SKUA_I64("a", 1), SKUA_I64("b", 2));

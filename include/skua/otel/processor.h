@@ -20,6 +20,7 @@
 #ifndef SKUA_OTEL_PROCESSOR_H
 #define SKUA_OTEL_PROCESSOR_H
 
+#include <skua/log.h>
 #include <skua/otel/data.h>
 #include <skua/trace.h>
 
@@ -40,6 +41,10 @@ typedef struct skua_otel_processor_ops {
     /* As an exporter's, before theirs; on telemetry's thread. */
     int (*flush)(skua_otel_processor *self, int64_t deadline);
     int (*shutdown)(skua_otel_processor *self, int64_t deadline);
+    /* Whether a record like this would go on: what skua_log_enabled says. On the thread that asks;
+     * event, context: NULL: none. NULL: yes. */
+    int (*log_enabled)(skua_otel_processor *self, skua_severity severity, const char *event,
+                       const skua_span_context *context);
 } skua_otel_processor_ops;
 
 /* The beginning of every processor; its own data stands behind it. It lives until telemetry is shut

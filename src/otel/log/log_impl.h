@@ -21,6 +21,7 @@
 
 /* What all records follow; constant once it is installed, and never freed. */
 struct skua__log_sdk {
+    const void *owner;               /* of who installs it, for its functions */
     struct skua__otel_limits limits; /* attrs and value_len count */
     /* The least severity that is taken; 0: all. Those that do not say theirs are. */
     uint8_t minimum;
@@ -30,8 +31,8 @@ struct skua__log_sdk {
     /* A ring has more than `wake_at` bytes: wakes the collector. Any thread, and must not wait. */
     void (*filled)(void);
     size_t wake_at;
-    /* Processors that are asked: all say no: 0. NULL: there are none. */
-    int (*enabled)(skua_logger *logger, skua_severity severity, const char *event,
+    /* Processors that are asked: one of them says no: 0. NULL: there are none. */
+    int (*enabled)(const struct skua__log_sdk *sdk, skua_severity severity, const char *event,
                    const skua_span_context *context);
     /* Of a scope: as skua_log_ops's; NULL: `minimum`. */
     unsigned (*minimum_of)(const skua_logger *logger);

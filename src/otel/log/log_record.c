@@ -148,9 +148,10 @@ static int record_enabled(skua_logger *logger, skua_severity severity, const cha
 {
     const struct skua__log_sdk *sdk = skua__log_used();
 
-    if (sdk->sampled_only && record_unsampled(context))
+    (void)logger;
+    if (sdk->closed || (sdk->sampled_only && record_unsampled(context)))
         return 0;
-    return sdk->enabled == NULL || sdk->enabled(logger, severity, event, context);
+    return sdk->enabled == NULL || sdk->enabled(sdk, severity, event, context);
 }
 
 static unsigned record_minimum(const skua_logger *logger)

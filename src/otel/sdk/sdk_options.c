@@ -153,6 +153,19 @@ static void options_trace(struct skua__sdk *sdk, const skua_otel_options *option
     skua__otel_threads_ring(buffer);
 }
 
+/* As filters are: one that says no is enough. */
+static int options_log_enabled(const struct skua__log_sdk *log, skua_severity severity,
+                               const char *event, const skua_span_context *context)
+{
+    const struct skua__sdk *sdk = log->owner;
+
+    for (size_t i = 0; i < sdk->processors_count; i++)
+        if (sdk->processors[i]->ops->log_enabled != NULL &&
+            sdk->processors[i]->ops->log_enabled(sdk->processors[i], severity, event, context) == 0)
+            return 0;
+    return 1;
+}
+
 static void options_log(struct skua__sdk *sdk, const skua_otel_options *options)
 {
     const skua_otel_limits *limits = &options->log_limits;
@@ -164,7 +177,9 @@ static void options_log(struct skua__sdk *sdk, const skua_otel_options *options)
         .minimum = (uint8_t)options->log_minimum,
         .sampled_only = options->log_sampled_only != 0,
         .filled = skua__pipe_wake,
-        .wake_at = sdk->trace.wake_at};
+        .wake_at = sdk->trace.wake_at,
+        .owner = sdk,
+        .enabled = sdk->processors_count != 0 ? options_log_enabled : NULL};
     sdk->log_forked = sdk->log;
     sdk->log_forked.wake_at = 0;
 }
