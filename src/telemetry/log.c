@@ -66,19 +66,23 @@ static int log_copy(const char *levels, char **ret)
     return 0;
 }
 
-/* The rules of the environment; NULL: there are none, or none that can be read. */
-static char *log_environment(void)
+/* The rules of the environment; NULL: there are none, or none that can be read. 0 or -ENOMEM. */
+static int log_environment(char **ret)
 {
     static const char bad[] = "skua: SKUA_LOG cannot be read, and does not count\n";
     const char *text = skua__os_env("SKUA_LOG");
-    char *levels = NULL;
+    int rc = 0;
 
-    if (text != NULL && *text != '\0' && log_copy(text, &levels) == -EINVAL)
-        (void)skua__os_write_all(2, bad, sizeof bad - 1);
-    return levels;
+    *ret = NULL;
+    if (text != NULL && *text != '\0')
+        rc = log_copy(text, ret);
+    if (rc != -EINVAL)
+        return rc;
+    (void)skua__os_write_all(2, bad, sizeof bad - 1);
+    return 0;
 }
 
-/* Before the first logger is asked. */
+/* Before the first logger is asked; without memory, before the next one again. */
 static void log_ask(void)
 {
     char *levels, *spare;
@@ -86,7 +90,8 @@ static void log_ask(void)
     if (skua__likely(skua__load_acquire(&logs.asked)))
         return;
     skua__os_lock_over_fork(&logs.lock);
-    levels = log_environment();
+    if (log_environment(&levels) != 0)
+        return;
     spare = levels;
     skua__lock_take(&logs.lock);
     if (!skua__load_relaxed(&logs.asked)) {
@@ -94,6 +99,7 @@ static void log_ask(void)
         spare = NULL;
         skua__store_relaxed(&logs.lines, levels != NULL);
         skua__store_release(&logs.asked, true);
+        log_changed();
     }
     skua__lock_drop(&logs.lock);
     skua__os_free(spare);
@@ -105,11 +111,7 @@ int skua_log_levels(const char *levels)
     int rc;
 
     log_ask();
-    if (levels == NULL) {
-        skua__os_free(log_put(log_environment()));
-        return 0;
-    }
-    rc = log_copy(levels, &copy);
+    rc = levels != NULL ? log_copy(levels, &copy) : log_environment(&copy);
     if (rc == 0)
         skua__os_free(log_put(copy));
     return rc;

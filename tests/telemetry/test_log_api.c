@@ -444,6 +444,14 @@ TEST(log_printf_of_any_length)
     CHECK_EQ(kept.len, 511);
     skua__fault_arm(SKUA__FAULT_MALLOC, 1, 1, ENOMEM);
     CHECK_EQ(skua_log_levels("info"), -ENOMEM);
+    (void)setenv("SKUA_LOG", "warn", 1);
+    skua__fault_arm(SKUA__FAULT_MALLOC, 1, 1, ENOMEM);
+    CHECK_EQ(skua_log_levels(NULL), -ENOMEM);
+    skua__fault_arm(SKUA__FAULT_MALLOC, 0, 0, 0);
+    CHECK_EQ(skua_log_enabled(&logger, SKUA_INFO, NULL), 1); /* as it was */
+    CHECK_EQ(skua_log_levels(NULL), 0);
+    CHECK_EQ(skua_log_enabled(&logger, SKUA_INFO, NULL), 0);
+    (void)unsetenv("SKUA_LOG");
     skua__fault_arm(SKUA__FAULT_MALLOC, 1, 1, ENOMEM);
     CHECK(skua_log_file(&logger, SKUA_INFO) == NULL);
     skua__fault_arm(SKUA__FAULT_MALLOC, 0, 0, 0);
