@@ -25,13 +25,14 @@ enum life_state { LIFE_IDLE, LIFE_STARTING, LIFE_RUNNING, LIFE_STOPPING, LIFE_FO
 
 static struct {
     pthread_mutex_t mutex;
+    pthread_cond_t over; /* it is idle again */
     /* guard: mutex, from here */
     enum life_state state;
     struct skua__sdk *last;      /* the newest start */
     struct skua__pipe *pipe;     /* RUNNING */
     struct skua__pipe_ask *stop; /* STOPPING; a reference of the state's */
     bool registered;             /* with atexit and for forks */
-} life = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+} life = {.mutex = PTHREAD_MUTEX_INITIALIZER, .over = PTHREAD_COND_INITIALIZER};
 
 /* What spans follow when telemetry is off: those that end late are counted. */
 static void life_nothing(void)
@@ -81,6 +82,7 @@ void skua__sdk_over(struct skua__pipe_ask *stop, void *arg)
     pthread_mutex_lock(&life.mutex);
     life.state = LIFE_IDLE;
     life.stop = NULL;
+    pthread_cond_broadcast(&life.over);
     pthread_mutex_unlock(&life.mutex);
     skua_event_set(&stop->done);
     skua__pipe_ask_unref(stop); /* the state's */
@@ -89,29 +91,29 @@ void skua__sdk_over(struct skua__pipe_ask *stop, void *arg)
 
 /* ---- start ----------------------------------------------------------------------------------- */
 
-static bool life_is(enum life_state state)
+/* Waits for the end of a shutdown, as a thread. */
+static void life_block(int64_t timeout)
 {
-    bool is;
+    int64_t until = skua__otel_now() + timeout;
+    struct timespec when = {.tv_sec = (time_t)(until / 1000000000),
+                            .tv_nsec = (long)(until % 1000000000)};
+    int rc = 0;
 
     pthread_mutex_lock(&life.mutex);
-    is = life.state == state;
+    while (life.state == LIFE_STOPPING && rc == 0)
+        rc = pthread_cond_timedwait(&life.over, &life.mutex, &when);
     pthread_mutex_unlock(&life.mutex);
-    return is;
 }
 
 static void life_at_exit(void)
 {
-    const struct timespec ms = {.tv_nsec = 1000000};
     struct skua__sdk *sdk = skua__sdk_last();
-    int64_t deadline;
 
     if (sdk == NULL || sdk->exit_timeout < 0 || skua__pipe_here())
         return;
-    deadline = skua_now() + sdk->exit_timeout;
     /* A poll task that calls exit may not wait as a task: its thread does. */
-    if (skua_otel_shutdown(deadline) == SKUA_EUSAGE)
-        while (life_is(LIFE_STOPPING) && skua_now() < deadline)
-            (void)nanosleep(&ms, NULL);
+    if (skua_otel_shutdown(skua_now() + sdk->exit_timeout) == SKUA_EUSAGE)
+        life_block(sdk->exit_timeout);
 }
 
 static void life_fork_prepare(void);
@@ -318,6 +320,7 @@ static void life_fork_child(void)
     skua__otel_threads_unlock();
     skua__otel_warn_unlock();
     skua__pipe_forget();
+    life.over = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
     if (life.state == LIFE_RUNNING) {
         life.state = LIFE_FORKED;
         life.last->trace_forked.filled = life_restart;
