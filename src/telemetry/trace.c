@@ -355,10 +355,10 @@ static void trace_enter_new(skua_span_frame *frame, skua_span *span)
 void skua_span_scope_start(skua_span_scope *scope, skua_tracer *tracer, const char *name,
                            const skua_attr *attrs, size_t count)
 {
-    scope->span = skua_span_start(tracer, name,
-                                  &(skua_span_options){.size = sizeof(skua_span_options),
-                                                       .attrs = attrs,
-                                                       .attrs_count = count});
+    scope->span = skua_span_start(
+        tracer, name,
+        &(skua_span_options){
+            .size = sizeof(skua_span_options), .attrs = attrs, .attrs_count = count});
     if (scope->span != NULL)
         trace_enter_new(&scope->frame, scope->span);
 }

@@ -1,13 +1,13 @@
 /* config_impl.h - what telemetry is told to do: one plain struct, whoever tells it.
  *
  *   config.c           made, with the defaults; its memory
- *   config_env.c       OTEL_* -> skua__config         config_value.c   one variable's value
- *   config_yaml.c      a file -> a tree of nodes      config_substitute.c   ${VAR:-default}
- *   config_model.c     the tree -> skua__config, by the tables of config_schema.c
- *   config_create.c    skua__config -> sampler, propagators
+ *   config_env.c, config_env_exporter.c   OTEL_* -> skua_otel_config
+ *   config_value.c     values as text
+ *   otel/yaml          a file -> skua_otel_config
+ *   config_create.c    skua_otel_config -> sampler
  *   config_resource.c  who we are: the attributes of the environment, and of detectors
  *
- *   environment, or a file -> Parse -> skua__config -> Create (here, and in otel/sdk)
+ *   environment, or a file -> Parse -> skua_otel_config -> Create (here, and in otel/sdk)
  *
  * Memory     all that a configuration points at is its own, in its arena, and goes with it.
  * Faults     what cannot be parsed in the environment is told to `warn` and ignored; in a file it
@@ -117,9 +117,7 @@ enum skua__config_temporality {
     SKUA__TEMPORALITY_LOW_MEMORY
 };
 
-struct skua__config_header {
-    const char *name, *value; /* the value is secret: never to be logged */
-};
+struct skua__config_pair; /* of headers; the value is secret: never to be logged */
 
 struct skua__config_exporter {
     enum skua__config_exporter_kind kind;
@@ -128,7 +126,7 @@ struct skua__config_exporter {
                                                     maybe "host:port" without a scheme */
     bool insecure;                              /* gRPC without a scheme: no TLS */
     const char *ca_file, *key_file, *cert_file; /* NULL: none */
-    const struct skua__config_header *headers;
+    const struct skua__config_pair *headers;
     size_t headers_count;
     bool gzip;
     int64_t timeout;                           /* ns; 0: none */
@@ -269,8 +267,19 @@ struct skua_otel_config {
     struct skua__config_scopes tracers, meters, loggers;
 };
 
-/* A fault in words; `arg` as it was given. Never says what secrets are. */
-typedef void skua__config_warn(void *arg, const char *text);
+/* Where a configuration comes from, and who is told what is wrong with it. */
+struct skua__config_env {
+    const char *(*get)(void *arg, const char *name); /* NULL: the process's environment */
+    void *get_arg;
+    /* A fault in words, which never says a secret. NULL: nobody is told. */
+    void (*warn)(void *arg, const char *text);
+    void *warn_arg;
+};
+
+/* A variable; NULL: it is not set, or empty, which is the same. */
+const char *skua__config_get(const struct skua__config_env *env, const char *name);
+void skua__config_say(const struct skua__config_env *env, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* With all the defaults, and no destination. NULL: no memory. */
 skua_otel_config *skua__config_new(void);
@@ -278,12 +287,35 @@ skua_otel_config *skua__config_new(void);
 void *skua__config_alloc(skua_otel_config *config, size_t size);
 char *skua__config_copy(skua_otel_config *config, const char *text, size_t len);
 
+/* The default parts, to be filled in further. */
+void skua__config_exporter_init(struct skua__config_exporter *self);
+void skua__config_limits_init(struct skua__config_limits *self);
+void skua__config_processor_init(struct skua__config_processor *self, bool logs);
+void skua__config_reader_init(struct skua__config_reader *self);
+
 /* From OTEL_*; where OTEL_CONFIG_FILE is set, from the file alone.
- *   getenv      NULL: the process's
- *   warn        NULL: nobody is told
- *   Returns     0; -ENOMEM; of a file: as skua_otel_config_parse */
-int skua__config_from_env(const char *(*get)(void *arg, const char *name), void *get_arg,
-                          skua__config_warn *warn, void *arg, skua_otel_config **ret);
+ *   env       NULL: the process's, and nobody is told
+ *   Returns   0; -ENOMEM; of a file: as skua_otel_config_parse */
+int skua__config_from_env(const struct skua__config_env *env, skua_otel_config **ret);
+int skua__config_from_file(const struct skua__config_env *env, const char *path,
+                           skua_otel_config_fault *fault, skua_otel_config **ret);
+int skua__config_from_text(const struct skua__config_env *env, const char *text, size_t len,
+                           skua_otel_config_fault *fault, skua_otel_config **ret);
+
+/* ---- values that variables and files have (config_value.c) ------------------------------------- */
+
+struct skua__config_pair {
+    const char *name, *value;
+};
+
+/* "a=b,c=d", percent-coded: 0 and the pairs; -ENOMEM; -EINVAL: it is not so. */
+int skua__config_pairs(skua_otel_config *config, const char *text, struct skua__config_pair **ret,
+                       size_t *ret_count);
+bool skua__config_integer(const char *text, int64_t *ret); /* decimal, all of it */
+bool skua__config_number(const char *text, double *ret);
+int skua__config_severity(const char *name); /* "info2": 10; 0: it is none */
+/* Cuts space at both ends. */
+const char *skua__config_trim(const char *text, size_t *len);
 
 /* ---- Create: what needs nothing of other parts ------------------------------------------------- */
 
