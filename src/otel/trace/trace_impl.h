@@ -56,7 +56,9 @@ struct skua__span {
 struct skua__trace_sdk {
     const void *owner;          /* of who installs it, for its functions */
     bool closed;                /* telemetry is off: what ends late is counted */
-    skua_otel_sampler *sampler; /* NULL: all are kept, or as the parent says */
+    skua_otel_sampler *sampler; /* NULL: what follows says it */
+    uint64_t threshold; /* a root is kept when the lower 56 bits of its id are not below */
+    bool orphan;        /* so is every span; else as the parent was */
     struct skua__otel_limits limits;
     /* A ring has more than `wake_at` bytes: wakes the collector. Any thread, and must not wait. */
     void (*filled)(void);
@@ -104,6 +106,7 @@ extern const struct skua__otel_reader skua__otel_span_reader;
 
 /* ---- samplers (trace_sample.c) --------------------------------------------------------------- */
 
-extern skua_otel_sampler skua__sampler_always, skua__sampler_never;
+/* Sets `sampler`, or what stands for it without a call; NULL: the default, parent_based and on. */
+void skua__trace_sampler(struct skua__trace_sdk *sdk, skua_otel_sampler *sampler);
 
 #endif

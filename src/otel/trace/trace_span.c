@@ -8,7 +8,7 @@
  */
 #include <sched.h>
 
-#include "otel/trace/trace_impl.h"
+#include "otel/trace/trace_sample.h"
 
 _Atomic uint64_t skua__trace_late;
 
@@ -137,7 +137,7 @@ static void span_ids(const struct skua__trace_sdk *sdk, struct skua__otel_thread
     context->remote = 0;
 }
 
-/* The parent's decision, or a root's: what nearly everybody has, without a call. */
+/* The parent's decision, or a ratio's of a root: what nearly everybody has, without a call. */
 static skua_otel_sampling span_sample(const struct skua__trace_sdk *sdk,
                                       const skua_otel_sampler_input *input,
                                       skua_otel_sampler_result *result)
@@ -148,9 +148,10 @@ static skua_otel_sampling span_sample(const struct skua__trace_sdk *sdk,
         result->trace_state = NULL;
         return sdk->sampler->sample(sdk->sampler, input, result);
     }
-    if (input->parent != NULL && (input->parent->flags & SKUA_TRACE_SAMPLED) == 0)
-        return SKUA_OTEL_DROP;
-    return SKUA_OTEL_SAMPLE;
+    if (input->parent != NULL && !sdk->orphan)
+        return (input->parent->flags & SKUA_TRACE_SAMPLED) != 0 ? SKUA_OTEL_SAMPLE : SKUA_OTEL_DROP;
+    return skua__sample_random(input->trace_id) >= sdk->threshold ? SKUA_OTEL_SAMPLE
+                                                                  : SKUA_OTEL_DROP;
 }
 
 /* The text's copy in `near`, or in memory of its own; NULL: there is none. */
