@@ -1,6 +1,7 @@
 /* config.c - a configuration: its memory, and the defaults.
  */
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -100,6 +101,17 @@ skua_otel_config *skua__config_new(void)
     return self;
 }
 
+int skua_otel_config_parse(const char *path, skua_otel_config_fault *fault, skua_otel_config **ret)
+{
+    return skua__config_from_file(NULL, path, fault, ret);
+}
+
+int skua_otel_config_parse_text(const char *text, size_t len, skua_otel_config_fault *fault,
+                                skua_otel_config **ret)
+{
+    return skua__config_from_text(NULL, text, len, fault, ret);
+}
+
 /* ---- the environment ------------------------------------------------------------------------- */
 
 const char *skua__config_get(const struct skua__config_env *env, const char *name)
@@ -122,3 +134,40 @@ void skua__config_say(const struct skua__config_env *env, const char *format, ..
     va_end(args);
     env->warn(env->warn_arg, text);
 }
+
+/* ---- plugins --------------------------------------------------------------------------------- */
+
+#define CONFIG_PROVIDERS 64
+
+/* In the order of their coming; none ever goes. Release and acquire: what they point at is complete. */
+static _Atomic(const skua_otel_provider *) config_providers[CONFIG_PROVIDERS];
+
+const skua_otel_provider *skua__config_provider(skua_otel_component component, const char *name)
+{
+    for (size_t i = 0; i < CONFIG_PROVIDERS; i++) {
+        const skua_otel_provider *provider =
+            atomic_load_explicit(&config_providers[i], memory_order_acquire);
+
+        if (provider == NULL)
+            break;
+        if (provider->component == component && strcmp(provider->name, name) == 0)
+            return provider;
+    }
+    return NULL;
+}
+
+int skua_otel_provide(const skua_otel_provider *provider)
+{
+    for (size_t i = 0; i < CONFIG_PROVIDERS; i++) {
+        const skua_otel_provider *there = NULL;
+
+        if (atomic_compare_exchange_strong_explicit(&config_providers[i], &there, provider,
+                                                    memory_order_acq_rel, memory_order_acquire))
+            return 0;
+        if (there->component == provider->component && strcmp(there->name, provider->name) == 0)
+            return -EEXIST;
+    }
+    return SKUA_ELIMIT;
+}
+
+#undef CONFIG_PROVIDERS

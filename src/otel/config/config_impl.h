@@ -302,6 +302,9 @@ int skua__config_from_file(const struct skua__config_env *env, const char *path,
 int skua__config_from_text(const struct skua__config_env *env, const char *text, size_t len,
                            skua_otel_config_fault *fault, skua_otel_config **ret);
 
+/* Who makes a component; NULL: nobody. */
+const skua_otel_provider *skua__config_provider(skua_otel_component component, const char *name);
+
 /* ---- values that variables and files have (config_value.c) ------------------------------------- */
 
 struct skua__config_pair {

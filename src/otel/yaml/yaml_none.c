@@ -30,3 +30,52 @@ int skua__config_from_text(const struct skua__config_env *env, const char *text,
     (void)len;
     return yaml_none(fault, ret);
 }
+
+int skua_otel_properties_str(const skua_otel_properties *properties, const char *key,
+                             const char **ret)
+{
+    (void)properties;
+    (void)key;
+    (void)ret;
+    return -ENOENT;
+}
+
+int skua_otel_properties_i64(const skua_otel_properties *properties, const char *key, int64_t *ret)
+{
+    (void)properties;
+    (void)key;
+    (void)ret;
+    return -ENOENT;
+}
+
+int skua_otel_properties_f64(const skua_otel_properties *properties, const char *key, double *ret)
+{
+    (void)properties;
+    (void)key;
+    (void)ret;
+    return -ENOENT;
+}
+
+int skua_otel_properties_bool(const skua_otel_properties *properties, const char *key, int *ret)
+{
+    (void)properties;
+    (void)key;
+    (void)ret;
+    return -ENOENT;
+}
+
+int skua_otel_properties_child(const skua_otel_properties *properties, const char *key,
+                               const skua_otel_properties **ret)
+{
+    (void)properties;
+    (void)key;
+    (void)ret;
+    return -ENOENT;
+}
+
+int skua_otel_properties_item(const skua_otel_properties *properties, const char *key, size_t index,
+                              const skua_otel_properties **ret)
+{
+    (void)index;
+    return skua_otel_properties_child(properties, key, ret);
+}
