@@ -327,7 +327,9 @@ int skua__config_sampler_create(const struct skua__config_sampler *config, skua_
 
 /* Who we are: attributes of the configuration, then of detectors, then telemetry.sdk.* and a
  * service.name; keys sorted. Reads /proc and the like: to be called at the start, and in the child
- * of a fork again (process.pid, service.instance.id). As long as the configuration. */
-int skua__config_resource_create(skua_otel_config *config, skua_otel_resource *ret);
+ * of a fork again (process.pid, service.instance.id). As long as the configuration. `root` stands
+ * before every path: "". */
+int skua__config_resource_create(skua_otel_config *config, const char *root,
+                                 skua_otel_resource *ret);
 
 #endif
