@@ -17,14 +17,14 @@
  * Which      fields are written and read is said once for the program: skua_propagation_use, by the
  *            names that OTEL_PROPAGATORS takes. Until then nothing is.
  * Off        works without an SDK: what comes in goes out again with what is called from there.
- * Carrier    what a message's fields are read and written by: functions of one's own around any kind
- *            of message. Two are here: an array of fields, and environment variables.
+ * Carrier    what a message's fields are read and written by: functions of one's own around any
+ *            kind of message. Two are here: an array of fields, and environment variables.
  * Baggage    names and values that travel along, for everybody to read: no secrets. It is part of
  *            the task's context, and inherited as spans are (trace.h).
  * Hostile    input is bounded: what is not well-formed is passed over, and never fails a request.
  *
- * Source     OpenTelemetry specification 1.60: context/api-propagators, context/env-carriers, baggage;
- *            W3C Trace Context, level 2; W3C Baggage; B3; Jaeger's uber-trace-id.
+ * Source     OpenTelemetry specification 1.60: context/api-propagators, context/env-carriers,
+ *            baggage; W3C Trace Context, level 2; W3C Baggage; B3; Jaeger's uber-trace-id.
  */
 #ifndef SKUA_PROPAGATION_H
 #define SKUA_PROPAGATION_H
@@ -44,7 +44,8 @@ typedef struct skua_carrier {
                        size_t *ret_len);
     /* Sets a field instead of those of that name; copies. 0, or an error. NULL: only reads. */
     int (*set)(struct skua_carrier *self, const char *name, const char *value, size_t len);
-    /* The name of the index-th field, with a NUL; NULL: there are no more. NULL as a function: names
+    /* The name of the index-th field, with a NUL; NULL: there are no more. NULL as a function:
+     * names
      * are not known, and what needs them (Jaeger's baggage) is not read. */
     const char *(*key)(const struct skua_carrier *self, size_t index);
 } skua_carrier;
@@ -132,20 +133,35 @@ SKUA_API const char *skua_baggage_get(const char *name);
  */
 SKUA_API int skua_baggage_each(int (*fn)(const skua_baggage_entry *entry, void *arg), void *arg);
 
-/* Sets an entry, takes one out, or all, for the calling fiber or thread and what it spawns, until
+/* Sets an entry for the calling fiber or thread and what it spawns, until
  * skua_baggage_end. Frames end in the reverse order of their begin (trace.h).
  *
  * name       not empty; copied, as all of it. Names that are no token of HTTP do not travel
  * value      NULL: ""
  * properties NULL: none
- * Returns    0; -EINVAL: no name; SKUA_ELIMIT: too many entries or bytes; -ENOMEM; SKUA_EUSAGE: in a
- *            poll task. On failure nothing changes, and skua_baggage_end is to be called nevertheless
+ * Returns    0; -EINVAL: no name; SKUA_ELIMIT: too many entries or bytes; -ENOMEM; SKUA_EUSAGE: in
+ *            a poll task. On failure nothing changes, and skua_baggage_end is to be called
+ *            nevertheless
  * Threads    fibers, plain threads
  * Since      0.4
  */
 SKUA_API int skua_baggage_set(skua_baggage_frame *frame, const char *name, const char *value,
                               const char *properties);
+
+/* Takes an entry out, until skua_baggage_end.
+ *
+ * Returns    as skua_baggage_set
+ * Threads    as skua_baggage_set
+ * Since      0.4
+ */
 SKUA_API int skua_baggage_remove(skua_baggage_frame *frame, const char *name);
+
+/* Takes all of them out, until skua_baggage_end.
+ *
+ * Returns    as skua_baggage_set
+ * Threads    as skua_baggage_set
+ * Since      0.4
+ */
 SKUA_API int skua_baggage_clear(skua_baggage_frame *frame);
 
 /* Ends the change.
@@ -162,10 +178,10 @@ SKUA_API int skua_baggage_end(skua_baggage_frame *frame);
 
 /* What propagators read and write. Begins all zeros. */
 typedef struct skua_propagated {
-    skua_span_context span;      /* no valid one: there is none */
-    const skua_baggage *baggage; /* NULL: none */
-    uint8_t debug;               /* B3's and Jaeger's flag */
-    uint8_t own;                 /* `baggage` is counted for this; private */
+    skua_span_context span;               /* no valid one: there is none */
+    const skua_baggage *baggage;          /* NULL: none */
+    uint8_t debug;                        /* B3's and Jaeger's flag */
+    uint8_t own;                          /* `baggage` is counted for this; private */
     char state[SKUA_TRACE_STATE_MAX + 1]; /* where span.trace_state may point */
 } skua_propagated;
 
@@ -216,7 +232,14 @@ SKUA_API const skua_propagator *skua_propagator_named(const char *name);
  * Since      0.4
  */
 SKUA_API int skua_propagation_use(const char *names);
-/* propagator static; NULL: none */
+
+/* One of the program's own, instead of a list.
+ *
+ * propagator static; NULL: none
+ *
+ * Threads    any, at any time
+ * Since      0.4
+ */
 SKUA_API void skua_propagation_set(const skua_propagator *propagator);
 
 /* The program's.
@@ -237,6 +260,12 @@ SKUA_API const skua_propagator *skua_propagation(void);
  */
 SKUA_API int skua_inject(skua_carrier *carrier);
 
+/* What was extracted, as context, in its frame. Its members are private. */
+typedef struct skua_propagation_frame {
+    skua_span_frame span;
+    void *link;
+} skua_propagation_frame;
+
 /* Reads a message, and makes what it says the context of the calling fiber or thread, until
  * skua_propagation_end. What it does not say stays as it is.
  *
@@ -245,22 +274,31 @@ SKUA_API int skua_inject(skua_carrier *carrier);
  * Threads    fibers, plain threads
  * Since      0.4
  */
-typedef struct skua_propagation_frame {
-    skua_span_frame span;
-    void *link;
-} skua_propagation_frame;
-
 SKUA_API int skua_propagation_begin(skua_propagation_frame *frame, const skua_carrier *carrier);
+
+/* Ends what skua_propagation_begin or skua_propagation_attach began.
+ *
+ * Returns    0; SKUA_EUSAGE: out of order, or not where it was begun
+ * Threads    as skua_propagation_begin
+ * Since      0.4
+ */
 SKUA_API int skua_propagation_end(skua_propagation_frame *frame);
 
-/* The same in two steps: for links to a message's sender, and for poll tasks.
+/* Reads a message, and changes no context: for links to its sender, and for poll tasks.
  *
  * to         overwritten; to be let go of by skua_propagated_free
- * Returns    of extract 0, or -ENOMEM; of attach as skua_propagation_begin
- * Threads    any; of attach as skua_propagation_begin
+ * Returns    0, also when there is nothing in it; -ENOMEM
+ * Threads    any
  * Since      0.4
  */
 SKUA_API int skua_extract(const skua_carrier *carrier, skua_propagated *to);
+
+/* Makes what was extracted the context, until skua_propagation_end.
+ *
+ * Returns    as skua_propagation_begin
+ * Threads    as skua_propagation_begin
+ * Since      0.4
+ */
 SKUA_API int skua_propagation_attach(skua_propagation_frame *frame, const skua_propagated *what);
 
 /* What the caller would inject.
@@ -270,16 +308,28 @@ SKUA_API int skua_propagation_attach(skua_propagation_frame *frame, const skua_p
  * Since      0.4
  */
 SKUA_API void skua_propagated_current(skua_propagated *ret);
+
+/* Lets go of what was extracted, or is current.
+ *
+ * Threads    any
+ * Since      0.4
+ */
 SKUA_API void skua_propagated_free(skua_propagated *self);
 
-/* An entry of baggage that was extracted, and a function for those who write propagators: adds one
- * to what is there.
+/* The value of an entry of baggage that was extracted.
  *
- * Returns    get: as skua_baggage_get; add: as skua_baggage_set
+ * Returns    borrowed, as long as `self`; NULL: there is none
  * Threads    any
  * Since      0.4
  */
 SKUA_API const char *skua_propagated_baggage(const skua_propagated *self, const char *name);
+
+/* Adds an entry to what is there: for those who write propagators.
+ *
+ * Returns    0; -EINVAL: no name; SKUA_ELIMIT: too much; -ENOMEM
+ * Threads    any
+ * Since      0.4
+ */
 SKUA_API int skua_propagated_add(skua_propagated *self, const char *name, const char *value,
                                  const char *properties);
 

@@ -1,8 +1,8 @@
 /* baggage.c - baggage in the context of tasks.
  *
- * A set of entries is constant: a change is a new one, made of the old one's, and a link in front of
- * the caller's context that holds it. The link has B3's flag of debug, too, since it travels in the
- * same way.
+ * A set of entries is constant: a change is a new one, made of the old one's, and a link in front
+ * of the caller's context that holds it. The link has B3's flag of debug, too, since it travels in
+ * the same way.
  *
  * Memory     a change allocates a set, as long as its text, and a link. Nobody else pays.
  */

@@ -1,7 +1,7 @@
 /* carrier.c - messages as propagators see them: an array of fields, and environment variables.
  *
- * Environment  a name is normalised before it is looked up or written: upper case, and `_` for what is
- *              no letter or digit. Variables with other names are not seen.
+ * Environment  a name is normalised before it is looked up or written: upper case, and `_` for
+ *              what is no letter or digit. Variables with other names are not seen.
  */
 #include <strings.h>
 

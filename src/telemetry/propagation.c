@@ -1,7 +1,7 @@
 /* propagation.c - which propagators there are, and what the caller's context is to them.
  *
- * The program's propagators are one word: a digit of 4 bits for each built-in one, in their order, so
- * that the list may change while others use it; or a pointer to one of the program's own.
+ * The program's propagators are one word: a digit of 4 bits for each built-in one, in their order,
+ * so that the list may change while others use it; or a pointer to one of the program's own.
  */
 #include "telemetry/propagation_impl.h"
 

@@ -6,7 +6,8 @@
  *     uberctx-<name>  <value, percent-coded>                Jaeger's baggage
  *
  * Debug      means sampled, and is kept for those that come behind.
- * Old        trace ids of 8 bytes are as if zeros stood before them; Jaeger leaves leading zeros out.
+ * Old        trace ids of 8 bytes are as if zeros stood before them; Jaeger leaves leading zeros
+ *            out.
  * Open       a B3 context that does not say whether it is sampled counts as not sampled.
  *
  * Source     openzipkin/b3-propagation; Jaeger client libraries, propagation format; OpenTelemetry

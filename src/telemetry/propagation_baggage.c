@@ -2,8 +2,8 @@
  *
  *     baggage   name=value;property;key=value, name=value
  *
- * Values     are percent-coded; what they hold that is no UTF-8 becomes U+FFFD. Properties travel as
- *            they stand.
+ * Values     are percent-coded; what they hold that is no UTF-8 becomes U+FFFD. Properties travel
+ *            as they stand.
  * Bounds     64 members, 8,192 bytes: what is beyond them is left behind, in and out. A member that
  *            is not well-formed is passed over, and so are those whose names are no tokens.
  *

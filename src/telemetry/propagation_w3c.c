@@ -4,8 +4,9 @@
  *     tracestate    key=value,key=value: 32 members at most
  *
  * Versions   above 00 may be longer, behind another '-'; of their flags we know two. ff is none.
- * Doubt      a traceparent that is not exactly so, or comes twice, is none; a tracestate with one bad
- *            member is none, and the traceparent stays. Of members with one key the first stays.
+ * Doubt      a traceparent that is not exactly so, or comes twice, is none; a tracestate with one
+ *            bad member is none, and the traceparent stays. Of members with one key the first
+ *            stays.
  * Long       above 512 bytes members longer than 128 go first, then those at the end.
  *
  * Source     W3C Trace Context, level 2: 3.2, 3.3.

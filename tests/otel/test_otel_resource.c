@@ -1,8 +1,8 @@
 /* test_otel_resource.c - who sends: detectors over a tree of files of the test's own, and samplers
  * made as a configuration says.
  *
- * Specifies config_impl.h: skua__config_resource_create, skua__config_sampler_create. Files that are
- * missing, cut or garbage leave attributes out, and are no fault.
+ * Specifies config_impl.h: skua__config_resource_create, skua__config_sampler_create. Files that
+ * are missing, cut or garbage leave attributes out, and are no fault.
  */
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,7 +1,8 @@
 /* test_otel_yaml.c - files of configuration: what is substituted, read, refused.
  *
- * Specifies config.h. The substitutions are the table of the specification (configuration/data-model);
- * the configuration is that of opentelemetry-configuration's examples, with what they leave out.
+ * Specifies config.h. The substitutions are the table of the specification
+ * (configuration/data-model); the configuration is that of opentelemetry-configuration's examples,
+ * with what they leave out.
  */
 #include <unistd.h>
 

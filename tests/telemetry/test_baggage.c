@@ -1,7 +1,7 @@
 /* test_baggage.c - baggage in the context of tasks and threads, and on its way.
  *
- * Specifies propagation.h: baggage is inherited, and its changes end in reverse; the field `baggage`
- * is read and written as W3C Baggage says; hostile messages are bounded, and never fail.
+ * Specifies propagation.h: baggage is inherited, and its changes end in reverse; the field
+ * `baggage` is read and written as W3C Baggage says; hostile messages are bounded, and never fail.
  */
 #include <pthread.h>
 

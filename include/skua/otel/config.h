@@ -8,12 +8,12 @@
  *               otlp_http:
  *                 endpoint: ${COLLECTOR:-http://localhost:4318}/v1/traces
  *
- * skua_otel_start reads the file that OTEL_CONFIG_FILE names by itself. To parse is one thing and to
- * start another: skua_otel_config_parse tells whether a file is good, and what is wrong with it.
+ * skua_otel_start reads the file that OTEL_CONFIG_FILE names by itself. To parse is one thing and
+ * to start another: skua_otel_config_parse tells whether a file is good, and what is wrong with it.
  *
- * Strict     a property that is not known, a value of another type or out of range is an error, with
- *            its line; there is no half of a configuration. Environment variables count only where
- *            the file refers to them.
+ * Strict     a property that is not known, a value of another type or out of range is an error,
+ *            with its line; there is no half of a configuration. Environment variables count only
+ *            where the file refers to them.
  * Plugins    components that a program brings along are named in the file; skua_otel_provide says
  *            who makes them.
  *
@@ -40,13 +40,20 @@ typedef struct skua_otel_config_fault {
  * text       len bytes; the caller's
  * fault      receives what is wrong, when something is; NULL: of no interest
  * ret        receives the configuration, to be freed by skua_otel_config_free; NULL on failure
- * Returns    0; -EINVAL: it is not good; -ENOMEM; -errno of the file; -ENOSYS: Skua was built without
- *            libyaml
+ * Returns    0; -EINVAL: it is not good; -ENOMEM; -errno of the file; -ENOSYS: Skua was built
+ *            without libyaml
  * Threads    any; reads the environment
  * Since      0.4
  */
 SKUA_API int skua_otel_config_parse(const char *path, skua_otel_config_fault *fault,
                                     skua_otel_config **ret);
+
+/* As skua_otel_config_parse, of text.
+ *
+ * Returns    as skua_otel_config_parse
+ * Threads    any; reads the environment
+ * Since      0.4
+ */
 SKUA_API int skua_otel_config_parse_text(const char *text, size_t len,
                                          skua_otel_config_fault *fault, skua_otel_config **ret);
 
@@ -59,7 +66,8 @@ SKUA_API void skua_otel_config_free(skua_otel_config *config);
 
 /* ---- plugins --------------------------------------------------------------------------------- */
 
-/* What a file says of a component: a mapping, read by its keys. Lives as long as the configuration. */
+/* What a file says of a component: a mapping, read by its keys. Lives as long as the
+ * configuration. */
 typedef struct skua_otel_properties skua_otel_properties;
 
 /* A value by its key.
@@ -72,16 +80,50 @@ typedef struct skua_otel_properties skua_otel_properties;
  */
 SKUA_API int skua_otel_properties_str(const skua_otel_properties *properties, const char *key,
                                       const char **ret);
+
+/* As skua_otel_properties_str, of a whole number.
+ *
+ * Returns    as skua_otel_properties_str
+ * Threads    any
+ * Since      0.4
+ */
 SKUA_API int skua_otel_properties_i64(const skua_otel_properties *properties, const char *key,
                                       int64_t *ret);
+
+/* As skua_otel_properties_str, of a number.
+ *
+ * Returns    as skua_otel_properties_str
+ * Threads    any
+ * Since      0.4
+ */
 SKUA_API int skua_otel_properties_f64(const skua_otel_properties *properties, const char *key,
                                       double *ret);
+
+/* As skua_otel_properties_str, of a truth.
+ *
+ * Returns    as skua_otel_properties_str
+ * Threads    any
+ * Since      0.4
+ */
 SKUA_API int skua_otel_properties_bool(const skua_otel_properties *properties, const char *key,
                                        int *ret);
-/* A mapping inside of it, or an element of a sequence inside of it (a mapping, or a value with the
- * key ""). Returns as above, and -ENOENT behind the last one. */
+
+/* As skua_otel_properties_str, of a mapping inside of it.
+ *
+ * Returns    as skua_otel_properties_str
+ * Threads    any
+ * Since      0.4
+ */
 SKUA_API int skua_otel_properties_child(const skua_otel_properties *properties, const char *key,
                                         const skua_otel_properties **ret);
+
+/* As skua_otel_properties_str, of the index-th element of a list inside of it: a mapping, or a
+ * value with the key "".
+ *
+ * Returns    as skua_otel_properties_str; -ENOENT behind the last one
+ * Threads    any
+ * Since      0.4
+ */
 SKUA_API int skua_otel_properties_item(const skua_otel_properties *properties, const char *key,
                                        size_t index, const skua_otel_properties **ret);
 

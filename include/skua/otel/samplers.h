@@ -6,8 +6,9 @@
  *     skua_otel_sampler_parent_based(SKUA_OTEL_PARENT_BASED(.root = root), &sampler);
  *     skua_otel_start(SKUA_OTEL_OPTIONS(.sampler = sampler));
  *
- * Parts      a sampler owns those it is made of, also when making it fails. What is started lives for
- *            ever, since spans may ask it at any time; skua_otel_sampler_free is for the others.
+ * Parts      a sampler owns those it is made of, also when making it fails. What is started lives
+ *            for ever, since spans may ask it at any time; skua_otel_sampler_free is for the
+ *            others.
  * Fast       on, off, ratio, and these behind parent_based with its other parts left alone, are
  *            decided without a call.
  * Counts     probability and composites tell in the trace state (ot=th:…) with which probability a
@@ -25,24 +26,39 @@ SKUA_C_BEGIN
 
 /* ---- simple ones ----------------------------------------------------------------------------- */
 
-/* All, or nothing. Static.
+/* All spans.
  *
+ * Returns    static
  * Threads    any
  * Since      0.4
  */
 SKUA_API skua_otel_sampler *skua_otel_sampler_always_on(void);
+
+/* Nothing.
+ *
+ * Returns    static
+ * Threads    any
+ * Since      0.4
+ */
 SKUA_API skua_otel_sampler *skua_otel_sampler_always_off(void);
 
-/* A part of all traces, by their ids: the same ones wherever it is asked. ratio keeps the trace
- * state; probability writes its threshold into it.
+/* A part of all traces, by their ids: the same ones wherever it is asked.
  *
- * ratio      from 0 to 1; of probability at least 2^-56, or 0, which is always_off
+ * ratio      from 0 to 1
  * ret        receives it
  * Returns    0; -EINVAL: not such a number; -ENOMEM
  * Threads    any
  * Since      0.4
  */
 SKUA_API int skua_otel_sampler_ratio(double ratio, skua_otel_sampler **ret);
+
+/* As skua_otel_sampler_ratio, and writes its threshold into the trace state.
+ *
+ * ratio      from 2^-56 to 1, or 0, which is always_off
+ * Returns    as skua_otel_sampler_ratio
+ * Threads    any
+ * Since      0.4
+ */
 SKUA_API int skua_otel_sampler_probability(double ratio, skua_otel_sampler **ret);
 
 /* Who decides, by the parent. NULL: on for roots and where the parent is sampled, else off. */
@@ -153,13 +169,49 @@ struct skua_otel_composable {
  */
 SKUA_API int skua_otel_sampler_composite(skua_otel_composable *of, skua_otel_sampler **ret);
 
+/* All spans.
+ *
+ * Returns    static
+ * Threads    any
+ * Since      0.4
+ */
 SKUA_API skua_otel_composable *skua_otel_composable_always_on(void);
+
+/* No span.
+ *
+ * Returns    static
+ * Threads    any
+ * Since      0.4
+ */
 SKUA_API skua_otel_composable *skua_otel_composable_always_off(void);
+
+/* A part of all traces.
+ *
+ * ratio      from 2^-56 to 1; 0: always_off
+ *
+ * Returns    0; -EINVAL: not such a number; -ENOMEM
+ * Threads    any
+ * Since      0.4
+ */
 SKUA_API int skua_otel_composable_probability(double ratio, skua_otel_composable **ret);
-/* As the parent's threshold says; roots: as `root`. */
+
+/* As the parent's threshold says; roots: as `root`.
+ *
+ * Returns    0; -EINVAL: no root; -ENOMEM
+ * Threads    any
+ * Since      0.4
+ */
 SKUA_API int skua_otel_composable_parent_threshold(skua_otel_composable *root,
                                                    skua_otel_composable **ret);
-/* As `of`, with attributes for spans that are sampled: 8 at most, as long as the sampler. */
+
+/* As `of`, with attributes for spans that are sampled.
+ *
+ * attrs      `count` of them, 8 at most; as long as the sampler
+ *
+ * Returns    0; -EINVAL: none of it, or more than 8; -ENOMEM
+ * Threads    any
+ * Since      0.4
+ */
 SKUA_API int skua_otel_composable_annotating(skua_otel_composable *of, const skua_attr *attrs,
                                              size_t count, skua_otel_composable **ret);
 
@@ -168,8 +220,22 @@ typedef struct skua_otel_composable_rule {
     skua_otel_composable *sampler; /* NULL: always_off */
 } skua_otel_composable_rule;
 
+/* The first rule that fits says it; none: drop.
+ *
+ * rules      `count` of them; copied
+ *
+ * Returns    0; -ENOMEM
+ * Threads    any
+ * Since      0.4
+ */
 SKUA_API int skua_otel_composable_rules(const skua_otel_composable_rule *rules, size_t count,
                                         skua_otel_composable **ret);
+
+/* As skua_otel_sampler_free.
+ *
+ * Threads    any
+ * Since      0.4
+ */
 SKUA_API void skua_otel_composable_free(skua_otel_composable *self);
 
 /* ---- all of them ----------------------------------------------------------------------------- */

@@ -139,7 +139,8 @@ void skua__config_say(const struct skua__config_env *env, const char *format, ..
 
 #define CONFIG_PROVIDERS 64
 
-/* In the order of their coming; none ever goes. Release and acquire: what they point at is complete. */
+/* In the order of their coming; none ever goes. Release and acquire: what they point at is
+ * complete. */
 static _Atomic(const skua_otel_provider *) config_providers[CONFIG_PROVIDERS];
 
 const skua_otel_provider *skua__config_provider(skua_otel_component component, const char *name)

@@ -2,7 +2,8 @@
  *
  *   OTEL_EXPORTER_OTLP_ENDPOINT          a base: /v1/traces and so on are put behind it
  *   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT   as it is; without a path: "/"
- *   gRPC                                 as it is; TLS by its scheme, or by ..._INSECURE without one
+ *   gRPC                                 as it is; TLS by its scheme, or by ..._INSECURE without
+ *   one
  *
  * Secrets    are the values of headers: no fault says them.
  *

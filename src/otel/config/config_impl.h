@@ -305,7 +305,7 @@ int skua__config_from_text(const struct skua__config_env *env, const char *text,
 /* Who makes a component; NULL: nobody. */
 const skua_otel_provider *skua__config_provider(skua_otel_component component, const char *name);
 
-/* ---- values that variables and files have (config_value.c) ------------------------------------- */
+/* ---- values that variables and files have (config_value.c) ----------------------------------- */
 
 struct skua__config_pair {
     const char *name, *value;
@@ -320,7 +320,7 @@ int skua__config_severity(const char *name); /* "info2": 10; 0: it is none */
 /* Cuts space at both ends. */
 const char *skua__config_trim(const char *text, size_t *len);
 
-/* ---- Create: what needs nothing of other parts ------------------------------------------------- */
+/* ---- Create: what needs nothing of other parts ----------------------------------------------- */
 
 /* The sampler; NULL in *ret: the default, which skua__trace_sdk has without a call. */
 int skua__config_sampler_create(const struct skua__config_sampler *config, skua_otel_sampler **ret);

@@ -64,7 +64,7 @@ static bool resource_has(const struct resource_list *self, const char *key)
     return false;
 }
 
-static void resource_add(struct resource_list *self, skua_attr attr)
+static void resource_take(struct resource_list *self, skua_attr attr)
 {
     if (self->count < self->room && !resource_has(self, attr.key))
         self->at[self->count++] = attr;
@@ -79,13 +79,13 @@ static void resource_text(struct resource_list *self, const char *key, const cha
     copy = skua__config_copy(self->config, text, strlen(text));
     self->no_memory = self->no_memory || copy == NULL;
     if (copy != NULL)
-        resource_add(self, skua_attr_str(key, copy));
+        resource_take(self, skua_attr_str(key, copy));
 }
 
 static void resource_number(struct resource_list *self, const char *key, int64_t value)
 {
     if (resource_wanted(&self->config->resource.detected, key))
-        resource_add(self, skua_attr_i64(key, value));
+        resource_take(self, skua_attr_i64(key, value));
 }
 
 /* A file's text, cut to fit; "": there is none. */
@@ -272,23 +272,24 @@ static void resource_sdk(struct resource_list *self)
     char *name;
     ssize_t len;
 
-    resource_add(self, skua_attr_str("telemetry.sdk.name", "skua"));
-    resource_add(self, skua_attr_str("telemetry.sdk.language", "c"));
-    resource_add(self, skua_attr_str("telemetry.sdk.version", SKUA_VERSION));
+    resource_take(self, skua_attr_str("telemetry.sdk.name", "skua"));
+    resource_take(self, skua_attr_str("telemetry.sdk.language", "c"));
+    resource_take(self, skua_attr_str("telemetry.sdk.version", SKUA_VERSION));
     if (resource_has(self, "service.name"))
         return;
     (void)snprintf(path, sizeof path, "%s/proc/self/exe", self->root);
     len = readlink(path, exe, RESOURCE_FILE - 1);
     exe[len > 0 ? len : 0] = '\0';
     slash = strrchr(exe, '/');
-    name = skua__config_alloc(self->config, strlen(exe) + 32);
+    len = (ssize_t)strlen(exe) + 32;
+    name = skua__config_alloc(self->config, (size_t)len);
     if (name == NULL) {
         self->no_memory = true;
         return;
     }
-    (void)sprintf(name, "unknown_service%s%s", slash != NULL ? ":" : "",
-                  slash != NULL ? slash + 1 : "");
-    resource_add(self, skua_attr_str("service.name", name));
+    (void)snprintf(name, (size_t)len, "unknown_service%s%s", slash != NULL ? ":" : "",
+                   slash != NULL ? slash + 1 : "");
+    resource_take(self, skua_attr_str("service.name", name));
 }
 
 /* A schema of its own is one that others must not contradict. */
@@ -309,7 +310,7 @@ static int resource_plugins(struct resource_list *self, const char **schema)
         found = made;
         for (uint32_t j = 0; found != NULL && j < found->attrs.count; j++)
             if (resource_wanted(&said->detected, found->attrs.at[j].key))
-                resource_add(self, found->attrs.at[j]);
+                resource_take(self, found->attrs.at[j]);
         if (found == NULL || found->schema_url.len == 0)
             continue;
         if (*schema != NULL && (strlen(*schema) != found->schema_url.len ||
@@ -361,7 +362,7 @@ int skua__config_resource_create(skua_otel_config *config, const char *root,
         return -ENOMEM;
     }
     for (size_t i = 0; i < said->attrs_count; i++)
-        resource_add(&self, said->attrs[i]);
+        resource_take(&self, said->attrs[i]);
     rc = resource_plugins(&self, &schema);
     if (rc == 0)
         resource_detect(&self);

@@ -1,7 +1,8 @@
 /* trace_composite.c - samplers that say a threshold, and what is composed of them.
  *
  *   probability   a fixed threshold, written into the trace state of what is kept
- *   composite     asks a composable sampler for its threshold, and decides once, by what is random of
+ *   composite     asks a composable sampler for its threshold, and decides once, by what is random
+ *   of
  *                 the trace: thresholds in one trace are thereby consistent
  *
  * Source     OpenTelemetry specification 1.60: trace/sdk, CompositeSampler, ProbabilitySampler.

@@ -1,7 +1,8 @@
 /* trace_rules.c - samplers by rules, and by rate.
  *
  * Rate       a token bucket as one number: the time at which it would be full again (GCRA). A span
- *            takes a token by moving that time on, unless it is further away than the bucket is deep.
+ *            takes a token by moving that time on, unless it is further away than the bucket is
+ *            deep.
  */
 #include <stdio.h>
 

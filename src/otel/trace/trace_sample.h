@@ -26,7 +26,7 @@ static inline uint64_t skua__sample_random(const uint8_t trace_id[16])
 /* The threshold of a ratio from 0 to 1, rounded to 4 digits where `digits`. */
 uint64_t skua__sample_threshold(double ratio, bool digits);
 
-/* ---- trace state (trace_state.c) --------------------------------------------------------------- */
+/* ---- trace state (trace_state.c) ------------------------------------------------------------- */
 
 struct skua__ot {
     bool has_threshold, has_random;
@@ -41,7 +41,7 @@ uint64_t skua__ot_random(const struct skua__ot *ot, const uint8_t trace_id[16]);
  * result's room, cut by members; unchanged where it says so already. */
 void skua__ot_write(const char *state, uint64_t threshold, skua_otel_sampler_result *result);
 
-/* ---- rules (trace_rules.c) --------------------------------------------------------------------- */
+/* ---- rules (trace_rules.c) ------------------------------------------------------------------- */
 
 bool skua__span_matches(const skua_otel_span_match *match, const skua_otel_sampler_input *input);
 

@@ -3,8 +3,8 @@
  *   th   1 to 14 digits, zeros behind them left out: of 2^56 traces so many are dropped
  *   rv   14 digits: what is random, instead of the trace id's lower 56 bits; never changed
  *
- * What changed moves to the front; other members and other keys of ours keep their order. Where there
- * is no room, members at the end are left out.
+ * What changed moves to the front; other members and other keys of ours keep their order. Where
+ * there is no room, members at the end are left out.
  *
  * Source     OpenTelemetry specification 1.60: trace/tracestate-handling.
  */

@@ -56,7 +56,7 @@ const skua_otel_properties *skua__yaml_tree(struct skua__yaml *self, const char 
 /* A scalar with its references replaced; NULL: told. */
 const char *skua__yaml_substitute(struct skua__yaml *self, const char *text, int line);
 
-/* ---- by tables (yaml_read.c) ------------------------------------------------------------------- */
+/* ---- by tables (yaml_read.c) ----------------------------------------------------------------- */
 
 typedef bool skua__yaml_fn(struct skua__yaml *self, const skua_otel_properties *node, void *out);
 
@@ -131,7 +131,7 @@ bool skua__yaml_plugin(struct skua__yaml *self, const skua_otel_properties *node
 /* Nothing inside. */
 bool skua__yaml_empty(struct skua__yaml *self, const skua_otel_properties *node);
 
-/* ---- parts ------------------------------------------------------------------------------------- */
+/* ---- parts ----------------------------------------------------------------------------------- */
 
 bool skua__yaml_exporter(struct skua__yaml *self, const skua_otel_properties *node,
                          skua_otel_signal signal, struct skua__config_exporter *out);

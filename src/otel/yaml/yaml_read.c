@@ -1,7 +1,7 @@
 /* yaml_read.c - mappings, read by tables of fields.
  *
- * A member that no table knows is a fault, as the schema says (additionalProperties: false). Null is
- * as good as not said, but for what must be there.
+ * A member that no table knows is a fault, as the schema says (additionalProperties: false). Null
+ * is as good as not said, but for what must be there.
  */
 #include <skua/time.h>
 

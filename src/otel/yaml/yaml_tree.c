@@ -2,7 +2,8 @@
  *
  * Types      plain scalars are null, a truth, a number or text by YAML 1.2's core schema, after the
  *            references in them have been replaced; quoted ones are text.
- * Bounds     aliases are copied, so a tree is bounded: 100,000 nodes, 64 levels; that ends cycles, too.
+ * Bounds     aliases are copied, so a tree is bounded: 100,000 nodes, 64 levels; that ends cycles,
+ *            too.
  * Keys       text, each once.
  */
 #include <math.h>
