@@ -47,8 +47,7 @@
  *   attribute.h      what telemetry is described with; trace.h: spans; log.h: log records;
  *                    telemetry.h: for those who write an SDK
  *   service.h        readiness, watchdog and sockets of a service manager
- *   trace.h          traces: spans, the current one; attribute.h: what they are described with;
- *                    telemetry.h: for those who write an SDK
+ *   propagation.h    context that travels with messages: spans, baggage
  *   test.h           tests: a clock that jumps, an order that a seed draws
  *
  * Every name starts with skua_ or SKUA_; skua__ and SKUA__ (two underscores) are private.
@@ -88,6 +87,7 @@
 #include <skua/pipe.h>
 #include <skua/pool.h>
 #include <skua/process.h>
+#include <skua/propagation.h>
 #include <skua/resolve.h>
 #include <skua/retry.h>
 #include <skua/runtime.h>
