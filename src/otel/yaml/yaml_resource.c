@@ -112,8 +112,8 @@ static bool resource_attr(struct skua__yaml *self, const skua_otel_properties *n
 }
 
 /* Adds attributes whose keys are not there yet. */
-static bool resource_add(struct skua__yaml *self, RESOURCE *out, const skua_attr *attrs,
-                         size_t count, bool win)
+static bool yaml_resource_add(struct skua__yaml *self, RESOURCE *out, const skua_attr *attrs,
+                              size_t count, bool win)
 {
     const skua_attr *first = win ? attrs : out->attrs, *second = win ? out->attrs : attrs;
     size_t first_count = win ? count : out->attrs_count, used = 0;
@@ -142,7 +142,7 @@ static bool resource_attrs(struct skua__yaml *self, const skua_otel_properties *
     size_t count;
 
     return skua__yaml_each(self, node, sizeof(skua_attr), resource_attr, &at, &count) &&
-           resource_add(self, out, at, count, true);
+           yaml_resource_add(self, out, at, count, true);
 }
 
 static bool resource_list(struct skua__yaml *self, const skua_otel_properties *node, void *out)
@@ -161,7 +161,7 @@ static bool resource_list(struct skua__yaml *self, const skua_otel_properties *n
     attrs = skua__yaml_alloc(self, (count + 1) * sizeof *attrs);
     for (size_t i = 0; attrs != NULL && i < count; i++)
         attrs[i] = skua_attr_str(pairs[i].name, pairs[i].value);
-    return attrs != NULL && resource_add(self, out, attrs, count, false);
+    return attrs != NULL && yaml_resource_add(self, out, attrs, count, false);
 }
 
 /* ---- detectors ------------------------------------------------------------------------------- */

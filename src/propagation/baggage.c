@@ -6,7 +6,7 @@
  *
  * Memory     a change allocates a set, as long as its text, and a link. Nobody else pays.
  */
-#include "telemetry/propagation_impl.h"
+#include "propagation/propagation_impl.h"
 
 struct baggage_part {
     struct skua__context link;

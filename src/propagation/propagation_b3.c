@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <strings.h>
 
-#include "telemetry/propagation_impl.h"
+#include "propagation/propagation_impl.h"
 
 #define B3_DEBUG 2u
 

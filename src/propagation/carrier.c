@@ -5,7 +5,7 @@
  */
 #include <strings.h>
 
-#include "telemetry/propagation_impl.h"
+#include "propagation/propagation_impl.h"
 
 extern char **environ;
 

@@ -9,7 +9,7 @@
  *
  * Source     W3C Baggage, 3.3; RFC 9110, 5.6.2 (token).
  */
-#include "telemetry/propagation_impl.h"
+#include "propagation/propagation_impl.h"
 
 /* ---- characters ------------------------------------------------------------------------------ */
 

@@ -11,7 +11,7 @@
  *
  * Source     W3C Trace Context, level 2: 3.2, 3.3.
  */
-#include "telemetry/propagation_impl.h"
+#include "propagation/propagation_impl.h"
 
 #define W3C_MEMBERS 32
 #define W3C_KEY 256

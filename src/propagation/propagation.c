@@ -3,7 +3,7 @@
  * The program's propagators are one word: a digit of 4 bits for each built-in one, in their order,
  * so that the list may change while others use it; or a pointer to one of the program's own.
  */
-#include "telemetry/propagation_impl.h"
+#include "propagation/propagation_impl.h"
 
 static const skua_propagator *const propagation_all[] = {
     &skua__propagator_w3c, &skua__propagator_baggage, &skua__propagator_b3,
