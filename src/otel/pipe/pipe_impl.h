@@ -102,6 +102,7 @@ struct skua__dest {
     uint64_t pushed;   /* seq of the newest entry */
     uint64_t *active;  /* seq of what each fiber exports; 0: none */
     unsigned workers;  /* fibers */
+    unsigned begun;    /* of them */
     bool closing;      /* fibers end when the queue is empty */
     int error;         /* of the last export that failed */
     skua_notify work;  /* something is in the queue, or closing */
@@ -147,7 +148,7 @@ struct skua__periodic {
     struct skua__periodic_options options;
     struct skua__pipe *pipe;
     uint64_t asked, done; /* times that it was told to collect at once, and did */
-    bool closing;
+    bool begun, closing;
     int error;        /* of the last collection or export that failed */
     uint64_t missed;  /* collections that failed */
     skua_notify work; /* asked, or closing */

@@ -110,6 +110,26 @@ static void pmain_started(struct skua__pipe *pipe, int rc)
     pthread_mutex_unlock(&pipe->mutex);
 }
 
+/* Fibers get their stacks when they begin, and may find none then: a destination without a fiber
+ * would be silent for ever. */
+static int pmain_begun(struct skua__pipe *pipe)
+{
+    for (size_t i = 0; i < pipe->dests_count; i++)
+        while (pipe->dests[i].begun < pipe->dests[i].workers) {
+            for (unsigned j = 0; j < pipe->dests[i].workers; j++)
+                if (skua_task_done(pipe->dests[i].tasks[j]))
+                    return -ENOMEM;
+            (void)skua_yield();
+        }
+    for (size_t i = 0; i < pipe->periodics_count; i++)
+        while (!pipe->periodics[i].begun) {
+            if (skua_task_done(pipe->periodics[i].task))
+                return -ENOMEM;
+            (void)skua_yield();
+        }
+    return 0;
+}
+
 static int pmain_fibers(struct skua__pipe *pipe)
 {
     int rc = 0;
@@ -118,7 +138,7 @@ static int pmain_fibers(struct skua__pipe *pipe)
         rc = skua__dest_start(&pipe->dests[i]);
     for (size_t i = 0; i < pipe->periodics_count && rc == 0; i++)
         rc = skua__periodic_start(&pipe->periodics[i]);
-    return rc;
+    return rc == 0 ? pmain_begun(pipe) : rc;
 }
 
 static void pmain_run(struct skua__pipe *pipe)

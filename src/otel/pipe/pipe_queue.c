@@ -229,6 +229,7 @@ static int queue_fiber(void *arg)
     struct queue_worker self = *(struct queue_worker *)arg;
 
     skua__otel_free(arg);
+    self.dest->begun++;
     return queue_run(self.dest, self.worker);
 }
 

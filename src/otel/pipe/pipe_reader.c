@@ -59,6 +59,7 @@ static int reader_fiber(void *arg)
     struct skua__periodic *self = arg;
     int64_t interval = self->options.interval, next = skua_now() + interval;
 
+    self->begun = true;
     while (skua_cancelled() == 0) {
         uint64_t asked;
 
