@@ -13,6 +13,7 @@
 #define SKUA_TELEMETRY_H
 
 #include <skua/log.h>
+#include <skua/metric.h>
 #include <skua/trace.h>
 
 SKUA_C_BEGIN
@@ -129,6 +130,32 @@ SKUA_API const skua_log_ops *skua_log_installed(void);
  * Since      0.4
  */
 SKUA_API void skua_log_renew(void);
+
+/* ---- metrics --------------------------------------------------------------------------------- */
+
+/* As skua_trace_install.
+ *
+ * ops        static
+ * Returns    0; -EBUSY: there are others; -EINVAL: of another size
+ * Threads    any
+ * Since      0.4
+ */
+SKUA_API int skua_metric_install(const skua_metric_ops *ops);
+
+/* The beginning of what an SDK hands to the functions of skua_observing_begin. */
+struct skua_observer {
+    void (*i64)(skua_observer *observer, skua_instrument *instrument, int64_t value,
+                const skua_attr *attrs, size_t count);
+    void (*f64)(skua_observer *observer, skua_instrument *instrument, double value,
+                const skua_attr *attrs, size_t count);
+};
+
+/* Calls the functions of all skua_observing, one after the other. One call at a time.
+ *
+ * Threads    any
+ * Since      0.4
+ */
+SKUA_API void skua_observing_run(skua_observer *observer);
 
 SKUA_C_END
 
