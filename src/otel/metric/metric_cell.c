@@ -94,7 +94,7 @@ static void cell_dist(struct skua__cell *cell, double value)
 static void cell_touch(struct skua__cell *cell)
 {
     /* Release: who takes the mark sees the value. */
-    __atomic_store_n(&cell->touched, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&cell->touched, UINT64_C(1), __ATOMIC_RELEASE);
 }
 
 void skua__cell_i64(struct skua__cell *cell, int64_t value)

@@ -162,15 +162,21 @@ __attribute__((noinline)) static void hot_offer(const struct skua__metric_entry 
             skua__exemplar_offer(entry->cells[i], bits, is_f64, attrs, count, span);
 }
 
-/* Without a tracer nothing is sampled, so nobody need be asked. */
+/* Whether values are offered that belong to a trace. Without a tracer nothing is sampled, so nobody
+ * need be asked. */
+static inline bool hot_traced(void)
+{
+    return skua_trace_installed() != NULL &&
+           atomic_load_explicit(&skua__metric_exemplars, memory_order_relaxed) ==
+               SKUA__EXEMPLARS_TRACE;
+}
+
 static inline void hot_exemplar(const struct skua__metric_entry *entry, uint64_t bits, bool is_f64,
                                 const skua_attr *attrs, size_t count)
 {
     int mode = atomic_load_explicit(&skua__metric_exemplars, memory_order_relaxed);
 
-    if (__builtin_expect(mode == SKUA__EXEMPLARS_ON ||
-                             (mode == SKUA__EXEMPLARS_TRACE && skua_trace_installed() != NULL),
-                         0))
+    if (__builtin_expect(mode == SKUA__EXEMPLARS_ON || hot_traced(), 0))
         hot_offer(entry, bits, is_f64, attrs, count, mode);
 }
 
@@ -198,7 +204,7 @@ static inline void hot_put_i64(const struct skua__metric_entry *entry, int64_t v
         if (__builtin_expect(cell->what == SKUA__CELL_SUM && !cell->is_f64, 1)) {
             /* No other thread writes it: see metric_cell.c. */
             __atomic_store_n(&cell->value, cell->value + (uint64_t)value, __ATOMIC_RELAXED);
-            __atomic_store_n(&cell->touched, 1, __ATOMIC_RELEASE);
+            __atomic_store_n(&cell->touched, UINT64_C(1), __ATOMIC_RELEASE);
         } else {
             skua__cell_i64(cell, value);
         }
@@ -224,12 +230,36 @@ static void hot_f64(skua_instrument *instrument, double value, const skua_attr *
         hot_put_f64(entry, value, attrs, count);
 }
 
-static void hot_bound_i64(skua_bound *bound, int64_t value)
+__attribute__((noinline)) static void hot_bound_any(skua_bound *bound, int64_t value)
 {
     const struct skua__metric_entry *entry = hot_slot(bound);
 
-    if (__builtin_expect(entry != NULL, 1))
+    if (entry != NULL)
         hot_put_i64(entry, value, entry->attrs, entry->attrs_count);
+}
+
+static void hot_bound_i64(skua_bound *bound, int64_t value)
+{
+    struct skua__metric_thread *self = skua__metric_own;
+    uint32_t generation = atomic_load_explicit(&skua__metric_generation, memory_order_relaxed);
+    uint64_t at = __atomic_load_n(&bound->bound, __ATOMIC_RELAXED);
+    const struct skua__metric_entry *entry;
+
+    if (__builtin_expect(self != NULL && self->generation == generation &&
+                             at >> 32 == generation && (uint32_t)at < self->slots_count,
+                         1)) {
+        entry = self->slots[(uint32_t)at];
+        if (__builtin_expect(entry != NULL && entry->simple != NULL && value >= 0 && !hot_traced(),
+                             1)) {
+            struct skua__cell *cell = entry->simple;
+
+            /* No other thread writes it: see metric_cell.c. */
+            __atomic_store_n(&cell->value, cell->value + (uint64_t)value, __ATOMIC_RELAXED);
+            __atomic_store_n(&cell->touched, UINT64_C(1), __ATOMIC_RELEASE);
+            return;
+        }
+    }
+    hot_bound_any(bound, value);
 }
 
 static void hot_bound_f64(skua_bound *bound, double value)

@@ -107,7 +107,8 @@ struct skua__dist {
 
 struct skua__cell {
     uint64_t value;   /* the bits of an i64 or a double; atomic, the thread's */
-    uint8_t touched;  /* atomic: set by the thread, taken by who collects */
+    uint64_t touched; /* atomic: set by the thread, taken by who collects. A word of its own: a load
+                         of a byte that lies beside it would wait for the store */
     uint8_t what;     /* constant, as all down to seq */
     uint8_t is_f64;
     uint8_t overflow; /* its series has none of the attributes */
@@ -352,6 +353,8 @@ struct skua__metric_entry {
     uint32_t instrument, attrs_count;
     uint8_t kind, is_f64; /* of the instrument */
     uint32_t cells_count;
+    struct skua__cell *simple; /* the only one, if it is a sum in i64 and nothing is kept of single
+                                  values where nobody traces; else NULL */
     skua_attr *attrs;
     struct skua__cell *cells[]; /* then the attributes */
 };

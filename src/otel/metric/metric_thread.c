@@ -232,6 +232,9 @@ static struct skua__metric_entry *mthread_entry_new(struct skua__metric_thread *
         if (cell != NULL)
             entry->cells[entry->cells_count++] = cell;
     }
+    if (entry->cells_count == 1 && entry->cells[0]->what == SKUA__CELL_SUM && !entry->is_f64 &&
+        self->sdk->exemplars != SKUA__EXEMPLARS_ON)
+        entry->simple = entry->cells[0];
     if (entry->cells_count == instrument->streams_count)
         return entry;
     skua__otel_free(entry); /* a stream would miss values: none gets them, and that is counted */
