@@ -228,11 +228,10 @@ static inline int skua_instrument_enabled(skua_instrument *instrument)
 /* Attributes may follow the value. */
 #define SKUA__METRIC(handle, type, number, value, ...)                                             \
     (SKUA_METRIC_ON()                                                                              \
-         ? skua_metric_##number(&((type *){(handle)})->instrument, (value),                        \
-                                ((const skua_attr[]){{.key = NULL}, __VA_ARGS__}) + 1,             \
-                                sizeof((const skua_attr[]){{.key = NULL}, __VA_ARGS__}) /          \
-                                        sizeof(skua_attr) -                                        \
-                                    1)                                                             \
+         ? skua_metric_##number(                                                                   \
+               &((type *){(handle)})->instrument, (value),                                         \
+               ((const skua_attr[]){{.key = NULL}, __VA_ARGS__}) + 1,                              \
+               sizeof((const skua_attr[]){{.key = NULL}, __VA_ARGS__}) / sizeof(skua_attr) - 1)    \
          : (void)0)
 #define skua_counter_add(handle, ...) SKUA__METRIC(handle, skua_counter, i64, __VA_ARGS__, )
 #define skua_counter_f64_add(handle, ...) SKUA__METRIC(handle, skua_counter_f64, f64, __VA_ARGS__, )
@@ -340,6 +339,12 @@ SKUA_API void skua_observing_end(skua_observing *observing);
  */
 SKUA_API void skua_observe_attrs(skua_observer *observer, skua_observable *observable,
                                  int64_t value, const skua_attr *attrs, size_t count);
+
+/* As skua_observe_attrs, in double.
+ *
+ * Threads    that of fn
+ * Since      0.4
+ */
 SKUA_API void skua_observe_f64_attrs(skua_observer *observer, skua_observable *observable,
                                      double value, const skua_attr *attrs, size_t count);
 #ifndef __cplusplus

@@ -2,14 +2,15 @@
  *
  * Bound      a copy of the attributes in one piece of memory, so that an SDK that is started later
  *            can bind it.
- * Observing  a list of the callers' memory. One function runs at a time; who ends it waits until it
- *            has returned, but where that is itself.
+ * Observing  a list of the callers' memory. One function runs at a time, outside of the lock; who
+ *            ends it waits until it has returned, but where that is itself. That wait is rare and
+ *            short, so it gives its slices away and does not sleep.
  */
 #include <errno.h>
-#include <pthread.h>
 
 #include <skua/telemetry.h>
 
+#include "base/lock.h"
 #include "os/os.h"
 
 const skua_metric_ops *skua_metric_table;
@@ -38,10 +39,13 @@ static size_t metric_element(uint8_t type)
     switch (type) {
     case SKUA_ATTR_STR:
     case SKUA_ATTR_BYTES:
-    case SKUA_ATTR_BOOLS: return 1;
+    case SKUA_ATTR_BOOLS:
+        return 1;
     case SKUA_ATTR_I64S:
-    case SKUA_ATTR_F64S: return 8;
-    default: return 0; /* numbers; the others do not tell series apart */
+    case SKUA_ATTR_F64S:
+        return 8;
+    default:
+        return 0; /* numbers; the others do not tell series apart */
     }
 }
 
@@ -110,20 +114,20 @@ void skua_unbind(skua_bound *bound)
 /* ---- observables ----------------------------------------------------------------------------- */
 
 static struct {
-    pthread_mutex_t mutex;
-    pthread_cond_t over;
-    skua_observing *first;   /* guard: mutex */
-    skua_observing *running; /* guard: mutex */
-    skua_observing *next;    /* of the one that runs; guard: mutex */
-    pthread_t runner;        /* while one runs; guard: mutex */
-} observing = {.mutex = PTHREAD_MUTEX_INITIALIZER, .over = PTHREAD_COND_INITIALIZER};
+    struct skua__lock lock;
+    skua_observing *first;   /* guard: lock */
+    skua_observing *running; /* guard: lock */
+    skua_observing *next;    /* of the one that runs; guard: lock */
+    int thread, process;     /* where one runs; guard: lock */
+} observing;
 
 int skua_observing_begin(skua_observing *self, void (*fn)(skua_observer *observer, void *arg),
                          void *arg)
 {
     int rc = -EBUSY;
 
-    pthread_mutex_lock(&observing.mutex);
+    skua__os_lock_over_fork(&observing.lock);
+    skua__lock_take(&observing.lock);
     if (self->at == NULL) {
         self->fn = fn;
         self->arg = arg;
@@ -134,13 +138,23 @@ int skua_observing_begin(skua_observing *self, void (*fn)(skua_observer *observe
         observing.first = self;
         rc = 0;
     }
-    pthread_mutex_unlock(&observing.mutex);
+    skua__lock_drop(&observing.lock);
     return rc;
+}
+
+/* Whether its function runs on another thread; one that ran at a fork is the parent's. Under the
+ * lock. */
+static bool metric_runs_elsewhere(const skua_observing *self, int thread)
+{
+    return observing.running == self && observing.process == skua__os_process_id() &&
+           observing.thread != thread;
 }
 
 void skua_observing_end(skua_observing *self)
 {
-    pthread_mutex_lock(&observing.mutex);
+    int thread = skua__os_thread_id();
+
+    skua__lock_take(&observing.lock);
     if (self->at != NULL) {
         if (observing.next == self)
             observing.next = self->next;
@@ -148,30 +162,35 @@ void skua_observing_end(skua_observing *self)
         if (self->next != NULL)
             self->next->at = self->at;
         self->at = NULL;
-        while (observing.running == self && !pthread_equal(observing.runner, pthread_self()))
-            pthread_cond_wait(&observing.over, &observing.mutex);
     }
-    pthread_mutex_unlock(&observing.mutex);
+    while (metric_runs_elsewhere(self, thread)) {
+        skua__lock_drop(&observing.lock);
+        skua__os_thread_yield();
+        skua__lock_take(&observing.lock);
+    }
+    skua__lock_drop(&observing.lock);
 }
 
 void skua_observing_run(skua_observer *observer)
 {
-    pthread_mutex_lock(&observing.mutex);
+    int thread = skua__os_thread_id(), process = skua__os_process_id();
+
+    skua__lock_take(&observing.lock);
     for (skua_observing *at = observing.first; at != NULL; at = observing.next) {
         void (*fn)(skua_observer * to, void *arg) = at->fn;
         void *arg = at->arg;
 
         observing.running = at;
-        observing.runner = pthread_self();
+        observing.thread = thread;
+        observing.process = process;
         observing.next = at->next;
-        pthread_mutex_unlock(&observing.mutex);
+        skua__lock_drop(&observing.lock);
         fn(observer, arg);
-        pthread_mutex_lock(&observing.mutex);
+        skua__lock_take(&observing.lock);
         observing.running = NULL;
-        pthread_cond_broadcast(&observing.over);
     }
     observing.next = NULL;
-    pthread_mutex_unlock(&observing.mutex);
+    skua__lock_drop(&observing.lock);
 }
 
 void skua_observe_attrs(skua_observer *observer, skua_observable *observable, int64_t value,

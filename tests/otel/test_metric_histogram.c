@@ -9,11 +9,14 @@ static const double few[] = {1, 2, 4};
 static skua_histogram advised = SKUA_HISTOGRAM_BOUNDS(&metered_meter, "advised", "", "", few);
 static skua_updown_f64 both = SKUA_UPDOWN_F64(&metered_meter, "both", "", "");
 
-#define VIEW(...) {.size = sizeof(skua_otel_view), __VA_ARGS__}
+#define VIEW(...)                                                                                  \
+    {                                                                                              \
+        .size = sizeof(skua_otel_view), __VA_ARGS__                                                \
+    }
 
 TEST(metric_histogram_has_the_default_buckets)
 {
-    static const double bounds[] = {0,   5,   10,  25,   50,   75,   100, 250,
+    static const double bounds[] = {0,   5,   10,   25,   50,   75,   100,  250,
                                     500, 750, 1000, 2500, 5000, 7500, 10000};
     const skua_otel_point *point;
 
@@ -100,7 +103,7 @@ static bool in_bucket(double value, int32_t scale, int32_t i)
 
 TEST(metric_base2_index_is_that_of_the_formula)
 {
-    static const double values[] = {1e-300, 1e-9, 0.1, 0.3,  0.99, 1.01, 1.5,
+    static const double values[] = {1e-300, 1e-9, 0.1, 0.3, 0.99, 1.01, 1.5,
                                     1.999,  3,    5,   1e3, 1e9,  1e300};
 
     for (int32_t scale = -10; scale <= 20; scale++) {
@@ -141,9 +144,9 @@ static void check_buckets(const skua_otel_point *point, const double *values, si
             uint64_t want = 0;
 
             for (size_t i = 0; i < count; i++)
-                want += (values[i] < 0) == s && values[i] != 0 &&
-                        skua__base2_index(fabs(values[i]), point->scale) ==
-                            side->offset + (int32_t)b;
+                want +=
+                    (values[i] < 0) == s && values[i] != 0 &&
+                    skua__base2_index(fabs(values[i]), point->scale) == side->offset + (int32_t)b;
             CHECK_EQ(side->counts[b], want);
             total += side->counts[b];
         }

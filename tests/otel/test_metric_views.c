@@ -10,7 +10,10 @@ static skua_histogram took = SKUA_HISTOGRAM(&metered_meter, "took", "s", "Time")
 static skua_gauge heat = SKUA_GAUGE(&metered_meter, "heat", "Cel", "");
 static skua_observable seen = SKUA_OBSERVABLE_COUNTER(&metered_meter, "seen", "", "");
 
-#define VIEW(...) {.size = sizeof(skua_otel_view), __VA_ARGS__}
+#define VIEW(...)                                                                                  \
+    {                                                                                              \
+        .size = sizeof(skua_otel_view), __VA_ARGS__                                                \
+    }
 
 static int start_of(const skua_otel_view *views, size_t count)
 {
@@ -118,8 +121,8 @@ TEST(metric_view_keeps_or_excludes_attributes)
 TEST(metric_instrument_advises_attributes)
 {
     static const char *const route[] = {"route"};
-    static skua_counter advised = {{&metered_meter, "advised", NULL, NULL, NULL, route, 0, 1,
-                                    SKUA_KIND_COUNTER, 0, 0}};
+    static skua_counter advised = {
+        {&metered_meter, "advised", NULL, NULL, NULL, route, 0, 1, SKUA_KIND_COUNTER, 0, 0}};
 
     metered_start(NULL, 0);
     skua_counter_add(&advised, 1, SKUA_STR("route", "/"), SKUA_STR("user", "ann"));
@@ -132,8 +135,7 @@ TEST(metric_several_views_make_several_streams)
 {
     static const double one[] = {1};
     static const skua_otel_view views[] = {
-        VIEW(.instrument = "took", .name = "took.sum",
-             .aggregation = {.kind = SKUA_OTEL_SUMMED}),
+        VIEW(.instrument = "took", .name = "took.sum", .aggregation = {.kind = SKUA_OTEL_SUMMED}),
         VIEW(.instrument = "took",
              .aggregation = {.kind = SKUA_OTEL_EXPLICIT, .bounds = one, .bounds_count = 1}),
         VIEW(.instrument = "took", .name = "took.base2",
@@ -171,8 +173,8 @@ TEST(metric_views_that_are_not_valid_are_refused)
     static const skua_otel_view bad[] = {
         VIEW(.instrument = "a*", .name = "b"),
         VIEW(.name = "b"),
-        VIEW(.instrument = "a", .aggregation = {.kind = SKUA_OTEL_EXPLICIT, .bounds = down,
-                                                .bounds_count = 2}),
+        VIEW(.instrument = "a",
+             .aggregation = {.kind = SKUA_OTEL_EXPLICIT, .bounds = down, .bounds_count = 2}),
         VIEW(.instrument = "a", .aggregation = {.kind = SKUA_OTEL_BASE2, .max_size = 1}),
         VIEW(.instrument = "a", .aggregation = {.kind = SKUA_OTEL_BASE2, .max_scale = 21}),
         {.size = 1}};
@@ -184,8 +186,8 @@ TEST(metric_views_that_are_not_valid_are_refused)
 static skua_otel_aggregation base2_for_histograms(void *arg, skua_instrument_kind kind)
 {
     (void)arg;
-    return (skua_otel_aggregation){
-        .kind = kind == SKUA_KIND_HISTOGRAM ? SKUA_OTEL_BASE2 : SKUA_OTEL_BY_KIND};
+    return (skua_otel_aggregation){.kind = kind == SKUA_KIND_HISTOGRAM ? SKUA_OTEL_BASE2
+                                                                       : SKUA_OTEL_BY_KIND};
 }
 
 static skua_otel_temporality delta_of_counters(void *arg, skua_instrument_kind kind)
@@ -221,8 +223,8 @@ TEST(metric_names_and_units_are_judged)
     static const struct {
         const char *name;
         int ok;
-    } names[] = {{"a", 1},     {"A_b.c-d/9", 1}, {"9a", 0},     {"_a", 0},
-                 {"a b", 0},   {"", 0},          {"\xc3\xa4", 0}, {"a\xc3\xa4", 0}};
+    } names[] = {{"a", 1},   {"A_b.c-d/9", 1}, {"9a", 0},       {"_a", 0},
+                 {"a b", 0}, {"", 0},          {"\xc3\xa4", 0}, {"a\xc3\xa4", 0}};
     static skua_counter handles[TEST_LEN(names)], odd, longest;
     static char name[257], unit[65];
 
@@ -274,8 +276,12 @@ TEST(metric_duplicates_take_the_name_that_was_seen_first)
 
 TEST(metric_meter_has_schema_url_and_attributes)
 {
-    static const skua_attr attrs[] = {{.key = "team", .type = SKUA_ATTR_I64, .flags = 1,
-                                       .key_len = 4, .count = 1, .value = {.i64 = 7}}};
+    static const skua_attr attrs[] = {{.key = "team",
+                                       .type = SKUA_ATTR_I64,
+                                       .flags = 1,
+                                       .key_len = 4,
+                                       .count = 1,
+                                       .value = {.i64 = 7}}};
     static const skua_meter meter = {"full", "2", "http://schema", attrs, 1};
     static const skua_meter nameless = {"", NULL, NULL, NULL, 0};
     static skua_counter counter = SKUA_COUNTER(&meter, "c", "", "");
@@ -467,8 +473,7 @@ TEST(metric_exemplar_filters_always_on_and_off)
     for (int off = 0; off < 2; off++) {
         CHECK_EQ(skua_trace_install(&no_ops), 0);
         metered.reader[0] = metered_reader(SKUA_OTEL_PREFER_CUMULATIVE, 0);
-        MUST(metered_start_readers(NULL, 0,
-                                   off ? SKUA__EXEMPLARS_OFF : SKUA__EXEMPLARS_ON) == 0);
+        MUST(metered_start_readers(NULL, 0, off ? SKUA__EXEMPLARS_OFF : SKUA__EXEMPLARS_ON) == 0);
         count_in(&sampled, 1);
         skua_counter_add(&orders, 1); /* without a span */
         metered_collect(0);
@@ -525,10 +530,10 @@ static int judge_point(void *arg, const skua_otel_metric *metric, const skua_ote
 
 static int produce(void *arg, skua_otel_sink *sink)
 {
-    static const skua_attr odd = {.key = "n", .type = SKUA_ATTR_I64, .key_len = 1, .count = 1,
-                                  .value = {.i64 = 1}};
-    static const skua_attr even = {.key = "n", .type = SKUA_ATTR_I64, .key_len = 1, .count = 1,
-                                   .value = {.i64 = 2}};
+    static const skua_attr odd = {
+        .key = "n", .type = SKUA_ATTR_I64, .key_len = 1, .count = 1, .value = {.i64 = 1}};
+    static const skua_attr even = {
+        .key = "n", .type = SKUA_ATTR_I64, .key_len = 1, .count = 1, .value = {.i64 = 2}};
     skua_otel_point *points = sink->alloc(sink, 2 * sizeof *points);
     skua_otel_metric metric = {.name = {"foreign", 7}, .type = SKUA_OTEL_GAUGE};
 

@@ -3,12 +3,14 @@
  *
  * PROMETHEUS_PAGES=folder keeps two pages for a judge: see tests/otel/judges.
  */
+#include "../http/ask.h"
 #include "metered.h"
 
 #include <skua/otel/prometheus.h>
 #include <skua/telemetry.h>
 
-static skua_counter orders = SKUA_COUNTER(&metered_meter, "shop.orders", "{order}", "All \"or\\ders\"\n");
+static skua_counter orders =
+    SKUA_COUNTER(&metered_meter, "shop.orders", "{order}", "All \"or\\ders\"\n");
 static skua_counter_f64 busy = SKUA_COUNTER_F64(&metered_meter, "cpu.time", "s", "Busy");
 static skua_updown active = SKUA_UPDOWN(&metered_meter, "active", "By/s", "");
 static skua_gauge_f64 load = SKUA_GAUGE_F64(&metered_meter, "load", "1", "");
@@ -17,8 +19,11 @@ static skua_histogram sized = SKUA_HISTOGRAM(&metered_meter, "sized", "By", "Siz
 
 static char *page;
 
-static const skua_attr resource_attrs[] = {{.key = "service.name", .type = SKUA_ATTR_STR,
-                                            .key_len = 12, .count = 4, .value = {.str = "shop"}}};
+static const skua_attr resource_attrs[] = {{.key = "service.name",
+                                            .type = SKUA_ATTR_STR,
+                                            .key_len = 12,
+                                            .count = 4,
+                                            .value = {.str = "shop"}}};
 static const skua_otel_resource resource = {{resource_attrs, 1, 0}, {"", 0}};
 
 static void write_page(skua_otel_prometheus options, skua_otel_prometheus_format format)
@@ -75,7 +80,8 @@ TEST(prometheus_counters_gauges_and_units)
 
 TEST(prometheus_histograms_are_cumulative)
 {
-    static const skua_otel_view views[] = {{.size = sizeof(skua_otel_view), .instrument = "sized",
+    static const skua_otel_view views[] = {{.size = sizeof(skua_otel_view),
+                                            .instrument = "sized",
                                             .aggregation = {.kind = SKUA_OTEL_BASE2}}};
 
     metered_start(views, 1);
@@ -183,6 +189,39 @@ TEST(prometheus_target_info_and_exemplars)
     CHECK_EQ(skua_trace_install(NULL), 0);
 }
 
+TEST_FIBER_CURRENT(prometheus_page_is_served_in_the_format_that_is_accepted)
+{
+    skua_otel_prometheus prometheus = {0};
+    struct talk *talk;
+
+    (void)arg;
+    metered_start(NULL, 0);
+    prometheus.reader = metered.reader[0];
+    skua_counter_add(&orders, 7);
+    talk = ask_chain(skua_otel_prometheus_handler, &prometheus, "GET /metrics HTTP/1.1\r\n");
+    CHECK(strncmp(talk->text, "HTTP/1.1 200", 12) == 0);
+    CHECK_HAS(talk, "Content-Type: text/plain; version=0.0.4");
+    CHECK(strstr(talk->text, "shop_orders_total{" SCOPE "} 7\n") != NULL);
+    free(talk);
+    talk = ask_chain(skua_otel_prometheus_handler, &prometheus,
+                     "GET /metrics HTTP/1.1\r\nAccept: "
+                     "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;q=0.5\r\n");
+    CHECK_HAS(talk, "Content-Type: application/openmetrics-text; version=1.0.0");
+    CHECK(strstr(talk->text, "# EOF\n") != NULL);
+    free(talk);
+    talk = ask_chain(
+        skua_otel_prometheus_handler, &prometheus,
+        "GET /metrics HTTP/1.1\r\nAccept: application/openmetrics-text;q=0, text/plain\r\n");
+    CHECK_HAS(talk, "Content-Type: text/plain");
+    free(talk);
+    skua__metric_stop();
+    talk = ask_chain(skua_otel_prometheus_handler, &prometheus, "GET /metrics HTTP/1.1\r\n");
+    CHECK(strncmp(talk->text, "HTTP/1.1 503", 12) == 0);
+    free(talk);
+    stop();
+    return 0;
+}
+
 #ifdef SKUA_FAULTS
 #include "os/os.h"
 
@@ -218,6 +257,7 @@ int main(void)
         cmocka_unit_test(prometheus_names_and_labels_are_sanitised),
         cmocka_unit_test(prometheus_metadata_is_told_once),
         cmocka_unit_test(prometheus_target_info_and_exemplars),
+        cmocka_unit_test(prometheus_page_is_served_in_the_format_that_is_accepted),
 #ifdef SKUA_FAULTS
         cmocka_unit_test(prometheus_says_that_there_is_no_memory),
 #endif

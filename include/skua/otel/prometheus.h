@@ -49,6 +49,12 @@ SKUA_API SKUA_NODISCARD int skua_otel_prometheus_write(const skua_otel_prometheu
                                                        const skua_otel_batch *batch,
                                                        skua_otel_prometheus_format format,
                                                        char **ret, size_t *len);
+
+/* Frees such a text; NULL: nothing.
+ *
+ * Threads    any
+ * Since      0.4
+ */
 SKUA_API void skua_otel_prometheus_free(char *text);
 
 /* Answers a request with all metrics as they are now: an HTTP handler.

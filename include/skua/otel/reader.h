@@ -22,7 +22,7 @@
 
 SKUA_C_BEGIN
 
-/* ---- filters ---------------------------------------------------------------------------------- */
+/* ---- filters --------------------------------------------------------------------------------- */
 
 typedef enum skua_otel_verdict {
     SKUA_OTEL_ACCEPT,
@@ -34,11 +34,12 @@ typedef enum skua_otel_verdict {
 typedef struct skua_otel_filter {
     skua_otel_verdict (*metric)(void *arg, const skua_otel_scope *scope,
                                 const skua_otel_metric *metric); /* its points are not there yet */
-    int (*point)(void *arg, const skua_otel_metric *metric, const skua_otel_attrs *attrs); /* 0: no */
+    int (*point)(void *arg, const skua_otel_metric *metric,
+                 const skua_otel_attrs *attrs); /* 0: no */
     void *arg;
 } skua_otel_filter;
 
-/* ---- producers -------------------------------------------------------------------------------- */
+/* ---- producers ------------------------------------------------------------------------------- */
 
 /* Where a producer puts its metrics. */
 typedef struct skua_otel_sink {
@@ -55,7 +56,7 @@ typedef struct skua_otel_producer {
     void *arg;
 } skua_otel_producer;
 
-/* ---- readers ---------------------------------------------------------------------------------- */
+/* ---- readers --------------------------------------------------------------------------------- */
 
 typedef enum skua_otel_temporality_preference {
     SKUA_OTEL_PREFER_CUMULATIVE, /* the default */
@@ -109,6 +110,12 @@ typedef struct skua_otel_collected {
  * Since      0.4
  */
 SKUA_API SKUA_NODISCARD int skua_otel_collect(skua_otel_reader *reader, skua_otel_collected **ret);
+
+/* Frees what was collected; NULL: nothing.
+ *
+ * Threads    any
+ * Since      0.4
+ */
 SKUA_API void skua_otel_collected_free(skua_otel_collected *collected);
 
 SKUA_C_END

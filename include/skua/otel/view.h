@@ -28,20 +28,21 @@ typedef enum skua_otel_aggregate {
     SKUA_OTEL_DROP,
     SKUA_OTEL_SUMMED,
     SKUA_OTEL_LAST,
-    SKUA_OTEL_EXPLICIT,  /* buckets with bounds */
-    SKUA_OTEL_BASE2      /* exponential buckets */
+    SKUA_OTEL_EXPLICIT, /* buckets with bounds */
+    SKUA_OTEL_BASE2     /* exponential buckets */
 } skua_otel_aggregate;
 
 typedef struct skua_otel_aggregation {
     skua_otel_aggregate kind;
-    const double *bounds; /* EXPLICIT: ascending; NULL: the instrument's advice, or the usual ones */
+    const double
+        *bounds; /* EXPLICIT: ascending; NULL: the instrument's advice, or the usual ones */
     uint32_t bounds_count;
     uint32_t max_size;   /* BASE2: buckets of each sign, 2 to 1,024; 0: 160 */
     int32_t max_scale;   /* BASE2: -10 to 20; 0: 20 */
     unsigned no_min_max; /* 1: buckets without the smallest and the largest value */
 } skua_otel_aggregation;
 
-/* ---- exemplars -------------------------------------------------------------------------------- */
+/* ---- exemplars ------------------------------------------------------------------------------- */
 
 /* A value that is offered to a reservoir. Borrowed, all of it. */
 typedef struct skua_otel_measurement {
@@ -69,7 +70,7 @@ typedef struct skua_otel_reservoir {
 SKUA_API extern const skua_otel_reservoir skua_otel_reservoir_fixed;
 SKUA_API extern const skua_otel_reservoir skua_otel_reservoir_aligned;
 
-/* ---- views ------------------------------------------------------------------------------------ */
+/* ---- views ----------------------------------------------------------------------------------- */
 
 typedef struct skua_otel_view {
     size_t size; /* of this struct */

@@ -99,13 +99,13 @@ void skua__prom_escaped(struct skua__prom *out, const char *text, size_t len, bo
 /* ---- names ----------------------------------------------------------------------------------- */
 
 static const char *const prom_units[][2] = {
-    {"d", "days"},       {"h", "hours"},        {"min", "minutes"},   {"s", "seconds"},
+    {"d", "days"},          {"h", "hours"},         {"min", "minutes"},    {"s", "seconds"},
     {"ms", "milliseconds"}, {"us", "microseconds"}, {"ns", "nanoseconds"}, {"By", "bytes"},
-    {"KiBy", "kibibytes"}, {"MiBy", "mebibytes"}, {"GiBy", "gibibytes"}, {"TiBy", "tibibytes"},
-    {"KBy", "kilobytes"}, {"kBy", "kilobytes"},  {"MBy", "megabytes"}, {"GBy", "gigabytes"},
-    {"TBy", "terabytes"}, {"m", "meters"},       {"V", "volts"},       {"A", "amperes"},
-    {"J", "joules"},     {"W", "watts"},        {"g", "grams"},       {"Cel", "celsius"},
-    {"Hz", "hertz"},     {"%", "percent"},
+    {"KiBy", "kibibytes"},  {"MiBy", "mebibytes"},  {"GiBy", "gibibytes"}, {"TiBy", "tibibytes"},
+    {"KBy", "kilobytes"},   {"kBy", "kilobytes"},   {"MBy", "megabytes"},  {"GBy", "gigabytes"},
+    {"TBy", "terabytes"},   {"m", "meters"},        {"V", "volts"},        {"A", "amperes"},
+    {"J", "joules"},        {"W", "watts"},         {"g", "grams"},        {"Cel", "celsius"},
+    {"Hz", "hertz"},        {"%", "percent"},
 };
 
 static const char *const prom_per[][2] = {
@@ -131,8 +131,8 @@ static void prom_clean(char *ret, size_t size, const char *text, size_t len, boo
     ret[used] = '\0';
 }
 
-static void prom_unit_part(char *ret, const char *part, size_t len,
-                           const char *const (*table)[2], size_t count)
+static void prom_unit_part(char *ret, const char *part, size_t len, const char *const (*table)[2],
+                           size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (strlen(table[i][0]) == len && memcmp(table[i][0], part, len) == 0) {
@@ -172,7 +172,7 @@ static void prom_unit(char *ret, const skua_otel_metric *metric)
         return;
     if (strcmp(bare, "1") == 0) {
         if (metric->type == SKUA_OTEL_GAUGE)
-            strcpy(ret, "ratio");
+            (void)strncat(ret, "ratio", 8);
         return;
     }
     prom_unit_part(ret, bare, first, prom_units, sizeof prom_units / sizeof *prom_units);
@@ -203,7 +203,7 @@ void skua__prom_name(char *ret, const skua_otel_prometheus *options, const skua_
     if (unit[0] == '\0')
         return;
     if (!prom_ends(ret, unit)) {
-        strcat(ret, "_");
+        (void)strncat(ret, "_", 2);
         (void)strncat(ret, unit, 128);
     }
 }
@@ -213,14 +213,21 @@ void skua__prom_name(char *ret, const skua_otel_prometheus *options, const skua_
 static void prom_value(struct skua__prom *out, const skua_attr *attr)
 {
     switch (attr->type) {
-    case SKUA_ATTR_BOOL: skua__prom_str(out, attr->value.i64 ? "true" : "false"); return;
-    case SKUA_ATTR_I64: skua__prom_i64(out, attr->value.i64); return;
-    case SKUA_ATTR_F64: skua__prom_f64(out, attr->value.f64); return;
+    case SKUA_ATTR_BOOL:
+        skua__prom_str(out, attr->value.i64 ? "true" : "false");
+        return;
+    case SKUA_ATTR_I64:
+        skua__prom_i64(out, attr->value.i64);
+        return;
+    case SKUA_ATTR_F64:
+        skua__prom_f64(out, attr->value.f64);
+        return;
     case SKUA_ATTR_STR:
     case SKUA_ATTR_BYTES:
         skua__prom_escaped(out, attr->value.str, attr->count, true);
         return;
-    default: break;
+    default:
+        break;
     }
     skua__prom_str(out, "[");
     for (uint32_t i = 0; i < attr->count; i++) {

@@ -56,7 +56,8 @@ int skua_otel_prometheus_serve(skua_otel_prometheus *prometheus, const char *add
     char made[300];
 
     if (address == NULL) {
-        (void)snprintf(made, sizeof made, "%s:%s", host != NULL && *host != '\0' ? host : "localhost",
+        (void)snprintf(made, sizeof made, "%s:%s",
+                       host != NULL && *host != '\0' ? host : "localhost",
                        port != NULL && *port != '\0' ? port : "9464");
         address = made;
     }

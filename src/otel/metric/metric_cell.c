@@ -1,11 +1,11 @@
 /* metric_cell.c - a cell: what one thread has counted of one series.
  *
- *   writer   value = value + n; touched = 1               plain loads and stores, no locked instruction
+ *   writer   value = value + n; touched = 1               plain loads and stores
  *   reader   touched taken; new = value - seen; seen = value; every reader's state += new
  *
  * Several words (a gauge with its time, buckets) are written between two stores of `seq`, odd and
- * even; the reader copies, and copies again when it has changed meanwhile. All stores in between are
- * release stores and all loads acquire ones: whoever sees one of them sees that seq was odd.
+ * even; the reader copies, and copies again when it has changed meanwhile. All stores in between
+ * are release stores and all loads acquire ones: who sees one of them sees that seq was odd.
  *
  * Min, max   are of an epoch: the reader asks for a new one when it has taken them, and the writer
  *            begins anew when it sees that. A value that comes in that very moment may count to the
@@ -43,7 +43,7 @@ static void cell_put_f64(double *at, double value)
 {
     uint64_t bits = cell_bits(value);
 
-    __atomic_store(( uint64_t *)(void *)at, &bits, __ATOMIC_RELEASE);
+    __atomic_store((uint64_t *)(void *)at, &bits, __ATOMIC_RELEASE);
 }
 
 static void cell_last(struct skua__cell *cell, uint64_t bits)
@@ -187,9 +187,9 @@ static void cell_drain_sum(struct skua__cell *cell, bool touched)
         if ((cell->stream->readers >> r & 1) == 0)
             continue;
         state->touched = true;
-        state->bits = cell->is_f64 ? cell_bits(cell_f64(state->bits) +
-                                               (cell_f64(now) - cell_f64(seen)))
-                                   : state->bits + (now - seen);
+        state->bits = cell->is_f64
+                          ? cell_bits(cell_f64(state->bits) + (cell_f64(now) - cell_f64(seen)))
+                          : state->bits + (now - seen);
     }
 }
 

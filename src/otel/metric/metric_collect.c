@@ -201,8 +201,7 @@ struct collect_points {
 
 static struct skua__metric_state *collect_rest(struct skua__metric_stream *stream)
 {
-    struct skua__metric_state *state =
-        skua__otel_malloc(sizeof *state + skua__dist_size(stream));
+    struct skua__metric_state *state = skua__otel_malloc(sizeof *state + skua__dist_size(stream));
 
     if (state != NULL)
         skua__dist_init(&state->dist, stream, state + 1);
@@ -254,9 +253,9 @@ static void collect_reclaim(struct skua__collect *collect, struct skua__metric_s
     for (uint32_t r = 0; observable && r < collect->sdk->readers_count; r++)
         seen = seen || ((stream->readers >> r & 1) != 0 &&
                         series->states[r].round == collect->sdk->readers[r]->round);
-    if (observable ? !seen && !stream->any_delta
-                   : stream->all_delta && series->idle &&
-                         skua__series_unused(series, stream->readers))
+    if (observable
+            ? !seen && !stream->any_delta
+            : stream->all_delta && series->idle && skua__series_unused(series, stream->readers))
         skua__series_retire(stream, series);
     else
         series->idle = true;

@@ -121,8 +121,8 @@ void skua__exemplar_offer(struct skua__cell *cell, uint64_t bits, bool is_f64,
 {
     struct skua__samples *samples = exemplar_of(cell);
     struct skua__sample sample = {.time = skua__otel_now(), .is_f64 = is_f64, .bits = bits};
-    skua_otel_measurement measurement = {exemplar_value(bits, is_f64), attrs, count, span,
-                                         sample.time, 0, 0};
+    skua_otel_measurement measurement = {
+        exemplar_value(bits, is_f64), attrs, count, span, sample.time, 0, 0};
     uint32_t collected;
     skua_attr *old;
     int place;
@@ -136,8 +136,8 @@ void skua__exemplar_offer(struct skua__cell *cell, uint64_t bits, bool is_f64,
     }
     measurement.seen = samples->seen++;
     measurement.bucket = exemplar_bucket(cell->stream, measurement.value);
-    place = cell->stream->reservoir->offer(cell->stream->reservoir->arg, &measurement,
-                                           samples->places);
+    place =
+        cell->stream->reservoir->offer(cell->stream->reservoir->arg, &measurement, samples->places);
     if (place < 0 || (uint32_t)place >= samples->places ||
         !exemplar_attrs(cell, &sample, attrs, count))
         return;

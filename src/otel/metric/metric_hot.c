@@ -5,7 +5,7 @@
  *
  * Hash       each attribute by itself, from the key's address where it is a literal and the value;
  *            their sum, so that order does not count for it. (wyhash's mix; Wang Yi.)
- * Refused    negative values of counters and histograms, NaN, infinity: reported, at a limited rate.
+ * Refused    negative values of counters and histograms, NaN, infinity: reported, but not often.
  */
 #include <math.h>
 
@@ -114,9 +114,8 @@ static inline struct skua__metric_entry *hot_slot(skua_bound *bound)
     uint32_t generation = atomic_load_explicit(&skua__metric_generation, memory_order_relaxed);
     uint64_t at = __atomic_load_n(&bound->bound, __ATOMIC_RELAXED);
 
-    if (__builtin_expect(self != NULL && self->generation == generation &&
-                             at >> 32 == generation && (uint32_t)at < self->slots_count &&
-                             self->slots[(uint32_t)at] != NULL,
+    if (__builtin_expect(self != NULL && self->generation == generation && at >> 32 == generation &&
+                             (uint32_t)at < self->slots_count && self->slots[(uint32_t)at] != NULL,
                          1))
         return self->slots[(uint32_t)at];
     if (bound->instrument == NULL)
@@ -138,10 +137,9 @@ static bool hot_refused(const struct skua__metric_entry *entry)
 
 static bool hot_refuses(const struct skua__metric_entry *entry, bool negative, bool finite)
 {
-    if (__builtin_expect(
-            finite && !(negative && (entry->kind == SKUA_KIND_COUNTER ||
-                                     entry->kind == SKUA_KIND_HISTOGRAM)),
-            1))
+    if (__builtin_expect(finite && !(negative && (entry->kind == SKUA_KIND_COUNTER ||
+                                                  entry->kind == SKUA_KIND_HISTOGRAM)),
+                         1))
         return false;
     return hot_refused(entry);
 }
@@ -221,8 +219,7 @@ static void hot_i64(skua_instrument *instrument, int64_t value, const skua_attr 
         hot_put_i64(entry, value, attrs, count);
 }
 
-static void hot_f64(skua_instrument *instrument, double value, const skua_attr *attrs,
-                    size_t count)
+static void hot_f64(skua_instrument *instrument, double value, const skua_attr *attrs, size_t count)
 {
     const struct skua__metric_entry *entry = hot_entry(instrument, attrs, count);
 
@@ -245,8 +242,8 @@ static void hot_bound_i64(skua_bound *bound, int64_t value)
     uint64_t at = __atomic_load_n(&bound->bound, __ATOMIC_RELAXED);
     const struct skua__metric_entry *entry;
 
-    if (__builtin_expect(self != NULL && self->generation == generation &&
-                             at >> 32 == generation && (uint32_t)at < self->slots_count,
+    if (__builtin_expect(self != NULL && self->generation == generation && at >> 32 == generation &&
+                             (uint32_t)at < self->slots_count,
                          1)) {
         entry = self->slots[(uint32_t)at];
         if (__builtin_expect(entry != NULL && entry->simple != NULL && value >= 0 && !hot_traced(),

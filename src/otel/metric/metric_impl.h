@@ -41,7 +41,7 @@
 #define SKUA__METRIC_READERS 8
 #define SKUA__METRIC_NONE UINT32_MAX /* the instrument goes nowhere */
 
-/* ---- exponential buckets (metric_base2.c) ------------------------------------------------------ */
+/* ---- exponential buckets (metric_base2.c) ---------------------------------------------------- */
 
 /* Bucket i is of values in (base^i, base^(i+1)], base = 2^(2^-scale). Index i lies at
  * counts[i mod max]. In a cell all is written by release stores and read by acquire loads. */
@@ -71,7 +71,7 @@ void skua__base2_add(struct skua__base2 *to, const struct skua__base2 *from);
 void skua__base2_copy(struct skua__base2 *to, const struct skua__base2 *from);
 void skua__base2_clear(struct skua__base2 *self);
 
-/* ---- cells (metric_cell.c) --------------------------------------------------------------------- */
+/* ---- cells (metric_cell.c) ------------------------------------------------------------------- */
 
 enum { SKUA__CELL_SUM, SKUA__CELL_LAST, SKUA__CELL_EXPLICIT, SKUA__CELL_BASE2 };
 
@@ -88,11 +88,11 @@ struct skua__sample {
 };
 
 struct skua__samples {
-    uint8_t lock;       /* the thread and who collects */
-    uint64_t seen;      /* the thread's */
-    uint32_t round;     /* the thread's: of `seen` */
-    uint32_t collected; /* rounds; atomic; written by who collects */
-    uint32_t places;    /* constant */
+    uint8_t lock;             /* the thread and who collects */
+    uint64_t seen;            /* the thread's */
+    uint32_t round;           /* the thread's: of `seen` */
+    uint32_t collected;       /* rounds; atomic; written by who collects */
+    uint32_t places;          /* constant */
     struct skua__sample at[]; /* guard: lock */
 };
 
@@ -113,9 +113,9 @@ struct skua__cell {
     uint8_t is_f64;
     uint8_t overflow; /* its series has none of the attributes */
     struct skua__metric_stream *stream;
-    uint64_t seq;     /* odd: being written; atomic, the thread's; not of sums */
-    uint64_t ticks;   /* of LAST; atomic, the thread's */
-    uint32_t epoch;   /* which min and max is asked for; atomic, of who collects */
+    uint64_t seq;                  /* odd: being written; atomic, the thread's; not of sums */
+    uint64_t ticks;                /* of LAST; atomic, the thread's */
+    uint32_t epoch;                /* which min and max is asked for; atomic, of who collects */
     struct skua__samples *samples; /* NULL: none yet; atomic, the thread's */
     struct skua__cell *mine;       /* of the thread */
     const void *owner;             /* the thread's state; constant */
@@ -125,7 +125,7 @@ struct skua__cell {
     struct skua__dist *dist, *dist_seen; /* dist: the pointer is constant */
 };
 
-/* ---- series, streams (metric_series.c) --------------------------------------------------------- */
+/* ---- series, streams (metric_series.c) ------------------------------------------------------- */
 
 /* What a reader has of a series. */
 struct skua__metric_state {
@@ -139,8 +139,8 @@ struct skua__metric_state {
 };
 
 struct skua__metric_series {
-    struct skua__metric_series *chain;       /* of the table */
-    struct skua__metric_series *next, **at;  /* in the order of their making; or retired ones */
+    struct skua__metric_series *chain;      /* of the table */
+    struct skua__metric_series *next, **at; /* in the order of their making; or retired ones */
     uint64_t hash;
     skua_attr *attrs; /* sorted by key; behind this struct */
     uint32_t attrs_count;
@@ -149,7 +149,7 @@ struct skua__metric_series {
     bool idle; /* nothing came in the last interval */
     int64_t start;
     struct skua__cell *cells;
-    struct skua__samples *samples; /* of all threads; NULL: none */
+    struct skua__samples *samples;      /* of all threads; NULL: none */
     struct skua__metric_state states[]; /* one a reader; then the buckets */
 };
 
@@ -165,9 +165,9 @@ struct skua__metric_stream {
     uint32_t readers; /* bits: who wants it */
     uint32_t limit;   /* series, the overflow too: the largest of the readers' */
     uint32_t limits[SKUA__METRIC_READERS];
-    uint8_t what;     /* SKUA__CELL_… */
+    uint8_t what;              /* SKUA__CELL_… */
     bool all_delta, any_delta; /* of the readers */
-    pthread_mutex_t mutex; /* guards all below, and the series */
+    pthread_mutex_t mutex;     /* guards all below, and the series */
     struct skua__metric_series **table;
     uint32_t table_size, count; /* count: without the overflow */
     bool swept;                 /* since the last collect */
@@ -218,9 +218,13 @@ void skua__cell_free(struct skua__cell *cell);
 void skua__cell_i64(struct skua__cell *cell, int64_t value);
 void skua__cell_f64(struct skua__cell *cell, double value);
 
-/* ---- exemplars (metric_exemplar.c) ------------------------------------------------------------- */
+/* ---- exemplars (metric_exemplar.c) ----------------------------------------------------------- */
 
-typedef enum skua__exemplars { SKUA__EXEMPLARS_TRACE, SKUA__EXEMPLARS_ON, SKUA__EXEMPLARS_OFF } skua__exemplars;
+typedef enum skua__exemplars {
+    SKUA__EXEMPLARS_TRACE,
+    SKUA__EXEMPLARS_ON,
+    SKUA__EXEMPLARS_OFF
+} skua__exemplars;
 
 /* Offers a value to a cell's reservoir. */
 void skua__exemplar_offer(struct skua__cell *cell, uint64_t bits, bool is_f64,
@@ -233,7 +237,7 @@ struct skua__metric_arena;
 void skua__exemplar_report(const struct skua__metric_series *series, int64_t since,
                            struct skua__metric_arena *arena, skua_otel_point *point);
 
-/* ---- instruments (metric_instrument.c) --------------------------------------------------------- */
+/* ---- instruments (metric_instrument.c) ------------------------------------------------------- */
 
 struct skua__metric_instrument {
     struct skua__metric_instrument *next; /* of the scope; guard: sdk->mutex */
@@ -285,7 +289,7 @@ int skua__streams_make(struct skua__metric_sdk *sdk, struct skua__metric_instrum
 /* 0 or -EINVAL. */
 int skua__views_check(const skua_otel_view *views, size_t count);
 
-/* ---- the SDK (metric_sdk.c) -------------------------------------------------------------------- */
+/* ---- the SDK (metric_sdk.c) ------------------------------------------------------------------ */
 
 struct skua__metric_options {
     const skua_otel_resource *resource;
@@ -316,7 +320,8 @@ struct skua__metric_sdk {
 };
 
 struct skua_otel_reader {
-    skua_otel_reader_options options;
+    atomic_uint refs; /* who made it, and SDKs: threads may still bind instruments behind its end */
+    skua_otel_reader_options options; /* constant */
     pthread_mutex_t mutex;
     struct skua__metric_sdk *sdk; /* guard: mutex */
     uint32_t index;               /* in its SDK; guard: mutex */
@@ -345,7 +350,7 @@ struct skua__metric_sdk *skua__metric_sdk_get(void);
 void skua__metric_sdk_unref(struct skua__metric_sdk *sdk);
 skua_otel_temporality skua__reader_temporality(const skua_otel_reader *reader, uint8_t kind);
 
-/* ---- threads (metric_thread.c) ----------------------------------------------------------------- */
+/* ---- threads (metric_thread.c) --------------------------------------------------------------- */
 
 /* Where values of an instrument with some attributes go. */
 struct skua__metric_entry {
@@ -385,7 +390,7 @@ struct skua__metric_entry *skua__metric_slot_make(struct skua__metric_thread *se
 bool skua__metric_entry_is(const struct skua__metric_entry *entry, uint32_t instrument,
                            const skua_attr *attrs, size_t count);
 
-/* ---- collecting (metric_collect.c) ------------------------------------------------------------- */
+/* ---- collecting (metric_collect.c) ----------------------------------------------------------- */
 
 /* Where what is collected lies. */
 struct skua__metric_arena {

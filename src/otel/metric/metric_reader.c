@@ -16,12 +16,13 @@ skua_otel_reader *skua_otel_reader_new(const skua_otel_reader_options *options)
 {
     skua_otel_reader *reader;
 
-    if (options != NULL && (options->size != sizeof *options ||
-                            options->temporality > SKUA_OTEL_PREFER_LOWMEMORY))
+    if (options != NULL &&
+        (options->size != sizeof *options || options->temporality > SKUA_OTEL_PREFER_LOWMEMORY))
         return NULL;
     reader = skua__otel_malloc(sizeof *reader);
     if (reader == NULL)
         return NULL;
+    atomic_init(&reader->refs, 1);
     if (options != NULL)
         reader->options = *options;
     pthread_mutex_init(&reader->mutex, NULL);
@@ -30,7 +31,8 @@ skua_otel_reader *skua_otel_reader_new(const skua_otel_reader_options *options)
 
 void skua_otel_reader_free(skua_otel_reader *reader)
 {
-    if (reader == NULL)
+    /* Acquire and release: whoever frees it comes after everybody's last look. */
+    if (reader == NULL || atomic_fetch_sub_explicit(&reader->refs, 1, memory_order_acq_rel) != 1)
         return;
     pthread_mutex_destroy(&reader->mutex);
     skua__otel_free(reader);

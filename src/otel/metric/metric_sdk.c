@@ -32,6 +32,8 @@ void skua__metric_sdk_unref(struct skua__metric_sdk *sdk)
     if (atomic_fetch_sub_explicit(&sdk->refs, 1, memory_order_acq_rel) != 1)
         return;
     skua__scopes_free(sdk);
+    for (size_t i = 0; i < sdk->readers_count; i++)
+        skua_otel_reader_free(sdk->readers[i]);
     for (uint32_t i = 0; i < sdk->slots_count; i++)
         skua__otel_free(sdk->slots[i]);
     skua__otel_free(sdk->slots);
@@ -52,8 +54,10 @@ static struct skua__metric_sdk *msdk_new(const struct skua__metric_options *opti
     sdk->views_count = options->views_count;
     sdk->exemplars = options->exemplars;
     sdk->readers_count = options->readers_count;
-    for (size_t i = 0; i < options->readers_count; i++)
+    for (size_t i = 0; i < options->readers_count; i++) {
         sdk->readers[i] = options->readers[i];
+        (void)atomic_fetch_add_explicit(&sdk->readers[i]->refs, 1, memory_order_relaxed);
+    }
     sdk->collecting = (skua_mutex)SKUA_MUTEX_INIT;
     sdk->start = skua__otel_now();
     pthread_mutex_init(&sdk->mutex, NULL);
@@ -141,11 +145,10 @@ void skua__metric_forked(void)
         sdk->readers[i]->mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
         sdk->readers[i]->sdk = NULL;
     }
-    (void)skua__metric_start(
-        &(struct skua__metric_options){.resource = sdk->resource,
-                                       .views = sdk->views,
-                                       .views_count = sdk->views_count,
-                                       .readers = sdk->readers,
-                                       .readers_count = sdk->readers_count,
-                                       .exemplars = sdk->exemplars});
+    (void)skua__metric_start(&(struct skua__metric_options){.resource = sdk->resource,
+                                                            .views = sdk->views,
+                                                            .views_count = sdk->views_count,
+                                                            .readers = sdk->readers,
+                                                            .readers_count = sdk->readers_count,
+                                                            .exemplars = sdk->exemplars});
 }

@@ -2,7 +2,7 @@
  *
  * A set      is what the stream's view keeps of a measurement's attributes, of several with a key
  *            the last one, sorted by key: so their order does not count.
- * Limit      of `limit` series one is for all that finds no place: otel.metric.overflow. Before that
+ * Limit      of `limit` series one is for all that finds no place: otel.metric.overflow. Before it
  *            takes a value, series are given up that nobody has used since they were sent, when all
  *            readers are delta.
  * Retired    a series that was given up while threads have cells of it lies aside until they have
@@ -27,10 +27,13 @@ size_t skua__attr_bytes(const skua_attr *attr)
     switch (attr->type) {
     case SKUA_ATTR_STR:
     case SKUA_ATTR_BYTES:
-    case SKUA_ATTR_BOOLS: return attr->count;
+    case SKUA_ATTR_BOOLS:
+        return attr->count;
     case SKUA_ATTR_I64S:
-    case SKUA_ATTR_F64S: return (size_t)attr->count * 8;
-    default: return 0;
+    case SKUA_ATTR_F64S:
+        return (size_t)attr->count * 8;
+    default:
+        return 0;
     }
 }
 
@@ -70,8 +73,8 @@ void skua__attrs_put(skua_attr *to, const skua_attr *attrs, size_t count)
 
         to[i] = attrs[i];
         if ((attrs[i].flags & SKUA_ATTR_STATIC) == 0) {
-            char *key = series_put(&room, attrs[i].key, attrs[i].key_len,
-                                   (size_t)attrs[i].key_len + 1);
+            char *key =
+                series_put(&room, attrs[i].key, attrs[i].key_len, (size_t)attrs[i].key_len + 1);
 
             key[attrs[i].key_len] = '\0';
             to[i].key = key;

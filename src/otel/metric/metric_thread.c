@@ -3,8 +3,8 @@
  * Entry      by instrument and attributes as they were handed in, in that order: another order is
  *            another entry with the same cells. The table is emptied when it has too many, and when
  *            series were retired.
- * Attach     at a thread's first value, and at the first behind a restart of the SDK: what it had of
- *            the old one is handed in then. At the thread's end, too.
+ * Attach     at a thread's first value, and at the first behind a restart of the SDK: what it had
+ *            of the old one is handed in then. At the thread's end, too.
  * Fork       the child's thread finds another generation in force, and forgets what it had: it is
  *            the parent's, copied.
  */
@@ -225,8 +225,8 @@ static struct skua__metric_entry *mthread_entry_new(struct skua__metric_thread *
         struct skua__cell *cell;
 
         pthread_mutex_lock(&at->mutex);
-        cell = mthread_cell(
-            self, at, slot != NULL ? slot->series[i] : skua__series_find(at, attrs, count));
+        cell = mthread_cell(self, at,
+                            slot != NULL ? slot->series[i] : skua__series_find(at, attrs, count));
         pthread_mutex_unlock(&at->mutex);
         i++;
         if (cell != NULL)

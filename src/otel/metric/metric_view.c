@@ -11,7 +11,7 @@
 #define VIEW_LIMIT 2000
 #define VIEW_PLACES 64 /* of a reservoir */
 
-static const double view_bounds[] = {0,   5,   10,  25,   50,   75,   100, 250,
+static const double view_bounds[] = {0,   5,   10,   25,   50,   75,   100,  250,
                                      500, 750, 1000, 2500, 5000, 7500, 10000};
 
 /* ---- matching -------------------------------------------------------------------------------- */
@@ -99,7 +99,7 @@ static skua_otel_aggregate view_usual(uint8_t kind)
     if (kind == SKUA_KIND_HISTOGRAM)
         return SKUA_OTEL_EXPLICIT;
     return kind == SKUA_KIND_GAUGE || kind == SKUA_KIND_OBSERVABLE_GAUGE ? SKUA_OTEL_LAST
-                                                                        : SKUA_OTEL_SUMMED;
+                                                                         : SKUA_OTEL_SUMMED;
 }
 
 /* Whether they go together; others than these are the user's to know. */
@@ -176,8 +176,8 @@ static void view_reservoir(struct skua__metric_stream *stream)
                                                                     : &skua_otel_reservoir_fixed;
     stream->places = stream->reservoir->places;
     if (stream->places == 0)
-        stream->places = aggregation->kind == SKUA_OTEL_EXPLICIT ? aggregation->bounds_count + 1
-                                                                 : 1;
+        stream->places =
+            aggregation->kind == SKUA_OTEL_EXPLICIT ? aggregation->bounds_count + 1 : 1;
     if (stream->places > VIEW_PLACES)
         stream->places = VIEW_PLACES;
 }
@@ -193,8 +193,8 @@ static struct skua__metric_stream *view_stream(struct skua__metric_instrument *i
     stream->instrument = instrument;
     stream->view = view;
     stream->name = view != NULL && view->name != NULL ? view->name : instrument->name;
-    stream->description = view != NULL && view->description != NULL ? view->description
-                                                                    : instrument->description;
+    stream->description =
+        view != NULL && view->description != NULL ? view->description : instrument->description;
     stream->aggregation = *aggregation;
     stream->what = view_what(aggregation->kind);
     stream->all_delta = true;
