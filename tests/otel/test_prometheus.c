@@ -123,6 +123,29 @@ TEST(prometheus_names_and_labels_are_sanitised)
     stop();
 }
 
+TEST(prometheus_scope_attributes_are_labels)
+{
+    static const skua_attr attrs[] = {{.key = "team.name",
+                                       .type = SKUA_ATTR_I64,
+                                       .flags = 1,
+                                       .key_len = 9,
+                                       .count = 1,
+                                       .value = {.i64 = 7}}};
+    static const skua_meter meter = {"full", "2", "http://schema", attrs, 1};
+    static skua_counter counter = SKUA_COUNTER(&meter, "c", "", "");
+
+    metered_start(NULL, 0);
+    skua_counter_add(&counter, 1);
+    metered_collect(0);
+    write_page((skua_otel_prometheus){0}, SKUA_OTEL_PROMETHEUS_TEXT);
+    CHECK(has("c_total{otel_scope_name=\"full\",otel_scope_version=\"2\","
+              "otel_scope_schema_url=\"http://schema\",otel_scope_team_name=\"7\"} 1\n"));
+    metered_collect(1); /* deltas are not for Prometheus */
+    write_page((skua_otel_prometheus){0}, SKUA_OTEL_PROMETHEUS_TEXT);
+    CHECK(page[0] == '\0');
+    stop();
+}
+
 TEST(prometheus_metadata_is_told_once)
 {
     static const skua_meter other = SKUA_METER("other", "2");
@@ -255,6 +278,7 @@ int main(void)
         cmocka_unit_test(prometheus_counters_gauges_and_units),
         cmocka_unit_test(prometheus_histograms_are_cumulative),
         cmocka_unit_test(prometheus_names_and_labels_are_sanitised),
+        cmocka_unit_test(prometheus_scope_attributes_are_labels),
         cmocka_unit_test(prometheus_metadata_is_told_once),
         cmocka_unit_test(prometheus_target_info_and_exemplars),
         cmocka_unit_test(prometheus_page_is_served_in_the_format_that_is_accepted),

@@ -7,8 +7,8 @@
  *
  * Formats    the text format 0.0.4, or OpenMetrics 1.0 for who accepts it; exemplars are in the
  *            second alone.
- * Names      what Prometheus does not take becomes "_"; the unit in words and, for counters, "_total"
- *            stand at the end.
+ * Names      what Prometheus does not take becomes "_"; the unit in words and, for counters,
+ *            "_total" stand at the end.
  * Kinds      sums that only grow are counters, others are gauges; exponential buckets become ones
  *            with bounds. The reader must be cumulative: deltas are left out.
  *

@@ -1,6 +1,6 @@
 /* metric_hot.c - the functions behind metric.h.
  *
- *   bound      thread -> slot -> cell: four loads, and the cell's own
+ *   bound      thread -> slot -> cell
  *   unbound    a hash of the attributes, in any order; an entry of the thread's table; its cells
  *
  * Hash       each attribute by itself, from the key's address where it is a literal and the value;
@@ -115,9 +115,10 @@ static inline struct skua__metric_entry *hot_slot(skua_bound *bound)
     uint64_t at = __atomic_load_n(&bound->bound, __ATOMIC_RELAXED);
 
     if (__builtin_expect(self != NULL && self->generation == generation && at >> 32 == generation &&
-                             (uint32_t)at < self->slots_count && self->slots[(uint32_t)at] != NULL,
+                             (uint32_t)at < self->slots_count &&
+                             self->slots[(uint32_t)at].entry != NULL,
                          1))
-        return self->slots[(uint32_t)at];
+        return self->slots[(uint32_t)at].entry;
     if (bound->instrument == NULL)
         return NULL;
     self = skua__metric_attach();
@@ -240,16 +241,13 @@ static void hot_bound_i64(skua_bound *bound, int64_t value)
     struct skua__metric_thread *self = skua__metric_own;
     uint32_t generation = atomic_load_explicit(&skua__metric_generation, memory_order_relaxed);
     uint64_t at = __atomic_load_n(&bound->bound, __ATOMIC_RELAXED);
-    const struct skua__metric_entry *entry;
 
     if (__builtin_expect(self != NULL && self->generation == generation && at >> 32 == generation &&
                              (uint32_t)at < self->slots_count,
                          1)) {
-        entry = self->slots[(uint32_t)at];
-        if (__builtin_expect(entry != NULL && entry->simple != NULL && value >= 0 && !hot_traced(),
-                             1)) {
-            struct skua__cell *cell = entry->simple;
+        struct skua__cell *cell = self->slots[(uint32_t)at].simple;
 
+        if (__builtin_expect(cell != NULL && value >= 0 && !hot_traced(), 1)) {
             /* No other thread writes it: see metric_cell.c. */
             __atomic_store_n(&cell->value, cell->value + (uint64_t)value, __ATOMIC_RELAXED);
             __atomic_store_n(&cell->touched, UINT64_C(1), __ATOMIC_RELEASE);

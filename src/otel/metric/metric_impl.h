@@ -364,10 +364,16 @@ struct skua__metric_entry {
     struct skua__cell *cells[]; /* then the attributes */
 };
 
+/* Of a bound instrument. */
+struct skua__metric_place {
+    struct skua__cell *simple; /* the entry's */
+    struct skua__metric_entry *entry;
+};
+
 struct skua__metric_thread {
     uint32_t generation, flush;
     uint32_t slots_count, entries_size, entries_count;
-    struct skua__metric_entry **slots;   /* by bound instrument; of entries of its own */
+    struct skua__metric_place *slots;    /* by bound instrument; with entries of its own */
     struct skua__metric_entry **entries; /* a hash table */
     struct skua__metric_sdk *sdk;        /* a reference */
     struct skua__cell *cells;

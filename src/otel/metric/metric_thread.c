@@ -56,7 +56,7 @@ static void mthread_detach(struct skua__metric_thread *self)
     }
     self->cells = NULL;
     for (uint32_t i = 0; i < self->slots_count; i++)
-        skua__otel_free(self->slots[i]);
+        skua__otel_free(self->slots[i].entry);
     skua__otel_free(self->slots);
     self->slots = NULL;
     self->slots_count = 0;
@@ -307,17 +307,16 @@ struct skua__metric_entry *skua__metric_entry_make(struct skua__metric_thread *s
 static bool mthread_slots_grow(struct skua__metric_thread *self, uint32_t index)
 {
     uint32_t count = self->slots_count != 0 ? self->slots_count : 8;
-    struct skua__metric_entry **slots;
+    struct skua__metric_place *slots;
 
     if (index < self->slots_count)
         return true;
     while (count <= index)
         count *= 2;
-    slots = skua__otel_realloc(self->slots, count * sizeof(struct skua__metric_entry *));
+    slots = skua__otel_realloc(self->slots, count * sizeof *slots);
     if (slots == NULL)
         return false;
-    memset(slots + self->slots_count, 0,
-           (count - self->slots_count) * sizeof(struct skua__metric_entry *));
+    memset(slots + self->slots_count, 0, (count - self->slots_count) * sizeof *slots);
     self->slots = slots;
     self->slots_count = count;
     return true;
@@ -335,8 +334,8 @@ struct skua__metric_entry *skua__metric_slot_make(struct skua__metric_thread *se
     if ((uint32_t)at == SKUA__METRIC_NONE)
         return NULL;
     if (mthread_slots_grow(self, (uint32_t)at)) {
-        if (self->slots[(uint32_t)at] != NULL)
-            return self->slots[(uint32_t)at];
+        if (self->slots[(uint32_t)at].entry != NULL)
+            return self->slots[(uint32_t)at].entry;
         pthread_mutex_lock(&self->sdk->mutex);
         slot = self->sdk->slots[(uint32_t)at];
         pthread_mutex_unlock(&self->sdk->mutex);
@@ -345,7 +344,7 @@ struct skua__metric_entry *skua__metric_slot_make(struct skua__metric_thread *se
     if (entry == NULL)
         (void)atomic_fetch_add_explicit(&skua__metric_lost, 1, memory_order_relaxed);
     else
-        self->slots[(uint32_t)at] = entry;
+        self->slots[(uint32_t)at] = (struct skua__metric_place){entry->simple, entry};
     return entry;
 }
 
