@@ -312,8 +312,8 @@ typedef struct skua_observing {
 } skua_observing;
 
 /* Has fn called each time metrics are collected, once for each reader. It says what it sees by
- * skua_observe, of each set of attributes once; it must not wait for long, and not call
- * skua_observing_… for another than itself. Telemetry may be off: then it is called when it is on.
+ * skua_observe, of each set of attributes once; it must not wait, and not collect. It may end
+ * itself, and others. Telemetry may be off: then it is called when it is on.
  *
  * arg        the caller's, until skua_observing_end
  * Returns    0; -EBUSY: it is begun already

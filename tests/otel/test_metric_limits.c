@@ -115,8 +115,8 @@ TEST(metric_reclaimed_series_lose_nothing)
     metered_stop();
 }
 
-/* A thread may have been about to count when its series was given up: that is told, too. At its next
- * turn it lets go of the series, which is freed then. */
+/* A thread may have been about to count when its series was given up: that is told, too. At its
+ * next turn it lets go of the series, which is freed then. */
 TEST(metric_late_values_of_a_retired_series_are_kept)
 {
     struct skua__metric_stream *stream;

@@ -67,7 +67,8 @@ typedef enum skua_otel_temporality_preference {
 typedef struct skua_otel_reader_options {
     size_t size; /* of this struct */
     skua_otel_temporality_preference temporality;
-    /* Instead of that; NULL: as `temporality` says. */
+    /* Instead of that; NULL: as `temporality` says. Asked of each kind once, by
+     * skua_otel_reader_new; so is the next. */
     skua_otel_temporality (*temporality_of)(void *arg, skua_instrument_kind kind);
     /* What an instrument's values become where no view says it; NULL: the usual. */
     skua_otel_aggregation (*aggregation_of)(void *arg, skua_instrument_kind kind);

@@ -6,7 +6,7 @@
  * All of a stream is done under its lock; what is sent is copied into the arena: nothing of it
  * changes when the stream goes on.
  */
-#include "otel/core/otel_clock.h"
+#include "otel/core/otel_warn.h"
 #include "otel/metric/metric_impl.h"
 
 /* ---- states ---------------------------------------------------------------------------------- */
@@ -212,11 +212,7 @@ static void collect_emit(struct skua__collect *collect, struct skua__metric_stre
                          struct collect_points *points, const struct skua__metric_series *series,
                          struct skua__metric_state *state)
 {
-    const skua_otel_filter *filter = collect->reader->options.filter;
-    skua_otel_attrs attrs = {series->attrs, series->attrs_count, 0};
-
-    if (!points->some || filter->point(filter->arg, &points->metric, &attrs) != 0)
-        collect_point(collect, stream, points->delta, series, state, &points->at[points->count++]);
+    collect_point(collect, stream, points->delta, series, state, &points->at[points->count++]);
 }
 
 /* One series, to a point of its own or to the rest. */
@@ -295,6 +291,17 @@ static void collect_all(struct skua__collect *collect, struct skua__metric_strea
     skua__otel_free(points->sum);
 }
 
+/* Leaves out what is not wanted; no lock is held: the filter is the user's. */
+static void collect_filter(const skua_otel_filter *filter, struct collect_points *points)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < points->count; i++)
+        if (filter->point(filter->arg, &points->metric, &points->at[i].attrs) != 0)
+            points->at[kept++] = points->at[i];
+    points->count = kept;
+}
+
 static skua_otel_text collect_text(const char *text)
 {
     return (skua_otel_text){text, strlen(text)};
@@ -305,8 +312,9 @@ void skua__collect_stream(struct skua__collect *collect, struct skua__metric_str
     const struct skua__metric_instrument *instrument = stream->instrument;
     const skua_otel_filter *filter = collect->reader->options.filter;
     struct collect_points points = {.limit = stream->limits[collect->index]};
+    bool overflowed;
 
-    points.delta = skua__reader_temporality(collect->reader, instrument->kind) == SKUA_OTEL_DELTA;
+    points.delta = collect->reader->temporality[instrument->kind] == SKUA_OTEL_DELTA;
     points.metric.name = collect_text(stream->name);
     points.metric.description = collect_text(stream->description);
     points.metric.unit = collect_text(instrument->unit);
@@ -329,7 +337,14 @@ void skua__collect_stream(struct skua__collect *collect, struct skua__metric_str
     }
     pthread_mutex_lock(&stream->mutex);
     collect_all(collect, stream, &points);
+    overflowed = stream->overflowed && !stream->warned;
     pthread_mutex_unlock(&stream->mutex);
+    if (overflowed)
+        skua__otel_warn(SKUA__WARN_OTHER, "metric %s has more than %u series: overflow",
+                        stream->name, stream->limit);
+    stream->warned = stream->warned || overflowed;
+    if (points.some)
+        collect_filter(filter, &points);
     points.metric.points = points.at;
     points.metric.points_count = points.count;
     if (points.count != 0 && skua__collect_add(collect, &points.metric) != 0)

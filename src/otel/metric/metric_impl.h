@@ -171,7 +171,7 @@ struct skua__metric_stream {
     struct skua__metric_series **table;
     uint32_t table_size, count; /* count: without the overflow */
     bool swept;                 /* since the last collect */
-    bool warned;
+    bool overflowed, warned;    /* `warned`: of who collects */
     struct skua__metric_series *first, **last;
     struct skua__metric_series *overflow, *retired;
 };
@@ -284,8 +284,17 @@ void skua__scopes_free(struct skua__metric_sdk *sdk);
 /* Binds a bound instrument: what its `bound` is from now on, which says its slot. */
 uint64_t skua__instrument_slot(struct skua__metric_sdk *sdk, skua_bound *bound);
 void skua__instrument_slot_free(struct skua__metric_sdk *sdk, skua_bound *bound);
+/* What is to be said when the mutex is free again: who hears it may measure. */
+enum {
+    SKUA__SAY_METER = 1,
+    SKUA__SAY_UNIT = 2,
+    SKUA__SAY_BOUNDS = 4,
+    SKUA__SAY_CONFLICT = 8,
+    SKUA__SAY_VIEW = 16
+};
 /* The streams of a new instrument (metric_view.c). 0 or -ENOMEM. */
-int skua__streams_make(struct skua__metric_sdk *sdk, struct skua__metric_instrument *instrument);
+int skua__streams_make(struct skua__metric_sdk *sdk, struct skua__metric_instrument *instrument,
+                       unsigned *say);
 /* 0 or -EINVAL. */
 int skua__views_check(const skua_otel_view *views, size_t count);
 
@@ -321,7 +330,10 @@ struct skua__metric_sdk {
 
 struct skua_otel_reader {
     atomic_uint refs; /* who made it, and SDKs: threads may still bind instruments behind its end */
-    skua_otel_reader_options options; /* constant */
+    skua_otel_reader_options options; /* constant, as the next two */
+    /* By kind; asked for once, when no lock is held. */
+    skua_otel_temporality temporality[SKUA_KIND_OBSERVABLE_GAUGE + 1];
+    skua_otel_aggregation aggregation[SKUA_KIND_OBSERVABLE_GAUGE + 1];
     pthread_mutex_t mutex;
     struct skua__metric_sdk *sdk; /* guard: mutex */
     uint32_t index;               /* in its SDK; guard: mutex */
@@ -348,7 +360,6 @@ void skua__metric_forked(void);
 /* The one that is started, with a reference; or NULL. */
 struct skua__metric_sdk *skua__metric_sdk_get(void);
 void skua__metric_sdk_unref(struct skua__metric_sdk *sdk);
-skua_otel_temporality skua__reader_temporality(const skua_otel_reader *reader, uint8_t kind);
 
 /* ---- threads (metric_thread.c) --------------------------------------------------------------- */
 

@@ -6,6 +6,7 @@
  *   a unit that is not valid  a warning; without the unit
  */
 #include <ctype.h>
+#include <stdio.h>
 #include <strings.h>
 
 #include "otel/core/otel_warn.h"
@@ -52,7 +53,7 @@ static skua_otel_text instrument_as_text(const char *text)
 }
 
 static struct skua__metric_scope *instrument_scope(struct skua__metric_sdk *sdk,
-                                                   const skua_meter *meter)
+                                                   const skua_meter *meter, unsigned *say)
 {
     struct skua__metric_scope *scope;
 
@@ -63,7 +64,7 @@ static struct skua__metric_scope *instrument_scope(struct skua__metric_sdk *sdk,
     if (scope == NULL)
         return NULL;
     if (meter->name == NULL || meter->name[0] == '\0')
-        skua__otel_warn(SKUA__WARN_CONFIG, "a meter has no name");
+        *say |= SKUA__SAY_METER;
     scope->meter = meter;
     scope->data.name = instrument_as_text(meter->name);
     scope->data.version = instrument_as_text(meter->version);
@@ -149,10 +150,9 @@ static bool instrument_room(struct skua__metric_sdk *sdk)
     return true;
 }
 
-static struct skua__metric_instrument *instrument_new(struct skua__metric_sdk *sdk,
-                                                      struct skua__metric_scope *scope,
-                                                      const skua_instrument *handle,
-                                                      const char *name, const char *unit)
+static struct skua__metric_instrument *
+instrument_new(struct skua__metric_sdk *sdk, struct skua__metric_scope *scope,
+               const skua_instrument *handle, const char *name, const char *unit, unsigned *say)
 {
     struct skua__metric_instrument *instrument = skua__otel_malloc(sizeof *instrument);
 
@@ -171,10 +171,10 @@ static struct skua__metric_instrument *instrument_new(struct skua__metric_sdk *s
     instrument->bounds_count = handle->bounds_count;
     for (uint32_t i = 1; i < handle->bounds_count && instrument->bounds != NULL; i++)
         if (!(handle->bounds[i] > handle->bounds[i - 1])) {
-            skua__otel_warn(SKUA__WARN_CONFIG, "the bounds of %s do not ascend", name);
+            *say |= SKUA__SAY_BOUNDS;
             instrument->bounds = NULL;
         }
-    if (!instrument_room(sdk) || skua__streams_make(sdk, instrument) != 0) {
+    if (!instrument_room(sdk) || skua__streams_make(sdk, instrument, say) != 0) {
         instrument_free(instrument);
         return NULL;
     }
@@ -186,16 +186,16 @@ static struct skua__metric_instrument *instrument_new(struct skua__metric_sdk *s
 
 /* Under the SDK's mutex. */
 static struct skua__metric_instrument *instrument_of(struct skua__metric_sdk *sdk,
-                                                     const skua_instrument *handle)
+                                                     const skua_instrument *handle, unsigned *say)
 {
-    struct skua__metric_scope *scope = instrument_scope(sdk, handle->meter);
+    struct skua__metric_scope *scope = instrument_scope(sdk, handle->meter, say);
     const char *name = handle->name, *unit = instrument_text(handle->unit);
     bool conflict = false;
 
     if (scope == NULL)
         return NULL;
     if (!instrument_unit_ok(unit)) {
-        skua__otel_warn(SKUA__WARN_CONFIG, "the unit of %s is not valid", name);
+        *say |= SKUA__SAY_UNIT;
         unit = "";
     }
     for (struct skua__metric_instrument *at = scope->first; at != NULL; at = at->next) {
@@ -207,11 +207,31 @@ static struct skua__metric_instrument *instrument_of(struct skua__metric_sdk *sd
         conflict = true;
     }
     if (conflict)
-        skua__otel_warn(SKUA__WARN_CONFIG,
-                        "metric %s is there already, with another kind, unit or description: a "
-                        "view can rename one of them",
-                        name);
-    return instrument_new(sdk, scope, handle, name, unit);
+        *say |= SKUA__SAY_CONFLICT;
+    return instrument_new(sdk, scope, handle, name, unit, say);
+}
+
+static void instrument_say(const skua_instrument *handle, unsigned say)
+{
+    static const struct {
+        unsigned bit;
+        const char *format;
+    } all[] = {
+        {SKUA__SAY_METER, "the meter of %s has no name"},
+        {SKUA__SAY_UNIT, "the unit of %s is not valid"},
+        {SKUA__SAY_BOUNDS, "the bounds of %s do not ascend"},
+        {SKUA__SAY_CONFLICT, "metric %s is there already, with another kind, unit or description: "
+                             "a view can rename one of them"},
+        {SKUA__SAY_VIEW, "a view's aggregation does not go with %s"},
+    };
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if ((say & all[i].bit) != 0) {
+            char text[384];
+
+            (void)snprintf(text, sizeof text, all[i].format, handle->name);
+            skua__otel_warn(SKUA__WARN_CONFIG, "%s", text);
+        }
 }
 
 struct skua__metric_instrument *skua__instrument_bind(struct skua__metric_sdk *sdk,
@@ -219,14 +239,16 @@ struct skua__metric_instrument *skua__instrument_bind(struct skua__metric_sdk *s
 {
     uint64_t bound = (uint64_t)sdk->generation << 32;
     struct skua__metric_instrument *instrument = NULL;
+    unsigned say = 0;
 
     if (handle->name == NULL || !instrument_name_ok(handle->name)) {
         skua__otel_warn(SKUA__WARN_CONFIG, "%s is not a name for a metric",
                         handle->name != NULL ? handle->name : "(null)");
     } else {
         pthread_mutex_lock(&sdk->mutex);
-        instrument = instrument_of(sdk, handle);
+        instrument = instrument_of(sdk, handle, &say);
         pthread_mutex_unlock(&sdk->mutex);
+        instrument_say(handle, say);
         if (instrument == NULL) { /* tried again at the next value */
             (void)atomic_fetch_add_explicit(&skua__metric_lost, 1, memory_order_relaxed);
             return NULL;

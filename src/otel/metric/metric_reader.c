@@ -12,6 +12,22 @@
 static __thread const struct skua__metric_sdk *reader_collecting
     __attribute__((tls_model("initial-exec")));
 
+static skua_otel_temporality reader_temporality(const skua_otel_reader_options *options,
+                                                uint8_t kind)
+{
+    if (options->temporality_of != NULL)
+        return options->temporality_of(options->arg, (skua_instrument_kind)kind) == SKUA_OTEL_DELTA
+                   ? SKUA_OTEL_DELTA
+                   : SKUA_OTEL_CUMULATIVE;
+    if (options->temporality == SKUA_OTEL_PREFER_CUMULATIVE || kind == SKUA_KIND_UPDOWN ||
+        kind == SKUA_KIND_OBSERVABLE_UPDOWN)
+        return SKUA_OTEL_CUMULATIVE;
+    return options->temporality == SKUA_OTEL_PREFER_LOWMEMORY &&
+                   kind == SKUA_KIND_OBSERVABLE_COUNTER
+               ? SKUA_OTEL_CUMULATIVE
+               : SKUA_OTEL_DELTA;
+}
+
 skua_otel_reader *skua_otel_reader_new(const skua_otel_reader_options *options)
 {
     skua_otel_reader *reader;
@@ -25,6 +41,12 @@ skua_otel_reader *skua_otel_reader_new(const skua_otel_reader_options *options)
     atomic_init(&reader->refs, 1);
     if (options != NULL)
         reader->options = *options;
+    for (uint8_t kind = SKUA_KIND_COUNTER; kind <= SKUA_KIND_OBSERVABLE_GAUGE; kind++) {
+        reader->temporality[kind] = reader_temporality(&reader->options, kind);
+        if (reader->options.aggregation_of != NULL)
+            reader->aggregation[kind] =
+                reader->options.aggregation_of(reader->options.arg, (skua_instrument_kind)kind);
+    }
     pthread_mutex_init(&reader->mutex, NULL);
     return reader;
 }
@@ -36,23 +58,6 @@ void skua_otel_reader_free(skua_otel_reader *reader)
         return;
     pthread_mutex_destroy(&reader->mutex);
     skua__otel_free(reader);
-}
-
-skua_otel_temporality skua__reader_temporality(const skua_otel_reader *reader, uint8_t kind)
-{
-    const skua_otel_reader_options *options = &reader->options;
-
-    if (options->temporality_of != NULL)
-        return options->temporality_of(options->arg, (skua_instrument_kind)kind) == SKUA_OTEL_DELTA
-                   ? SKUA_OTEL_DELTA
-                   : SKUA_OTEL_CUMULATIVE;
-    if (options->temporality == SKUA_OTEL_PREFER_CUMULATIVE || kind == SKUA_KIND_UPDOWN ||
-        kind == SKUA_KIND_OBSERVABLE_UPDOWN)
-        return SKUA_OTEL_CUMULATIVE;
-    return options->temporality == SKUA_OTEL_PREFER_LOWMEMORY &&
-                   kind == SKUA_KIND_OBSERVABLE_COUNTER
-               ? SKUA_OTEL_CUMULATIVE
-               : SKUA_OTEL_DELTA;
 }
 
 /* ---- what is observed ------------------------------------------------------------------------ */
@@ -239,11 +244,12 @@ static int reader_collect(struct skua__collect *collect, const skua_otel_metric 
     skua_otel_reader *reader = collect->reader;
     struct reader_observer observer = {{reader_observe_i64, reader_observe_f64}, collect};
     skua_otel_metric *metrics;
+    const struct skua__metric_sdk **here = &reader_collecting; /* also when the fiber moves on */
 
     reader->round++;
-    reader_collecting = collect->sdk;
+    *here = collect->sdk;
     skua_observing_run(&observer.base);
-    reader_collecting = NULL;
+    *here = NULL;
     collect->now = skua__otel_now();
     collect->since = reader->last != 0 ? reader->last : collect->sdk->start;
     reader_streams(collect);

@@ -9,7 +9,6 @@
  *            let go of them. What came in meanwhile goes to the series that has its attributes now.
  */
 #include "otel/core/otel_clock.h"
-#include "otel/core/otel_warn.h"
 #include "otel/metric/metric_impl.h"
 
 #define SERIES_ATTRS 128 /* of a series at most: the attribute limit does not hold for metrics */
@@ -383,10 +382,7 @@ struct skua__metric_series *skua__series_find(struct skua__metric_stream *stream
     if (stream->count + 1 >= stream->limit)
         series_sweep(stream);
     if (stream->count + 1 >= stream->limit) {
-        if (!stream->warned)
-            skua__otel_warn(SKUA__WARN_OTHER, "metric %s has more than %u series: overflow",
-                            stream->name, stream->limit);
-        stream->warned = true;
+        stream->overflowed = true; /* said when metrics are collected */
         return skua__series_of_overflow(stream);
     }
     if (!series_grow(stream))

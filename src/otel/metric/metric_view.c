@@ -5,7 +5,6 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "otel/core/otel_warn.h"
 #include "otel/metric/metric_impl.h"
 
 #define VIEW_LIMIT 2000
@@ -123,9 +122,8 @@ static skua_otel_aggregation view_aggregation(const skua_otel_view *view,
 
     if (view != NULL)
         ret = view->aggregation;
-    if (ret.kind == SKUA_OTEL_BY_KIND && reader->options.aggregation_of != NULL) {
-        ret = reader->options.aggregation_of(reader->options.arg,
-                                             (skua_instrument_kind)instrument->kind);
+    if (ret.kind == SKUA_OTEL_BY_KIND) {
+        ret = reader->aggregation[instrument->kind];
         if (!view_aggregation_ok(&ret) || !view_goes(ret.kind, instrument->kind))
             ret.kind = SKUA_OTEL_BY_KIND;
     }
@@ -233,7 +231,7 @@ static int view_for(struct skua__metric_sdk *sdk, struct skua__metric_instrument
     stream->limits[r] = limit;
     if (limit > stream->limit)
         stream->limit = limit;
-    if (skua__reader_temporality(reader, instrument->kind) != SKUA_OTEL_DELTA)
+    if (reader->temporality[instrument->kind] != SKUA_OTEL_DELTA)
         stream->all_delta = false;
     else
         stream->any_delta = true;
@@ -250,7 +248,8 @@ static int view_all(struct skua__metric_sdk *sdk, struct skua__metric_instrument
     return rc;
 }
 
-int skua__streams_make(struct skua__metric_sdk *sdk, struct skua__metric_instrument *instrument)
+int skua__streams_make(struct skua__metric_sdk *sdk, struct skua__metric_instrument *instrument,
+                       unsigned *say)
 {
     bool any = false;
     int rc = 0;
@@ -261,8 +260,7 @@ int skua__streams_make(struct skua__metric_sdk *sdk, struct skua__metric_instrum
         if (!view_fits(view, instrument))
             continue;
         if (!view_goes(view->aggregation.kind, instrument->kind)) {
-            skua__otel_warn(SKUA__WARN_CONFIG, "a view's aggregation does not go with %s",
-                            instrument->name);
+            *say |= SKUA__SAY_VIEW;
             continue;
         }
         any = true;
