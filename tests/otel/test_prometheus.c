@@ -1,7 +1,7 @@
 /* test_prometheus.c - metrics as text for Prometheus: names, labels, kinds, both formats; and the
  * page that serves them.
  *
- * PROMETHEUS_PAGES=folder keeps two pages for a judge: see tests/otel/judges.
+ * PROMETHEUS_PAGES=folder keeps two pages for a judge: see tests/otel/judges/prometheus.
  */
 #include "../http/ask.h"
 #include "metered.h"
