@@ -38,7 +38,7 @@ SKUA_C_BEGIN
 /* Zero means the default. Everything is the caller's until the call is open. */
 typedef struct skua_grpc_call_options {
     size_t size;                     /* of this struct; SKUA_GRPC_CALL_OPTIONS sets it */
-    const skua_grpc_entry *metadata; /* sent with the call */
+    const skua_grpc_entry *metadata; /* sent with the call; "user-agent" instead of gRPC's own */
     size_t metadata_count;           /* of `metadata` */
     int64_t timeout;                 /* ns of the whole call; default: any */
     size_t recv_max;                 /* bytes of a message that is received; default 4 MiB */

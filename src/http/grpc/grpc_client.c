@@ -287,6 +287,14 @@ void skua_grpc_call_options_init(skua_grpc_call_options *options)
     options->size = sizeof *options;
 }
 
+static bool client_names(const skua_grpc_call_options *options, const char *name)
+{
+    for (size_t i = 0; i < options->metadata_count; i++)
+        if (options->metadata[i].name != NULL && strcmp(options->metadata[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 /* The head, of fixed fields and the metadata. Their count, or an error. */
 static int client_fields(struct client_call *self, const skua_grpc_call_options *options,
                          skua_http_field **ret)
@@ -304,7 +312,8 @@ static int client_fields(struct client_call *self, const skua_grpc_call_options 
         fields[count++] = (skua_http_field){"grpc-timeout", timeout};
     }
     fields[count++] = (skua_http_field){"content-type", SKUA__GRPC_TYPE};
-    fields[count++] = (skua_http_field){"user-agent", "grpc-c-skua/" SKUA_VERSION};
+    if (!client_names(options, "user-agent"))
+        fields[count++] = (skua_http_field){"user-agent", "grpc-c-skua/" SKUA_VERSION};
     fields[count++] = (skua_http_field){"grpc-accept-encoding", skua__grpc_codings()};
     if (self->call.out.pack_min != SIZE_MAX)
         fields[count++] = (skua_http_field){"grpc-encoding", "gzip"};
