@@ -45,6 +45,13 @@ if(skua_yaml)
     string(APPEND SKUA_HTTP_FIND "pkg_check_modules(SKUA_YAML REQUIRED IMPORTED_TARGET yaml-0.1)\n")
     target_link_libraries(skua-otel PRIVATE PkgConfig::SKUA_YAML)
 endif()
+if(skua_http2)
+    target_compile_definitions(skua-otel PRIVATE SKUA_HAVE_HTTP2=1)
+endif()
+if(skua_zlib)
+    target_compile_definitions(skua-otel PRIVATE SKUA_HAVE_ZLIB=1)
+    target_link_libraries(skua-otel PRIVATE PkgConfig::SKUA_ZLIB)
+endif()
 target_compile_options(skua-otel PRIVATE -ffunction-sections -fdata-sections)
 set_target_properties(
     skua-otel PROPERTIES C_VISIBILITY_PRESET hidden VERSION ${PROJECT_VERSION}

@@ -50,12 +50,30 @@ typedef struct skua_otel_exporter_ops {
      * be forgotten; export_batch comes from a new thread then. NULL: nothing to be done. */
     void (*forked)(skua_otel_exporter *exporter);
     unsigned concurrency; /* calls of export_batch at a time; 0 is 1 */
+    /* The two halves of export_batch, for what keeps batches as bytes in between (disk_queue.h);
+     * NULL both: there are no halves. encode hands the bytes to `sink`, and returns what that says,
+     * or an error; export_bytes returns as export_batch. `items` is skua_otel_batch_size. */
+    int (*encode)(skua_otel_exporter *exporter, const skua_otel_batch *batch,
+                  int (*sink)(void *arg, const void *bytes, size_t len), void *arg);
+    int64_t (*export_bytes)(skua_otel_exporter *exporter, skua_otel_signal signal,
+                            const void *bytes, size_t len, size_t items, int64_t deadline);
+    const char *encoding; /* what these bytes are, "otlp_proto"; of both halves */
 } skua_otel_exporter_ops;
 
 /* The beginning of every exporter; its own data stands behind it. */
 struct skua_otel_exporter {
     const skua_otel_exporter_ops *ops;
 };
+
+/* Whether what an export has failed with may be gone another time.
+ *
+ * rc         what export_batch has returned
+ * Returns    1: -EAGAIN, -ETIMEDOUT, -ECANCELED, and what says that there was no connection, or
+ *            that it ended; 0: everything else, also 0 and more
+ * Threads    any
+ * Since      0.4
+ */
+SKUA_API int skua_otel_may_succeed(int64_t rc);
 
 SKUA_C_END
 

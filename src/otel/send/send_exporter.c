@@ -1,0 +1,395 @@
+/* send_exporter.c - the exporter: encodes a batch, sends it, and again, and counts what came of it.
+ *
+ * Flow       export_batch: a slot's memory -> the request's bytes -> gzip -> try, pause, try …
+ *            -> one of: arrived (with some rejected), or given up. Each item of a batch is counted
+ *            once, when that is known.
+ * Pauses     the backoff of libskua. A collector that wants a longer one gets it, and those behind
+ *            it grow from there.
+ * Cost       no allocation in the steady state but by compression and by the HTTP client.
+ */
+#include <strings.h>
+#include <unistd.h>
+
+#include <skua/retry.h>
+#include <skua/task.h>
+
+#include "otel/send/send_impl.h"
+
+static void exporter_add(_Atomic uint64_t *count, uint64_t n)
+{
+    atomic_fetch_add_explicit(count, n, memory_order_relaxed);
+}
+
+/* ---- the client ------------------------------------------------------------------------------ */
+
+/* Whether the environment's proxies are asked: not for this machine itself, which no_proxy seldom
+ * names, and where most collectors are; nor over gRPC, whose HTTP/2 they do not speak. */
+static bool exporter_proxied(const struct skua__send *self)
+{
+    static const char *const own[] = {"localhost", "127.", "[::1]"};
+
+    if (self->protocol == SKUA_OTLP_GRPC || self->unix_path != NULL)
+        return false;
+    for (int i = 0; i < SKUA_OTEL_SIGNALS; i++)
+        for (size_t j = 0; j < sizeof own / sizeof own[0]; j++)
+            if (strncasecmp(strstr(self->urls[i], "//") + 2, own[j], strlen(own[j])) == 0)
+                return false;
+    return true;
+}
+
+static int exporter_client_new(struct skua__send *self, skua_http_client **ret)
+{
+    bool grpc = self->protocol == SKUA_OTLP_GRPC;
+
+    return skua_http_client_new(
+        ret,
+        SKUA_HTTP_CLIENT_OPTIONS(.connections_per_origin = self->concurrency,
+                                 .connections_max = (size_t)self->concurrency * SKUA_OTEL_SIGNALS,
+                                 .redirects_max = -1, .connect_timeout = SKUA_FOREVER,
+                                 .head_timeout = SKUA_FOREVER, .read_timeout = SKUA_FOREVER,
+                                 .write_timeout = SKUA_FOREVER, .user_agent = SKUA__SEND_AGENT,
+                                 .tls = self->tls, .http2 = grpc ? SKUA_HTTP2_ONLY : SKUA_HTTP2_OFF,
+
+                                 .proxy_from_env = exporter_proxied(self)));
+}
+
+/* The process' own; the first two that come at once both make one. */
+int skua__send_client_of(struct skua__send *self, skua_http_client **ret)
+{
+    struct skua__send_client *now = atomic_load_explicit(&self->client, memory_order_acquire),
+                             *made;
+    pid_t process = getpid();
+    int rc;
+
+    if (now != NULL && now->process == process) {
+        *ret = now->client;
+        return 0;
+    }
+    made = skua__otel_malloc(sizeof *made);
+    if (made == NULL)
+        return -ENOMEM;
+    made->process = process;
+    made->older = now;
+    rc = exporter_client_new(self, &made->client);
+    if (rc == 0 && !atomic_compare_exchange_strong_explicit(
+                       &self->client, &now, made, memory_order_acq_rel, memory_order_acquire)) {
+        (void)skua_http_client_free(made->client);
+        rc = now->process == process ? 0 : -EAGAIN;
+        *ret = now->client;
+        skua__otel_free(made);
+        return rc;
+    }
+    if (rc != 0)
+        skua__otel_free(made);
+    else
+        *ret = made->client;
+    return rc;
+}
+
+/* ---- what is said ---------------------------------------------------------------------------- */
+
+static const char *exporter_items(skua_otel_signal signal)
+{
+    static const char *const names[] = {"spans", "points of metrics", "log records"};
+
+    return names[signal];
+}
+
+static void exporter_says(const struct skua__send *self, skua_otel_signal signal, size_t items,
+                          struct skua__send_answer *answer)
+{
+    const char *colon = answer->text[0] != '\0' ? ": " : "";
+
+    skua__send_redact(self, answer->text);
+    if (answer->rc < 0)
+        skua__otel_warn(SKUA__WARN_EXPORT, "%zu %s did not get to %s: %s, status %d%s%s", items,
+                        exporter_items(signal), self->shown[signal], skua_error_name(answer->rc),
+                        answer->status, colon, answer->text);
+    else if (answer->partial)
+        skua__otel_warn(SKUA__WARN_EXPORT, "%lld of %zu %s were rejected by %s%s%s",
+                        (long long)answer->rc, items, exporter_items(signal), self->shown[signal],
+                        colon, answer->text);
+}
+
+static void exporter_counts(struct skua__send *self, skua_otel_signal signal, size_t items,
+                            struct skua__send_answer *answer)
+{
+    struct skua__send_counts *counts = &self->counts;
+
+    if (answer->rc > (int64_t)items)
+        answer->rc = (int64_t)items; /* more than there were: a collector that cannot count */
+    if (answer->partial)
+        exporter_add(&counts->partial, 1);
+    if (answer->rc < 0) {
+        exporter_add(&counts->failed[signal], items);
+    } else {
+        exporter_add(&counts->rejected[signal], (uint64_t)answer->rc);
+        exporter_add(&counts->exported[signal], items - (uint64_t)answer->rc);
+    }
+    exporter_says(self, signal, items, answer);
+}
+
+/* ---- tries ----------------------------------------------------------------------------------- */
+
+static void exporter_try(struct skua__send *self, const struct skua__send_request *request,
+                         struct skua__send_answer *answer)
+{
+    skua_http_client *client;
+    int rc = skua__send_client_of(self, &client);
+
+    *answer = (struct skua__send_answer){.rc = rc, .after = -1, .again = rc != 0};
+    if (rc != 0)
+        return;
+    exporter_add(&self->counts.requests, 1);
+    exporter_add(&self->counts.bytes, request->len);
+    if (self->protocol == SKUA_OTLP_GRPC)
+        skua__send_grpc(self, client, request, answer);
+    else
+        skua__send_http(self, client, request, answer);
+    if (answer->rc == -ETIMEDOUT && skua_now() >= request->deadline)
+        answer->again = false;
+}
+
+/* The pauses of a batch, from `initial` on. */
+static void exporter_backoff(const struct skua__send *self, skua_backoff *backoff, int64_t initial,
+                             int64_t deadline)
+{
+    /* The numbers are in range: options_numbers and the callers see to it. */
+    (void)skua_backoff_init(
+        backoff,
+        SKUA_BACKOFF_OPTIONS(.initial = initial,
+                             .max = initial > self->retry_max ? initial : self->retry_max,
+                             .multiplier = self->retry_multiplier, .jitter = SKUA_JITTER_EQUAL,
+                             .attempts = SKUA_ATTEMPTS_FOREVER, .deadline = deadline));
+}
+
+static void exporter_tries(struct skua__send *self, const struct skua__send_request *request,
+                           struct skua__send_answer *answer)
+{
+    skua_backoff backoff;
+
+    exporter_backoff(self, &backoff, self->retry_initial, request->deadline);
+    for (unsigned attempt = 1;; attempt++) {
+        int64_t pause;
+        int rc;
+
+        exporter_try(self, request, answer);
+        if (!answer->again || attempt >= self->attempts)
+            return;
+        pause = skua_backoff_next_after(&backoff, answer->after);
+        if (pause < 0)
+            return;                              /* it would end too late */
+        if (answer->after > self->retry_initial) /* from there it grows */
+            exporter_backoff(self, &backoff,
+                             (int64_t)((double)answer->after * self->retry_multiplier),
+                             request->deadline);
+        rc = skua_sleep(pause);
+        if (rc != 0) {
+            answer->rc = rc;
+            return;
+        }
+        exporter_add(&self->counts.retries, 1);
+    }
+}
+
+/* ---- a batch --------------------------------------------------------------------------------- */
+
+static int64_t exporter_send(struct skua__send *self, skua_otel_signal signal, const void *bytes,
+                             size_t len, size_t items, int64_t deadline)
+{
+    struct skua__send_request request = {.signal = signal, .body = bytes, .len = len};
+    struct skua__send_answer answer = {.after = -1};
+    int64_t latest = skua_now() + self->timeout;
+    void *coded = NULL;
+    skua_deadline frame;
+    int framed;
+
+    request.deadline = deadline < latest ? deadline : latest;
+    exporter_add(&self->counts.batches, 1);
+    if (self->gzip && self->protocol != SKUA_OTLP_GRPC) {
+        answer.rc = skua__send_gzip(bytes, len, &coded, &request.len);
+        request.body = coded;
+        request.coded = true;
+    }
+    if (answer.rc == 0) {
+        framed = skua_deadline_begin(&frame, request.deadline);
+        exporter_tries(self, &request, &answer);
+        if (framed != SKUA_EUSAGE) /* on a thread there are the request's own time-outs */
+            (void)skua_deadline_end(&frame);
+    }
+    skua__otel_free(coded);
+    exporter_counts(self, signal, items, &answer);
+    return answer.rc;
+}
+
+/* Memory that nobody has; NULL: a plain one is to be used, more come than were announced. */
+static struct skua__send_slot *exporter_slot(struct skua__send *self)
+{
+    for (unsigned i = 0; i < self->concurrency; i++)
+        if (!atomic_flag_test_and_set_explicit(&self->slots[i].taken, memory_order_acquire))
+            return &self->slots[i];
+    return NULL;
+}
+
+/* Encodes as the protocol wants it; *ret are the slot's bytes. */
+static int64_t exporter_encoded(const struct skua__send *self, struct skua__send_slot *slot,
+                                const skua_otel_batch *batch, const void **ret, size_t *len)
+{
+    int rc;
+
+    if (self->protocol == SKUA_OTLP_HTTP_JSON) {
+        skua__json_begin(&slot->json, self->request_max);
+        rc = skua__otlp_json_request(&slot->json, batch);
+        *ret = slot->json.bytes;
+        *len = slot->json.len;
+    } else {
+        skua__otlp_begin(&slot->protobuf, self->request_max);
+        rc = skua__otlp_request(&slot->protobuf, batch);
+        *ret = slot->protobuf.bytes + slot->protobuf.at;
+        *len = skua__otlp_size(&slot->protobuf);
+    }
+    return rc == 0 && *len > self->request_max ? -EMSGSIZE : rc;
+}
+
+/* Encodes, and hands the bytes on. A batch that cannot be encoded is counted here. */
+static int64_t exporter_with(struct skua__send *self, const skua_otel_batch *batch,
+                             int64_t (*fn)(struct skua__send *self, const skua_otel_batch *batch,
+                                           const void *bytes, size_t len, void *arg),
+                             void *arg)
+{
+    struct skua__send_slot own = {.taken = ATOMIC_FLAG_INIT}, *slot = exporter_slot(self);
+    struct skua__send_slot *used = slot != NULL ? slot : &own;
+    struct skua__send_answer answer = {0};
+    const void *bytes;
+    size_t len;
+    int64_t rc = exporter_encoded(self, used, batch, &bytes, &len);
+
+    if (rc == 0) {
+        rc = fn(self, batch, bytes, len, arg);
+    } else {
+        answer.rc = rc;
+        exporter_add(&self->counts.batches, 1);
+        exporter_add(&self->counts.too_long, rc == -EMSGSIZE);
+        exporter_counts(self, batch->signal, skua_otel_batch_size(batch), &answer);
+    }
+    skua__otlp_free(&own.protobuf);
+    skua__json_free(&own.json);
+    if (slot != NULL)
+        atomic_flag_clear_explicit(&slot->taken, memory_order_release);
+    return rc;
+}
+
+static int64_t exporter_sends(struct skua__send *self, const skua_otel_batch *batch,
+                              const void *bytes, size_t len, void *arg)
+{
+    return exporter_send(self, batch->signal, bytes, len, skua_otel_batch_size(batch),
+                         *(int64_t *)arg);
+}
+
+static int64_t exporter_batch(skua_otel_exporter *exporter, const skua_otel_batch *batch,
+                              int64_t deadline)
+{
+    if (batch->count == 0)
+        return 0;
+    return exporter_with((struct skua__send *)exporter, batch, exporter_sends, &deadline);
+}
+
+struct exporter_sink {
+    int (*sink)(void *arg, const void *bytes, size_t len);
+    void *arg;
+};
+
+static int64_t exporter_sinks(struct skua__send *self, const skua_otel_batch *batch,
+                              const void *bytes, size_t len, void *arg)
+{
+    struct exporter_sink *sink = arg;
+
+    (void)self;
+    (void)batch;
+    return sink->sink(sink->arg, bytes, len);
+}
+
+static int exporter_encode(skua_otel_exporter *exporter, const skua_otel_batch *batch,
+                           int (*sink)(void *arg, const void *bytes, size_t len), void *arg)
+{
+    struct exporter_sink to = {sink, arg};
+
+    return (int)exporter_with((struct skua__send *)exporter, batch, exporter_sinks, &to);
+}
+
+static int64_t exporter_bytes(skua_otel_exporter *exporter, skua_otel_signal signal,
+                              const void *bytes, size_t len, size_t items, int64_t deadline)
+{
+    return exporter_send((struct skua__send *)exporter, signal, bytes, len, items, deadline);
+}
+
+/* ---- its end --------------------------------------------------------------------------------- */
+
+static int exporter_shutdown(skua_otel_exporter *exporter, int64_t deadline)
+{
+    struct skua__send *self = (struct skua__send *)exporter;
+    struct skua__send_client *now = atomic_load_explicit(&self->client, memory_order_acquire);
+
+    (void)deadline;
+    if (now != NULL && now->process == getpid())
+        (void)skua_http_client_close_idle(now->client);
+    return 0;
+}
+
+static void exporter_free(skua_otel_exporter *exporter)
+{
+    struct skua__send *self = (struct skua__send *)exporter;
+    struct skua__send_client *now = atomic_load_explicit(&self->client, memory_order_acquire);
+
+    while (now != NULL) {
+        struct skua__send_client *older = now->older;
+
+        if (now->process == getpid())
+            (void)skua_http_client_free(now->client);
+        skua__otel_free(now);
+        now = older;
+    }
+    skua__send_free(self);
+}
+
+void skua__send_ops(struct skua__send *self,
+                    skua_otel_temporality (*temporality)(const skua_otel_exporter *exporter,
+                                                         int kind))
+{
+    static const char *const names[] = {"otlp_http_exporter", "otlp_http_json_exporter",
+                                        "otlp_grpc_exporter"};
+
+    self->ops = (skua_otel_exporter_ops){
+        .name = names[self->protocol],
+        .export_batch = exporter_batch,
+        .shutdown = exporter_shutdown,
+        .free = exporter_free,
+        .temporality = temporality,
+        .concurrency = self->concurrency,
+        .encode = exporter_encode,
+        .export_bytes = exporter_bytes,
+        .encoding = self->protocol == SKUA_OTLP_HTTP_JSON ? "otlp_json" : "otlp_proto"};
+    self->base.ops = &self->ops;
+}
+
+static uint64_t exporter_count(const _Atomic uint64_t *count)
+{
+    return atomic_load_explicit(count, memory_order_relaxed);
+}
+
+void skua_otlp_stats_of(const skua_otel_exporter *exporter, skua_otlp_stats *ret)
+{
+    const struct skua__send_counts *counts = &((const struct skua__send *)exporter)->counts;
+
+    for (int i = 0; i < SKUA_OTEL_SIGNALS; i++) {
+        ret->exported[i] = exporter_count(&counts->exported[i]);
+        ret->rejected[i] = exporter_count(&counts->rejected[i]);
+        ret->failed[i] = exporter_count(&counts->failed[i]);
+    }
+    ret->batches = exporter_count(&counts->batches);
+    ret->requests = exporter_count(&counts->requests);
+    ret->retries = exporter_count(&counts->retries);
+    ret->partial = exporter_count(&counts->partial);
+    ret->too_long = exporter_count(&counts->too_long);
+    ret->bytes = exporter_count(&counts->bytes);
+}
