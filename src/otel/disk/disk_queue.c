@@ -110,8 +110,8 @@ static void queue_refused(struct skua__disk *self, const struct queue_taken *tak
 /* ---- sending --------------------------------------------------------------------------------- */
 
 /* Counts a record of the oldest file that is done, and crosses it out. */
-static void queue_done(struct skua__disk *self, const struct skua__disk_record *record,
-                       enum skua__disk_state state)
+static void disk_done(struct skua__disk *self, const struct skua__disk_record *record,
+                      enum skua__disk_state state)
 {
     struct skua__disk_segment *segment = self->oldest;
 
@@ -142,13 +142,13 @@ static int queue_sent(struct skua__disk *self, const struct skua__disk_record *r
     self->asked_at = 0;
     if (rc < 0) {
         self->stats.dropped_refused += record->items;
-        queue_done(self, record, SKUA__DISK_DROPPED);
+        disk_done(self, record, SKUA__DISK_DROPPED);
     } else {
         if (rc > (int64_t)record->items)
             rc = record->items;
         self->stats.rejected += (uint64_t)rc;
         self->stats.sent += record->items - (uint64_t)rc;
-        queue_done(self, record, SKUA__DISK_SENT);
+        disk_done(self, record, SKUA__DISK_SENT);
     }
     return 0;
 }
@@ -184,7 +184,7 @@ static int queue_oldest(struct skua__disk *self, struct skua__disk_record *recor
             self->stats.dropped_refused += record->items;
         else
             self->stats.dropped_broken += record->items;
-        queue_done(self, record, SKUA__DISK_DROPPED);
+        disk_done(self, record, SKUA__DISK_DROPPED);
     }
     return 0;
 }
@@ -240,8 +240,8 @@ static bool queue_asks(struct skua__disk *self)
     return asks;
 }
 
-static int64_t queue_export(skua_otel_exporter *exporter, const skua_otel_batch *batch,
-                            int64_t deadline)
+static int64_t disk_export(skua_otel_exporter *exporter, const skua_otel_batch *batch,
+                           int64_t deadline)
 {
     struct skua__disk *self = (struct skua__disk *)exporter;
     struct queue_taken taken = {self, batch->signal, skua_otel_batch_size(batch), false};
@@ -330,7 +330,7 @@ static void queue_ops(struct skua__disk *self, skua_otel_exporter *inner)
     self->encoding = skua__disk_sum(0, inner->ops->encoding, strlen(inner->ops->encoding));
     self->ops = (skua_otel_exporter_ops){
         .name = inner->ops->name,
-        .export_batch = queue_export,
+        .export_batch = disk_export,
         .flush = queue_flush,
         .shutdown = queue_shutdown,
         .free = queue_free,

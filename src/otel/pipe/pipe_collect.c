@@ -103,7 +103,7 @@ static void collect_send(struct skua__pipe *pipe, struct skua__pipe_stream *stre
 }
 
 /* Whether all processors let it pass. */
-static bool collect_filter(struct skua__pipe *pipe, struct skua__batch *batch, void *item)
+static bool pcollect_filter(struct skua__pipe *pipe, struct skua__batch *batch, void *item)
 {
     skua_otel_arena *arena = (skua_otel_arena *)batch;
 
@@ -140,7 +140,7 @@ static bool collect_item(struct skua__pipe *pipe, struct skua__pipe_stream *stre
     item = batch->items + batch->data.count * reader->item;
     skua__batch_trim(batch, room, reader->read(record, room, item));
     *reader->scope_at(item) = scope;
-    if (!collect_filter(pipe, batch, item)) {
+    if (!pcollect_filter(pipe, batch, item)) {
         skua__otel_bump(&skua__pipe_filtered, 1);
         return true;
     }

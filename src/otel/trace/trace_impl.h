@@ -57,8 +57,8 @@ struct skua__trace_sdk {
     const void *owner;          /* of who installs it, for its functions */
     bool closed;                /* telemetry is off: what ends late is counted */
     skua_otel_sampler *sampler; /* NULL: what follows says it */
-    uint64_t threshold; /* a root is kept when the lower 56 bits of its id are not below */
-    bool orphan;        /* so is every span; else as the parent was */
+    uint64_t threshold;         /* a root is kept when the lower 56 bits of its id are not below */
+    bool orphan;                /* so is every span; else as the parent was */
     struct skua__otel_limits limits;
     /* A ring has more than `wake_at` bytes: wakes the collector. Any thread, and must not wait. */
     void (*filled)(void);

@@ -28,8 +28,8 @@ static bool exporter_tls(struct skua__yaml *self, const skua_otel_properties *no
 }
 
 /* Adds headers to those that are there; of two with a name those of `headers` count. */
-static bool exporter_add(struct skua__yaml *self, EXPORTER *out,
-                         const struct skua__config_pair *pairs, size_t count, bool win)
+static bool yaml_exporter_add(struct skua__yaml *self, EXPORTER *out,
+                              const struct skua__config_pair *pairs, size_t count, bool win)
 {
     const struct skua__config_pair *first = win ? pairs : out->headers;
     const struct skua__config_pair *second = win ? out->headers : pairs;
@@ -74,7 +74,7 @@ static bool exporter_headers(struct skua__yaml *self, const skua_otel_properties
 
     return skua__yaml_each(self, node, sizeof(struct skua__config_pair), exporter_header, &pairs,
                            &count) &&
-           exporter_add(self, out, pairs, count, true);
+           yaml_exporter_add(self, out, pairs, count, true);
 }
 
 static bool exporter_headers_list(struct skua__yaml *self, const skua_otel_properties *node,
@@ -90,7 +90,7 @@ static bool exporter_headers_list(struct skua__yaml *self, const skua_otel_prope
         return skua__yaml_no_memory(self);
     if (rc < 0)
         return skua__yaml_fail(self, node->line, "headers_list: not \"name=value,…\"");
-    return exporter_add(self, out, pairs, count, false);
+    return yaml_exporter_add(self, out, pairs, count, false);
 }
 
 static bool exporter_compression(struct skua__yaml *self, const skua_otel_properties *node,

@@ -87,7 +87,7 @@ static bool view_selector(struct skua__yaml *self, const skua_otel_properties *n
     return skua__yaml_map(self, node, fields, out);
 }
 
-static bool view_bounds(struct skua__yaml *self, const skua_otel_properties *node, void *out)
+static bool yaml_view_bounds(struct skua__yaml *self, const skua_otel_properties *node, void *out)
 {
     VIEW *view = out;
     double *bounds;
@@ -117,13 +117,14 @@ static bool view_scale(struct skua__yaml *self, const skua_otel_properties *node
     return true;
 }
 
-static bool view_aggregation(struct skua__yaml *self, const skua_otel_properties *node, void *out)
+static bool yaml_view_aggregation(struct skua__yaml *self, const skua_otel_properties *node,
+                                  void *out)
 {
     static const char *const names[] = {
         "default",    "drop", "explicit_bucket_histogram", "base2_exponential_bucket_histogram",
         "last_value", "sum"};
     static const struct skua__yaml_field explicit[] = {
-        SKUA__ROW_ANY("boundaries", view_bounds),
+        SKUA__ROW_ANY("boundaries", yaml_view_bounds),
         SKUA__ROW("record_min_max", NOT, VIEW, no_min_max), SKUA__ROW_END};
     static const struct skua__yaml_field exponential[] = {
         SKUA__ROW_ANY("max_scale", view_scale), SKUA__ROW_MIN("max_size", U32, VIEW, max_size, 2),
@@ -149,12 +150,12 @@ static bool view_keys(struct skua__yaml *self, const skua_otel_properties *node,
     return skua__yaml_filter(self, node, &((VIEW *)out)->keys);
 }
 
-static bool view_stream(struct skua__yaml *self, const skua_otel_properties *node, void *out)
+static bool yaml_view_stream(struct skua__yaml *self, const skua_otel_properties *node, void *out)
 {
     static const struct skua__yaml_field fields[] = {
         SKUA__ROW("name", STR, VIEW, name),
         SKUA__ROW("description", STR, VIEW, description),
-        SKUA__ROW_ANY("aggregation", view_aggregation),
+        SKUA__ROW_ANY("aggregation", yaml_view_aggregation),
         SKUA__ROW_MIN("aggregation_cardinality_limit", U32, VIEW, cardinality, 1),
         SKUA__ROW_ANY("attribute_keys", view_keys),
         SKUA__ROW_END};
@@ -165,7 +166,7 @@ static bool view_stream(struct skua__yaml *self, const skua_otel_properties *nod
 static bool view_one(struct skua__yaml *self, const skua_otel_properties *node, void *out)
 {
     static const struct skua__yaml_field fields[] = {SKUA__ROW_MUST("selector", view_selector),
-                                                     SKUA__ROW_MUST("stream", view_stream),
+                                                     SKUA__ROW_MUST("stream", yaml_view_stream),
                                                      SKUA__ROW_END};
 
     ((VIEW *)out)->max_scale = 20;
