@@ -263,11 +263,14 @@ static int exit_in_a_poll_task(void *arg)
     return skua_spawn_poll(NULL, poll_exit, &state);
 }
 
-static void *span_for_ever(void *arg)
+/* Not more than what the parent's buffer has room for, beside the span that it looks for. */
+static void *spans_until_exit(void *arg)
 {
     (void)arg;
-    while (writer.fd != -1)
+    for (int i = 0; i < 40; i++)
         make("thread");
+    for (;;)
+        (void)pause();
     return NULL;
 }
 
@@ -291,7 +294,7 @@ static int child_main(const char *mode)
         return skua_main(exit_in_a_poll_task, NULL, SKUA_RUNTIME_OPTIONS(.workers = 2));
     if (strcmp(mode, "threads") == 0)
         for (int i = 0; i < 2; i++)
-            MUST(pthread_create(&thread, NULL, span_for_ever, NULL) == 0);
+            MUST(pthread_create(&thread, NULL, spans_until_exit, NULL) == 0);
     return 0;
 }
 
