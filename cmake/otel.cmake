@@ -37,7 +37,7 @@ endif()
 
 add_library(skua-otel ${skua_otel_sources})
 add_library(skua::otel ALIAS skua-otel)
-target_link_libraries(skua-otel PRIVATE $<BUILD_INTERFACE:skua_flags> PUBLIC skua-http skua)
+target_link_libraries(skua-otel PRIVATE $<BUILD_INTERFACE:skua_flags> m PUBLIC skua-http skua)
 target_include_directories(skua-otel PRIVATE src)
 set(SKUA_OTEL_PC_PRIVATE "")
 if(skua_yaml)

@@ -40,7 +40,7 @@ static bool read_name(struct skua__yaml *self, const skua_otel_properties *node,
 static bool read_names(struct skua__yaml *self, const skua_otel_properties *node,
                        struct skua__config_names *out)
 {
-    const void *at;
+    const void *at = NULL;
 
     if (!skua__yaml_each(self, node, sizeof(char *), read_name, &at, &out->count))
         return false;
