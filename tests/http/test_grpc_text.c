@@ -53,6 +53,8 @@ static const struct {
 } percents[] = {{"plain words, and 7!", "plain words, and 7!"},
                 {"100% \xc3\xa9\n", "100%25 %C3%A9%0A"},
                 {" blanks ", "%20blanks%20"},
+                {" ", "%20"},
+                {"  ", "%20%20"},
                 {"~\x7f", "~%7F"},
                 {"", ""}};
 
@@ -62,6 +64,7 @@ TEST(messages_are_percent_encoded_and_back)
         char text[64];
 
         MUST(skua__grpc_percent_room(percents[i].message) <= sizeof text);
+        CHECK(skua__grpc_percent_room(percents[i].message) > strlen(percents[i].text));
         skua__grpc_percent_write(text, percents[i].message);
         if (!CHECK(strcmp(text, percents[i].text) == 0))
             test_note("%s", text);

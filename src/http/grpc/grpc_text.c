@@ -81,7 +81,7 @@ static bool text_is_plain(unsigned char byte)
 
 size_t skua__grpc_percent_room(const char *message)
 {
-    size_t room = 1;
+    size_t room = 1 + 2 * 2; /* a blank at either end takes three, too */
 
     for (; *message != '\0'; message++)
         room += text_is_plain((unsigned char)*message) ? 1 : 3;
