@@ -185,6 +185,53 @@ TEST_FIBER(a_close_beside_a_receiver)
     return 0;
 }
 
+/* A peer that sends messages, and hears nothing of a close. */
+struct flood {
+    struct ws_pair *pair;
+    atomic_bool over;
+};
+
+static int floods(void *arg)
+{
+    struct flood *self = arg;
+    int64_t end = skua_now() + 10 * SKUA_SECOND;
+    static const char data[60000];
+    static uint8_t bytes[sizeof data + 14];
+    size_t len = ws_bytes(bytes, 0x82, true, data, sizeof data);
+    ssize_t n = 1;
+
+    while (n >= 0 && skua_now() < end)
+        n = skua_io_write_all(self->pair->raw, bytes, len);
+    atomic_store(&self->over, true);
+    return 0;
+}
+
+/* Also one that had done something wrong before: what it sends is no longer judged. */
+TEST_FIBER(a_close_ends_while_the_peer_sends_on_and_on)
+{
+    for (int wrong = 0; wrong < 2; wrong++) {
+        struct ws_pair pair;
+        struct flood flood = {.pair = &pair};
+        skua_websocket_message message;
+        skua_task *task;
+
+        ws_raw_begin(&pair, true,
+                     SKUA_WEBSOCKET_OPTIONS(.close_timeout = 20 * SKUA_MILLISECOND), false);
+        if (wrong) {
+            ws_says(&pair, 0x83, "", 0);
+            CHECK_EQ(skua_websocket_recv(pair.server, &message), -EPROTO);
+        }
+        MUST(skua_spawn(NULL, floods, &flood, .task = &task) == 0);
+        CHECK_EQ(skua_websocket_close(pair.server, 1000, NULL), wrong ? -EPROTO : -ETIMEDOUT);
+        CHECK(!atomic_load(&flood.over));
+        skua_duplex_close(pair.ends[1]);
+        pair.ends[1] = NULL;
+        CHECK_EQ(skua_task_join(task, NULL), 0);
+        ws_pair_end(&pair);
+    }
+    return 0;
+}
+
 TEST_FIBER(pings_are_answered)
 {
     struct ws_pair pair;
@@ -411,6 +458,7 @@ int main(void)
         cmocka_unit_test(either_side_closes),
         cmocka_unit_test(closes_that_may_not_be_said),
         cmocka_unit_test(a_close_beside_a_receiver),
+        cmocka_unit_test(a_close_ends_while_the_peer_sends_on_and_on),
         cmocka_unit_test(pings_are_answered),
         cmocka_unit_test(a_cancelled_receive_loses_nothing),
         cmocka_unit_test(a_cancelled_send_is_the_end_of_sending),

@@ -118,15 +118,17 @@ void skua_websocket_info_of(skua_websocket *ws, skua_websocket_info *ret)
 
 /* ---- closing --------------------------------------------------------------------------------- */
 
-/* To the end of the stream, or until there was time enough. With `reading`. */
-static int ws_drain(skua_websocket *ws, int64_t deadline)
+/* To the end of the stream, or until there was time enough: what is there already is read without
+ * a look at the clock, and a peer that never stops sending is one that there is always more of.
+ * With `reading`. */
+static void ws_drain(skua_websocket *ws, int64_t deadline)
 {
     char waste[1024];
-    ssize_t n = 1;
+    ssize_t n;
 
-    while (n > 0)
+    do
         n = skua_io_read_until(ws->io, waste, sizeof waste, deadline);
-    return (int)n;
+    while (n > 0 && skua_now() < deadline);
 }
 
 /* What the other side says until it closes, too. With `reading`. */
@@ -138,18 +140,20 @@ static int ws_hear(skua_websocket *ws, int64_t deadline)
     while (rc == 0) {
         rc = skua__ws_more(ws);
         ws->message = ws->message && !ws->last; /* nobody wants it */
+        if (rc == 0 && skua_now() >= deadline)
+            rc = -ETIMEDOUT;
     }
     if (ws->error == 0)
         ws->error = rc; /* the middle of what was thrown away is no place to go on */
     if (ws->error != SKUA_ECLOSED) {
         (void)skua_io_shutdown(ws->io);
-        (void)ws_drain(ws, deadline);
+        ws_drain(ws, deadline);
         return ws->error;
     }
     if (ws->server)
         (void)skua_io_shutdown(ws->io);
     else
-        (void)ws_drain(ws, deadline);
+        ws_drain(ws, deadline);
     return 0;
 }
 
