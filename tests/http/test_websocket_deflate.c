@@ -148,6 +148,40 @@ TEST_FIBER_CURRENT(the_examples_of_the_rfc)
     return 0;
 }
 
+/* "Hello", and final blocks without anything behind it: some are right, many cost too much. */
+TEST_FIBER_CURRENT(streams_that_end_again_and_again)
+{
+    static const size_t counts[] = {0, 10, 10000};
+
+    for (size_t i = 0; i < TEST_LEN(counts); i++) {
+        static uint8_t text[20016] = "\xf2\x48\xcd\xc9\xc9\x07\x00";
+        size_t len = 7;
+        skua_websocket_message message;
+        skua_websocket_info info;
+        struct ws_pair pair;
+
+        for (size_t end = 0; end < counts[i]; end++) { /* "00 00 ff ff" is the first one's */
+            memcpy(text + len, end == 0 ? "\x00\x00\xff\xff\x03\x00" : "\x03\x00",
+                   end == 0 ? 6 : 2);
+            len += end == 0 ? 6 : 2;
+        }
+        text[len++] = 0;
+        ws_raw_begin(&pair, true, NULL, true);
+        for (int again = 0; again < 3 && counts[i] <= 10; again++) {
+            ws_says(&pair, 0xc1, text, counts[i] == 0 ? 7 : len);
+            CHECK_TEXT_MESSAGE(pair.server, "Hello");
+        }
+        if (counts[i] > 10) {
+            ws_says(&pair, 0xc1, text, len);
+            CHECK_EQ(skua_websocket_recv(pair.server, &message), -EBADMSG);
+            skua_websocket_info_of(pair.server, &info);
+            CHECK_EQ(info.sent_code, 1007);
+        }
+        ws_pair_end(&pair);
+    }
+    return 0;
+}
+
 TEST_FIBER_CURRENT(what_is_no_deflate)
 {
     static const struct {
@@ -274,7 +308,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_server_answers_offers), cmocka_unit_test(a_client_judges_answers),
-        cmocka_unit_test(the_examples_of_the_rfc), cmocka_unit_test(what_is_no_deflate),
+        cmocka_unit_test(the_examples_of_the_rfc), cmocka_unit_test(streams_that_end_again_and_again),
+        cmocka_unit_test(what_is_no_deflate),
         cmocka_unit_test(compressed_both_ways),    cmocka_unit_test(a_bomb_meets_the_limit),
         cmocka_unit_test(much_that_says_nothing),  cmocka_unit_test(short_messages_go_as_they_are),
     };

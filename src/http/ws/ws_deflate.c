@@ -4,6 +4,8 @@
  *            "00 00 ff ff" are left out; it goes out as frames of what the buffer holds.
  * In         the four bytes are put back behind the last frame. Bytes come out only as far as the
  *            caller has room: a bomb meets message_max as any message.
+ *            A stream may say that it ends, and another begins; each takes a copy of the window, so
+ *            there may be some of them, and not as many as bytes.
  * Context    unless it was agreed otherwise, a message may refer to the 32 KiB before it.
  * Memory     zlib's, from when it is needed first; where each message stands alone, the sender's
  *            part lives for a message only.
@@ -196,10 +198,14 @@ bool skua__ws_deflate_agree(struct skua__ws_deflate *ret, const skua_websocket_o
 #define DEFLATE_OUT ((size_t)8192)
 /* Of a sync flush, that is left out. */
 #define DEFLATE_TAIL 4u
+/* Streams that a message may end, and one more for so many bytes of it. */
+#define DEFLATE_ENDS 16u
+#define DEFLATE_END 1024u
 
 struct skua__ws_zip {
     z_stream z;
     size_t len;    /* bytes in `out`; a sender's */
+    uint64_t ends; /* of streams, in the message; a receiver's */
     uint8_t out[]; /* DEFLATE_OUT of them; a sender's */
 };
 
@@ -241,6 +247,12 @@ static int deflate_unzipper(skua_websocket *ws)
     }
     ws->unzip = zip;
     return 0;
+}
+
+/* Whether the message may end one more stream. */
+static bool deflate_may_end(const skua_websocket *ws)
+{
+    return ++ws->unzip->ends <= DEFLATE_ENDS + ws->frames_len / DEFLATE_END;
 }
 
 /* The stream has said that it ends, in the middle of a message or of all (RFC 7692, 7.2.3.5): the
@@ -293,7 +305,7 @@ ssize_t skua__ws_unzip(skua_websocket *ws, void *buf, size_t len)
         more = deflate_feed(ws, z);
         rc = inflate(z, Z_SYNC_FLUSH);
         if (rc == Z_STREAM_END)
-            rc = deflate_again(z);
+            rc = deflate_may_end(ws) ? deflate_again(z) : -EBADMSG;
         else
             rc = rc == Z_OK || rc == Z_BUF_ERROR ? 0 : rc == Z_MEM_ERROR ? -ENOMEM : -EBADMSG;
         if (rc != -ENOMEM && z->avail_out != room)
@@ -306,7 +318,10 @@ ssize_t skua__ws_unzip(skua_websocket *ws, void *buf, size_t len)
 
 void skua__ws_unzip_end(skua_websocket *ws)
 {
-    if (ws->deflate.recv_alone && ws->unzip != NULL)
+    if (ws->unzip == NULL)
+        return;
+    ws->unzip->ends = 0;
+    if (ws->deflate.recv_alone)
         (void)inflateReset(&ws->unzip->z);
 }
 
@@ -407,6 +422,8 @@ void skua__ws_zip_free(skua_websocket *ws)
 
 #undef DEFLATE_OUT
 #undef DEFLATE_TAIL
+#undef DEFLATE_ENDS
+#undef DEFLATE_END
 
 #else /* nothing is ever agreed on, so nothing is ever compressed */
 
