@@ -308,6 +308,62 @@ TEST(nothing_made_of_much)
     skua__decoding_free(decoding);
 }
 
+static int counts_turns(void *arg)
+{
+    int *turns = arg;
+
+    while (skua_yield() == 0)
+        ++*turns;
+    return 0;
+}
+
+static int reads_to_the_end(void *arg)
+{
+    static char piece[4096];
+    ssize_t n;
+
+    while ((n = skua__decoding_read(arg, piece, sizeof piece, -1)) > 0)
+        ;
+    return (int)n;
+}
+
+/* One piece makes much, and nothing is waited for. */
+TEST_FIBER_CURRENT(who_reads_much_of_little_lets_others_run_and_can_be_cancelled)
+{
+    static const enum skua__coding coding = SKUA__GZIP;
+    const size_t len = (size_t)4 << 20;
+    char *zeros = calloc(1, len), bytes[8000];
+    int turns = 0, result = 0;
+    struct coded_source source = {.bytes = bytes};
+
+    MUST(zeros != NULL);
+    if (is_there(coding))
+        source.len = coded(coding, zeros, len, bytes, sizeof bytes);
+    for (int cancel = 0; cancel < 2 && is_there(coding); cancel++) {
+        struct coded_source copy = source;
+        struct skua__decoding *decoding =
+            skua__decoding_new(&coding, 1, coded_source_read, &copy);
+        skua_task *reader, *other;
+
+        MUST(decoding != NULL);
+        turns = 0;
+        MUST(skua_spawn(NULL, counts_turns, &turns, .task = &other) == 0);
+        MUST(skua_spawn(NULL, reads_to_the_end, decoding, .task = &reader) == 0);
+        if (cancel) {
+            CHECK_EQ(skua_yield(), 0);
+            (void)skua_task_cancel(reader);
+        }
+        CHECK_EQ(skua_task_join(reader, &result), 0);
+        CHECK_EQ(result, cancel ? -ECANCELED : 0);
+        CHECK(turns > (cancel ? 0 : 2));
+        (void)skua_task_cancel(other);
+        (void)skua_task_join(other, NULL);
+        skua__decoding_free(decoding);
+    }
+    free(zeros);
+    return 0;
+}
+
 #ifdef SKUA_FAULTS
 TEST(without_memory)
 {
@@ -365,6 +421,7 @@ int main(void)
         cmocka_unit_test(changed_anywhere),
         cmocka_unit_test(noise),
         cmocka_unit_test(nothing_made_of_much),
+        cmocka_unit_test(who_reads_much_of_little_lets_others_run_and_can_be_cancelled),
 #ifdef SKUA_FAULTS
         cmocka_unit_test(without_memory),
 #endif

@@ -9,8 +9,10 @@
  *            middle, too; nothing at all is an empty body.
  * Bound      memory: a piece and a window for each stage. Time: what a stage takes in counts
  *            against the reader's limit, too, so that a body that makes nothing of very much ends.
- *            Between two stages no socket is waited for, so others have their turn there.
+ *            Between two stages no socket is waited for, nor for what a piece has turned out to be
+ *            gigabytes of: so others have their turn there, and a reader hears that it is cancelled.
  */
+#include <skua/scheduler.h>
 #include <skua/task.h>
 
 #include "http/coding/coding_impl.h"
@@ -175,7 +177,9 @@ static ssize_t decode_pull(struct skua__decoding *decoding, size_t count, void *
 
 ssize_t skua__decoding_read(struct skua__decoding *decoding, void *buf, size_t len, int64_t max)
 {
-    return len != 0 ? decode_pull(decoding, decoding->count, buf, len, max) : 0;
+    int rc = len != 0 ? skua_yield_if_needed() : 0;
+
+    return len == 0 || rc != 0 ? rc : decode_pull(decoding, decoding->count, buf, len, max);
 }
 
 #undef DECODE_PIECE
