@@ -7,8 +7,9 @@
  *   bytes            <->  skua_copy_bidirectional   <->  bytes
  *
  * An upstream that will not (any other status) is answered for with its status and headers; its
- * body is not passed on. A request with a body is not a tunnel: it goes the usual way, where the
- * Upgrade is dropped. A connection that was made for a tunnel is never used for anything else.
+ * body is not passed on. A request with a body is not a tunnel, nor is one to "h2c", whose requests
+ * would go past all routes: it goes the usual way, where the Upgrade is dropped. A connection that
+ * was made for a tunnel is never used for anything else.
  */
 #include <stdio.h>
 #include <string.h>

@@ -58,6 +58,8 @@ def test_what_is_passed_on_is_one_request(env):
                        b"Connection: Transfer-Encoding\r\nContent-Length: 3\r\n",
                        b"Transfer_Encoding: chunked\r\nContent_Length: 9\r\n",
                        b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\nConnection: HTTP2-Settings\r\n",
+                       b"Upgrade: H2C\r\nHTTP2-Settings: AAMAAABk\r\n"
+                       b"Connection: Upgrade, HTTP2-Settings\r\n",
                        b"X-Forwarded-For: a\r\nX-Forwarded-For: b\r\n",
                        b"Connection: " + b"a, " * 1000 + b"b\r\n"):
             up.seen.clear()
