@@ -176,6 +176,49 @@ TEST_FIBER(nobody_is_there)
     return 0;
 }
 
+struct onward {
+    char url[SKUA_ADDRESS_MAX + 16];
+    atomic_int asked;
+};
+
+static int sends_on(skua_http_exchange *exchange, void *state)
+{
+    struct onward *self = state;
+
+    atomic_fetch_add(&self->asked, 1);
+    CHECK_EQ(skua_http_set_header(exchange, "Location", self->url), 0);
+    return skua_http_reply(exchange, 303, NULL, NULL, 0);
+}
+
+/* Who sends a POST on to nobody has acted upon it. */
+TEST_FIBER(nobody_is_there_behind_a_redirect)
+{
+    static const char *const methods[] = {"POST", "PUT"};
+    skua_http_client *client = client_with(NULL);
+    skua_http_response *response;
+    char address[SKUA_ADDRESS_MAX];
+    skua_listener *listener = test_listen(address);
+    const skua_backoff_options quick = {
+        .size = sizeof quick, .initial = SKUA_MILLISECOND, .attempts = 3};
+    struct onward onward = {.asked = 0};
+    struct site site;
+
+    CHECK_EQ(skua_listener_close(listener), 0);
+    (void)snprintf(onward.url, sizeof onward.url, "http://%s", address);
+    site_begin(&site, sends_on, &onward, NULL);
+    for (int i = 0; i < 2; i++) {
+        atomic_store(&onward.asked, 0);
+        CHECK_EQ(skua_http_client_send_retrying(
+                     client, SKUA_HTTP_REQUEST(.url = site.url, .method = methods[i]),
+                     SKUA_HTTP_RETRY_OPTIONS(.backoff = &quick), &response),
+                 -ECONNREFUSED);
+        CHECK_EQ(atomic_load(&onward.asked), i == 0 ? 1 : 3);
+    }
+    CHECK_EQ(skua_http_client_free(client), 0);
+    site_end(&site);
+    return 0;
+}
+
 TEST_FIBER(bad_input)
 {
     skua_http_client *client = client_with(NULL);
@@ -479,6 +522,7 @@ int main(void)
         cmocka_unit_test(the_last_answer_counts),
         cmocka_unit_test(methods),
         cmocka_unit_test(nobody_is_there),
+        cmocka_unit_test(nobody_is_there_behind_a_redirect),
         cmocka_unit_test(bad_input),
         cmocka_unit_test(the_server_says_when),
         cmocka_unit_test(one_time_for_all),

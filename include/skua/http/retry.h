@@ -13,7 +13,8 @@
  *             that is malformed, another status, a URL. With a function of one's own: what it says.
  * Whether     only a request that may be sent twice: of an idempotent method (GET, HEAD, OPTIONS,
  *             TRACE, PUT, DELETE), or with .any_method, or to which no connection was made at all
- *             (-ECONNREFUSED); and whose body can be had again (.body, or .body_again).
+ *             (-ECONNREFUSED, and not behind a redirect: whoever sent it on has acted); and whose
+ *             body can be had again (.body, or .body_again).
  * When        after a pause as retry.h of libskua has it, exponential with jitter, and not before
  *             the server wants it (Retry-After, in seconds or as a date). One that wants more than
  *             .retry_after_max has said no.

@@ -201,6 +201,7 @@ struct skua_http_response {
     size_t body_len;
     int error;                       /* of the body, told again; 0: none */
     bool coded;                      /* the client has asked for codings */
+    bool redirected;                 /* one who answered has sent it on */
     struct skua__decoding *decoding; /* NULL: the body is as it comes */
 };
 
@@ -210,6 +211,11 @@ int skua__client_check(const skua_http_request *request, bool call);
  * response is to be closed. */
 int skua__client_begin(skua_http_client *client, const skua_http_request *request,
                        skua_http_response *response, bool call);
+
+/* As skua_http_client_send. *redirected: somebody has answered, and sent it on, also when it fails
+ * then. */
+int skua__client_send(skua_http_client *client, const skua_http_request *request,
+                      skua_http_response **ret, bool *redirected);
 
 /* Cookies that it sets: 0 or an error. */
 int skua__client_response_cookies(skua_http_response *response, const struct skua__client_url *url);

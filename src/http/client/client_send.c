@@ -326,6 +326,7 @@ static int way_redirected(struct client_way *way)
     way->step.url = url;
     way->step.foreign |= !same;
     way->redirects++;
+    response->redirected = true;
     way_count(way->client, &way->client->stats.redirects);
     return way_go_on(way);
 }
@@ -400,12 +401,13 @@ int skua__client_begin(skua_http_client *client, const skua_http_request *reques
     return way_all(&way);
 }
 
-int skua_http_client_send(skua_http_client *client, const skua_http_request *request,
-                          skua_http_response **ret)
+int skua__client_send(skua_http_client *client, const skua_http_request *request,
+                      skua_http_response **ret, bool *redirected)
 {
     skua_http_response *response;
     int rc = skua__client_check(request, false);
 
+    *redirected = false;
     if (rc != 0)
         return rc;
     response = skua__http_malloc(sizeof *response);
@@ -413,11 +415,20 @@ int skua_http_client_send(skua_http_client *client, const skua_http_request *req
         return -ENOMEM;
     way_count(client, &client->busy);
     rc = skua__client_begin(client, request, response, false);
+    *redirected = response->redirected;
     if (rc != 0)
         skua_http_response_close(response);
     else
         *ret = response;
     return rc;
+}
+
+int skua_http_client_send(skua_http_client *client, const skua_http_request *request,
+                          skua_http_response **ret)
+{
+    bool redirected;
+
+    return skua__client_send(client, request, ret, &redirected);
 }
 
 #undef WAY_REPEATS

@@ -23,6 +23,7 @@ struct again {
     skua_backoff backoff;
     int64_t deadline; /* of all */
     bool read;        /* something of the body's stream was */
+    bool redirected;  /* the last try was: somebody has heard of it, whoever was refused then */
 };
 
 void skua_http_retry_options_init(skua_http_retry_options *options)
@@ -55,6 +56,7 @@ static int again_try(struct again *self, skua_http_response **ret)
     skua_deadline frame;
     int rc;
 
+    self->redirected = false;
     if (now >= self->deadline)
         return -ETIMEDOUT;
     request.timeout = self->deadline != SKUA_FOREVER ? self->deadline - now : SKUA_FOREVER;
@@ -64,12 +66,12 @@ static int again_try(struct again *self, skua_http_response **ret)
         request.body_state = self;
     }
     if (self->options.try_timeout == 0)
-        return skua_http_client_send(self->client, &request, ret);
+        return skua__client_send(self->client, &request, ret, &self->redirected);
     rc = skua_deadline_begin(&frame, skua__http_after(now, self->options.try_timeout));
     if (rc == SKUA_EUSAGE)
         return rc;
     if (rc == 0)
-        rc = skua_http_client_send(self->client, &request, ret);
+        rc = skua__client_send(self->client, &request, ret, &self->redirected);
     (void)skua_deadline_end(&frame);
     return rc;
 }
@@ -114,7 +116,7 @@ static bool again_wanted(struct again *self, int rc, const skua_http_response *r
 
     if (rc == -ECANCELED || rc == -EINVAL || rc == SKUA_EUSAGE)
         return false;
-    if (options->any_method == 0 && rc != -ECONNREFUSED &&
+    if (options->any_method == 0 && (rc != -ECONNREFUSED || self->redirected) &&
         !again_is_idempotent(self->request->method))
         return false;
     if (options->retry_if != NULL)
