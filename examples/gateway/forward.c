@@ -176,7 +176,7 @@ static int ask(struct passage *passage, struct choice *choice, skua_http_respons
                               passage->stream && skua_http_header(exchange, "Expect") != NULL),
         response);
     (void)skua_deadline_end(&limit);
-    return rc;
+    return rc == -EAGAIN ? -EHOSTUNREACH : rc; /* of a name: -EAGAIN is for "nobody was asked" */
 }
 
 /* What the answer says of the member. */
