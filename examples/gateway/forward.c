@@ -324,7 +324,8 @@ int forward_on(skua_http_exchange *exchange, void *state)
         rc = fields_of_request(exchange, passage.gateway, passage.route, &passage.fields);
     /* In a tunnel to HTTP/2 there would be requests that no route has seen. */
     if (rc == 0 && upgrade != NULL && connection != NULL && field_lists(connection, "upgrade") &&
-        !field_lists(upgrade, "h2c") && skua_http_version(exchange) == 11 && skua_http_body_length(exchange) == 0)
+        !field_lists(upgrade, "h2c") && skua_http_version(exchange) == 11 &&
+        skua_http_body_length(exchange) == 0)
         return tunnel(&passage, upgrade);
     if (rc == 0)
         rc = passage_body(&passage);

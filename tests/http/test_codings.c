@@ -341,8 +341,7 @@ TEST_FIBER_CURRENT(who_reads_much_of_little_lets_others_run_and_can_be_cancelled
         source.len = coded(coding, zeros, len, bytes, sizeof bytes);
     for (int cancel = 0; cancel < 2 && is_there(coding); cancel++) {
         struct coded_source copy = source;
-        struct skua__decoding *decoding =
-            skua__decoding_new(&coding, 1, coded_source_read, &copy);
+        struct skua__decoding *decoding = skua__decoding_new(&coding, 1, coded_source_read, &copy);
         skua_task *reader, *other;
 
         MUST(decoding != NULL);

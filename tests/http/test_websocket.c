@@ -215,8 +215,8 @@ TEST_FIBER(a_close_ends_while_the_peer_sends_on_and_on)
         skua_websocket_message message;
         skua_task *task;
 
-        ws_raw_begin(&pair, true,
-                     SKUA_WEBSOCKET_OPTIONS(.close_timeout = 20 * SKUA_MILLISECOND), false);
+        ws_raw_begin(&pair, true, SKUA_WEBSOCKET_OPTIONS(.close_timeout = 20 * SKUA_MILLISECOND),
+                     false);
         if (wrong) {
             ws_says(&pair, 0x83, "", 0);
             CHECK_EQ(skua_websocket_recv(pair.server, &message), -EPROTO);

@@ -307,11 +307,15 @@ TEST_FIBER_CURRENT(short_messages_go_as_they_are)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_server_answers_offers), cmocka_unit_test(a_client_judges_answers),
-        cmocka_unit_test(the_examples_of_the_rfc), cmocka_unit_test(streams_that_end_again_and_again),
+        cmocka_unit_test(a_server_answers_offers),
+        cmocka_unit_test(a_client_judges_answers),
+        cmocka_unit_test(the_examples_of_the_rfc),
+        cmocka_unit_test(streams_that_end_again_and_again),
         cmocka_unit_test(what_is_no_deflate),
-        cmocka_unit_test(compressed_both_ways),    cmocka_unit_test(a_bomb_meets_the_limit),
-        cmocka_unit_test(much_that_says_nothing),  cmocka_unit_test(short_messages_go_as_they_are),
+        cmocka_unit_test(compressed_both_ways),
+        cmocka_unit_test(a_bomb_meets_the_limit),
+        cmocka_unit_test(much_that_says_nothing),
+        cmocka_unit_test(short_messages_go_as_they_are),
     };
 
     return TEST_MAIN(tests);

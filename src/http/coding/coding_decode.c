@@ -9,8 +9,8 @@
  *            middle, too; nothing at all is an empty body.
  * Bound      memory: a piece and a window for each stage. Time: what a stage takes in counts
  *            against the reader's limit, too, so that a body that makes nothing of very much ends.
- *            Between two stages no socket is waited for, nor for what a piece has turned out to be
- *            gigabytes of: so others have their turn there, and a reader hears that it is cancelled.
+ *            Between two stages no socket is waited for, nor while a piece turns out to be
+ *            gigabytes: so others have their turn there, and a reader hears that it is cancelled.
  */
 #include <skua/scheduler.h>
 #include <skua/task.h>
