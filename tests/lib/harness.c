@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "emulated.h"
+#include "usage.h"
 
 #define MESSAGES_MAX 20
 
@@ -296,6 +297,14 @@ void test_setup(void)
         if (rc == 0)
             skua_runtime_free(runtime);
     }
+}
+
+int test_left(int failed)
+{
+    /* This one, and the watchdog. */
+    for (int i = 0; TEST_ASAN && i < 2000 && test_thread_count() > 2; i++)
+        (void)skua_sleep(MS(1));
+    return failed;
 }
 
 /* ---- random numbers and time ----------------------------------------------------------------- */
