@@ -118,16 +118,6 @@ static int collect(void *source, struct skua__batch *batch)
     return 0;
 }
 
-static void *source_of(const skua_otel_destination *dest)
-{
-    static int source;
-
-    MUST(dest->signal == SKUA_OTEL_METRICS);
-    return &source;
-}
-
-static const struct skua__sdk_metrics metrics = {collect, source_of};
-
 TEST(metrics_are_collected_in_a_rhythm_at_a_flush_and_at_the_end)
 {
     skua_otel_destination to = {.signal = SKUA_OTEL_METRICS, .delay = MS(5), .max_batch = 2};
@@ -136,7 +126,7 @@ TEST(metrics_are_collected_in_a_rhythm_at_a_flush_and_at_the_end)
     int64_t until = soon();
     unsigned before;
 
-    skua__sdk_metrics = &metrics;
+    skua__sdk_collecting = collect;
     atomic_store(&collects, 0);
     MUST(skua_otel_memory_new(&memory) == 0);
     to.exporter = memory;
@@ -158,7 +148,7 @@ TEST(metrics_are_collected_in_a_rhythm_at_a_flush_and_at_the_end)
     CHECK_EQ(counts.exports, counts.exported / 5 * 3); /* of two, two and one */
     CHECK_EQ(skua_otel_memory_metrics(memory, NULL, 0), counts.exported);
     skua_otel_memory_free(memory);
-    skua__sdk_metrics = NULL;
+    skua__sdk_collecting = skua__sdk_collect;
 }
 
 /* ---- faults ---------------------------------------------------------------------------------- */

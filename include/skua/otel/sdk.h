@@ -1,5 +1,11 @@
 /* sdk.h - telemetry's life: started, flushed, shut down.
  *
+ *     skua_otel_start(NULL);                     -- as OTEL_* say: by default to a local collector
+ *     …
+ *     skua_otel_shutdown(skua_now() + SKUA_SECONDS(5));
+ *
+ * Or in words of its own:
+ *
  *     int main(void)
  *     {
  *         skua_otel_exporter *out;
@@ -12,6 +18,9 @@
  *         skua_otel_shutdown(skua_now() + SKUA_SECONDS(5));
  *     }
  *
+ * Environment  OTEL_* say what the options do not; or the file that OTEL_CONFIG_FILE names, alone.
+ *              What cannot be used there is told, and left out; of a file it is an error. Where the
+ *              options have destinations, these are all. OTEL_SDK_DISABLED: nothing starts.
  * Thread       telemetry has one thread of its own, with a runtime of its own: there it collects,
  *              and there exporters run. Who makes spans never waits for it.
  * Flow         spans that end go through a buffer of their thread into batches, and these into the
@@ -28,8 +37,10 @@
 #define SKUA_OTEL_SDK_H
 
 #include <skua/log.h>
+#include <skua/otel/config.h>
 #include <skua/otel/exporter.h>
 #include <skua/otel/processor.h>
+#include <skua/otel/reader.h>
 #include <skua/otel/sampler.h>
 
 SKUA_C_BEGIN
@@ -65,8 +76,11 @@ typedef struct skua_otel_options {
     size_t size; /* of this struct; SKUA_OTEL_OPTIONS sets it */
     const skua_otel_destination *destinations;
     size_t destinations_count;
+    /* Instead of the environment; telemetry's own from a start that succeeds on. */
+    skua_otel_config *config;
+    unsigned environment_off; /* 1: the environment says nothing */
     /* Who sends. What is not there of service.name, service.instance.id and telemetry.sdk.* is
-     * added. */
+     * added; with the environment, what it says and what can be found out. */
     const skua_attr *resource;
     size_t resource_count;
     const char *resource_schema;
@@ -80,6 +94,13 @@ typedef struct skua_otel_options {
     /* In this order; the caller's, see processor.h. */
     skua_otel_processor *const *processors;
     size_t processors_count;
+    /* Of metrics; before those of a configuration; as long as the process. */
+    const skua_otel_view *views;
+    size_t views_count;
+    /* Beside those of the destinations, at most 8 in all; the caller's still. */
+    skua_otel_reader *const *readers;
+    size_t readers_count;
+    unsigned self_metrics_off; /* 1: no otel.sdk.*: telemetry's own numbers, as metrics */
     /* Ids of traces and spans, of 16 and 8 bytes; any thread (default: random). */
     void (*new_trace_id)(uint8_t id[16]);
     void (*new_span_id)(uint8_t id[8]);
@@ -105,12 +126,13 @@ SKUA_API void skua_otel_options_init(skua_otel_options *options);
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-/* Starts telemetry: its thread runs, and spans are on.
+/* Starts telemetry: its thread runs, and spans, metrics and logs are on.
  *
  * options    NULL: all defaults
- * Returns    0; -EBUSY: it is started, or not at the end of its shutdown yet; -EINVAL; -ENOMEM,
- *            -EAGAIN (no thread), or as skua_runtime_new: nothing is left behind, and exporters are
- *            the caller's
+ * Returns    0, also when it is disabled: then exporters are freed, and nothing is on; -EBUSY: it is
+ *            started, or not at the end of its shutdown yet; -EINVAL; what is wrong with a file of
+ *            configuration; -ENOMEM, -EAGAIN (no thread), or as skua_runtime_new: nothing is left
+ *            behind, and exporters are the caller's
  * Threads    any
  * Since      0.4
  */

@@ -83,6 +83,8 @@ void skua__batch_unref(struct skua__batch *batch)
         skua__otel_free(batch->chunks);
         batch->chunks = next;
     }
+    if (batch->let_go != NULL)
+        batch->let_go(batch->held);
     skua__otel_free(batch->items);
     skua__otel_free(batch);
 }

@@ -149,7 +149,7 @@ void skua__pipe_flush(struct skua__pipe *pipe, struct skua__pipe_ask *ask, uint6
         job->failed = failed;
         flush_marks(pipe, job->marks);
         rc = skua_spawn(pipe->flushing, flush_fiber, job, .name = "telemetry flush",
-                        .drop = flush_dropped);
+                        .stack = SKUA_STACK_LARGE, .drop = flush_dropped);
     }
     if (rc == 0)
         return;
@@ -184,6 +184,7 @@ int skua__pipe_stop(struct skua__pipe *pipe, int64_t deadline, uint64_t failed)
         rc = flush_wait(pipe, marks, inner);
         skua__otel_free(marks);
     }
+    skua__pipe_guests_end(pipe);
     stop_close(pipe, rc != 0);
     if (skua_deadline_begin(&frame, inner) == 0) {
         (void)skua_scope_join(pipe->flushing);

@@ -45,6 +45,8 @@ struct skua__batch {
     uint32_t max;
     uint32_t refs;
     struct skua__batch_chunk *chunks;
+    void (*let_go)(void *held); /* called when it is freed; NULL: nothing is held */
+    void *held;
 };
 
 /* Empty, with one reference; NULL: no memory. `max` items of `item` bytes; 0: the caller sets
@@ -181,6 +183,12 @@ struct skua__pipe_ask {
     skua_event done;
 };
 
+/* A fiber that runs beside: until the stop, which cancels it. */
+struct skua__pipe_guest {
+    int (*fn)(void *arg);
+    void *arg;
+};
+
 struct skua__pipe_options {
     const skua_otel_resource *resource;             /* as long as the pipe, and its batches */
     const struct skua__otel_reader *const *readers; /* by kind; NULL: kinds that are dropped */
@@ -191,6 +199,8 @@ struct skua__pipe_options {
     size_t dests_count;
     const struct skua__periodic_options *periodics;
     size_t periodics_count;
+    const struct skua__pipe_guest *guests;
+    size_t guests_count;
 };
 
 /* Of one signal, traces or logs. */
@@ -223,6 +233,9 @@ struct skua__pipe {
     size_t periodics_count;
     struct skua__pipe_outlet *outlets; /* each exporter once */
     size_t outlets_count;
+    struct skua__pipe_guest *guests;
+    skua_task **guest_tasks; /* NULL: not started */
+    size_t guests_count;
     skua_runtime *runtime;
     skua_scope *flushing;   /* of fibers that answer a flush */
     pthread_mutex_t mutex;  /* of asks, started */
@@ -258,6 +271,8 @@ void skua__pipe_ask_unref(struct skua__pipe_ask *ask);
 /* Asks it, of a pipe that has not been asked to stop; the reference is the pipe's then. */
 void skua__pipe_ask(struct skua__pipe *pipe, struct skua__pipe_ask *ask, int64_t deadline);
 
+/* Cancels the guests, and waits for them. */
+void skua__pipe_guests_end(struct skua__pipe *pipe);
 /* Who may call an exporter. */
 skua_semaphore *skua__pipe_turn(struct skua__pipe *pipe, const skua_otel_exporter *exporter);
 

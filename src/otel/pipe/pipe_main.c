@@ -138,7 +138,21 @@ static int pmain_fibers(struct skua__pipe *pipe)
         rc = skua__dest_start(&pipe->dests[i]);
     for (size_t i = 0; i < pipe->periodics_count && rc == 0; i++)
         rc = skua__periodic_start(&pipe->periodics[i]);
+    for (size_t i = 0; i < pipe->guests_count && rc == 0; i++)
+        rc = skua_spawn(NULL, pipe->guests[i].fn, pipe->guests[i].arg, .name = "telemetry guest",
+                        .task = &pipe->guest_tasks[i]);
     return rc == 0 ? pmain_begun(pipe) : rc;
+}
+
+void skua__pipe_guests_end(struct skua__pipe *pipe)
+{
+    for (size_t i = 0; i < pipe->guests_count; i++) {
+        if (pipe->guest_tasks[i] == NULL)
+            continue;
+        (void)skua_task_cancel(pipe->guest_tasks[i]);
+        (void)skua_task_join(pipe->guest_tasks[i], NULL);
+        pipe->guest_tasks[i] = NULL;
+    }
 }
 
 static void pmain_run(struct skua__pipe *pipe)
@@ -193,6 +207,7 @@ static int pmain_fiber(void *arg)
             skua__dest_close(&pipe->dests[i], true);
         for (size_t i = 0; i < pipe->periodics_count; i++)
             skua__periodic_close(&pipe->periodics[i], true);
+        skua__pipe_guests_end(pipe);
         (void)skua_scope_join(&flushing);
     }
     (void)skua_span_leave(&frame);
@@ -212,6 +227,8 @@ static void pmain_free(struct skua__pipe *pipe)
     skua__otel_free(pipe->dests);
     skua__otel_free(pipe->periodics);
     skua__otel_free(pipe->outlets);
+    skua__otel_free(pipe->guests);
+    skua__otel_free(pipe->guest_tasks);
     pthread_mutex_destroy(&pipe->mutex);
     pthread_cond_destroy(&pipe->changed);
     skua__otel_free(pipe);
@@ -281,6 +298,7 @@ static void pmain_stream(struct skua__pipe *pipe, const struct skua__pipe_option
 static int pmain_fill(struct skua__pipe *pipe, const struct skua__pipe_options *options)
 {
     size_t dests = options->dests_count, periodics = options->periodics_count;
+    size_t guests = options->guests_count;
 
     pipe->dropped = skua__pipe_dropped();
     pipe->resource = options->resource;
@@ -289,8 +307,13 @@ static int pmain_fill(struct skua__pipe *pipe, const struct skua__pipe_options *
     pipe->dests = skua__otel_malloc((dests + 1) * sizeof *pipe->dests);
     pipe->periodics = skua__otel_malloc((periodics + 1) * sizeof *pipe->periodics);
     pipe->outlets = skua__otel_malloc((dests + periodics + 1) * sizeof *pipe->outlets);
-    if (pipe->dests == NULL || pipe->periodics == NULL || pipe->outlets == NULL)
+    pipe->guests = skua__otel_malloc((guests + 1) * sizeof *pipe->guests);
+    pipe->guest_tasks = skua__otel_malloc((guests + 1) * sizeof *pipe->guest_tasks);
+    if (pipe->dests == NULL || pipe->periodics == NULL || pipe->outlets == NULL ||
+        pipe->guests == NULL || pipe->guest_tasks == NULL)
         return -ENOMEM;
+    for (size_t i = 0; i < guests; i++)
+        pipe->guests[pipe->guests_count++] = options->guests[i];
     for (size_t i = 0; i < dests; i++) {
         pipe->dests_count++;
         if (skua__dest_init(&pipe->dests[i], pipe, &options->dests[i]) != 0)

@@ -1,6 +1,10 @@
 /* sdk_impl.h - one start of telemetry: all that it was told, and its numbers.
  *
  *   sdk_options.c    options, checked and copied
+ *   sdk_config.c     the environment or a file: destinations, and what options do not say
+ *   sdk_exporter.c   an exporter, as a configuration says
+ *   sdk_metrics.c    readers, views, and how the pipe collects
+ *   sdk_self.c       telemetry's own numbers as metrics
  *   sdk_resource.c   who sends
  *   sdk_life.c       started, flushed, shut down, forked
  *   sdk_stats.c      numbers
@@ -11,12 +15,21 @@
 #ifndef SKUA_OTEL_SDK_IMPL_H
 #define SKUA_OTEL_SDK_IMPL_H
 
+#include <skua/otel/prometheus.h>
 #include <skua/otel/sdk.h>
 
+#include "otel/config/config_impl.h"
 #include "otel/core/otel_warn.h"
 #include "otel/log/log_impl.h"
+#include "otel/metric/metric_impl.h"
 #include "otel/pipe/pipe_impl.h"
 #include "otel/trace/trace_impl.h"
+
+/* A page of metrics, and a server for it. */
+struct skua__sdk_page {
+    skua_otel_prometheus page;
+    char address[300];
+};
 
 struct skua__sdk {
     struct skua__sdk *before; /* the start before this one */
@@ -26,28 +39,30 @@ struct skua__sdk {
     size_t dests_count;
     skua_otel_processor **processors;
     size_t processors_count;
+    skua_otel_config *config; /* never NULL; as long as all this */
+    bool made;                /* exporters are of the configuration: made here */
+    bool self_metrics, metrics_on;
+    skua_otel_sampler *sampler;       /* likewise; NULL: none */
+    skua_otel_reader **dests_readers; /* by destination; NULL: not of metrics */
+    size_t *dests_configs; /* of those of metrics: which reader of the configuration */
+    struct skua__sdk_page *pages;
+    size_t pages_count;
+    skua_otel_view *views;
+    size_t views_count;
+    skua_otel_reader *readers[SKUA__METRIC_READERS]; /* all of them; a reference each */
+    size_t readers_count;
     struct skua__trace_sdk trace;
     struct skua__trace_sdk trace_forked;  /* in the child of a fork, until its thread is there */
     struct skua__log_sdk log, log_forked; /* likewise */
-    struct skua__batch *memory;           /* of the resource */
-    skua_otel_resource resource;
-    skua_attr *attrs;
-    bool own_instance; /* service.instance.id is ours */
+    skua_otel_resource resource;          /* memory: the configuration's */
     int64_t exit_timeout;
     struct skua__pipe_ask *stop; /* ready for its shutdown; guard: the state's mutex */
 };
 
-/* What metrics bring along, when they are there; see skua__periodic_options. */
-struct skua__sdk_metrics {
-    int (*collect)(void *source, struct skua__batch *batch);
-    void *(*source)(const skua_otel_destination *dest); /* the reader of a destination */
-};
-extern const struct skua__sdk_metrics *skua__sdk_metrics;
-
 /* Checked and copied. 0, -EINVAL, -ENOMEM. */
 int skua__sdk_new(struct skua__sdk **ret, const skua_otel_options *options);
-/* Of one that did not start. */
-void skua__sdk_free(struct skua__sdk *sdk);
+/* Of one that did not start: what is the options' stays theirs. NULL: all was the start's. */
+void skua__sdk_free(struct skua__sdk *sdk, const skua_otel_options *options);
 /* Its pipe. 0 or an error. */
 int skua__sdk_pipe(struct skua__sdk *sdk, struct skua__pipe **ret);
 
@@ -56,12 +71,44 @@ int skua__sdk_resource(struct skua__sdk *sdk, const skua_otel_options *options);
 /* In the child of a fork: another instance, another process. */
 void skua__sdk_resource_forked(struct skua__sdk *sdk);
 
+/* ---- a configuration (sdk_config.c, sdk_exporter.c) ------------------------------------------ */
+
+/* Reads it. 0 or an error, which is told. */
+int skua__sdk_configure(struct skua__sdk *sdk, const skua_otel_options *options);
+/* Its destinations, processors and sampler, where the options have none. 0 or an error. */
+int skua__sdk_destinations(struct skua__sdk *sdk, const skua_otel_options *options);
+/* Frees exporters, each once. */
+void skua__sdk_free_exporters(struct skua__sdk *sdk);
+/* 0; -ENOSYS: there is no such exporter; an error. `text` receives why, and is set in any case. */
+int skua__sdk_exporter(const struct skua__config_exporter *config, skua_otel_signal signal,
+                       char *text, size_t size, skua_otel_exporter **ret);
+
+/* ---- metrics (sdk_metrics.c, sdk_self.c) ----------------------------------------------------- */
+
+/* Readers of destinations and pages, views. 0, -EINVAL, -ENOMEM. */
+int skua__sdk_metrics(struct skua__sdk *sdk, const skua_otel_options *options);
+void skua__sdk_metrics_free(struct skua__sdk *sdk);
+/* On; nothing where nobody reads. 0 or an error. */
+int skua__sdk_metrics_start(struct skua__sdk *sdk);
+/* Off, behind the last collect. */
+void skua__sdk_metrics_stop(struct skua__sdk *sdk);
+/* As a periodic reader's: `source` is a skua_otel_reader. */
+int skua__sdk_collect(void *source, struct skua__batch *batch);
+/* That one, or a test's instead of it. */
+extern int (*skua__sdk_collecting)(void *source, struct skua__batch *batch);
+/* Serves a page until it is cancelled; a skua__sdk_page. */
+int skua__sdk_serve(void *page);
+void skua__sdk_self_begin(struct skua__sdk *sdk);
+void skua__sdk_self_end(void);
+
 /* The kinds of records that there are. */
 extern const struct skua__otel_reader *const skua__sdk_readers[];
 extern const size_t skua__sdk_readers_count;
 
 /* The newest; NULL: none ever. */
 struct skua__sdk *skua__sdk_last(void);
+/* Of a destination. */
+void skua__sdk_counts(struct skua__sdk *sdk, size_t index, skua_otel_destination_counts *ret);
 /* Its pipe has stopped. */
 void skua__sdk_over(struct skua__pipe_ask *stop, void *sdk);
 

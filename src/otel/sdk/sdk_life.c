@@ -62,23 +62,11 @@ struct skua__sdk *skua__sdk_last(void)
 
 /* ---- over ------------------------------------------------------------------------------------ */
 
-static void life_free_exporters(struct skua__sdk *sdk)
-{
-    for (size_t i = 0; i < sdk->dests_count; i++) {
-        skua_otel_exporter *exporter = sdk->dests[i].exporter;
-        bool again = false;
-
-        for (size_t j = 0; j < i; j++)
-            again = again || sdk->dests[j].exporter == exporter;
-        if (!again && exporter->ops->free != NULL)
-            exporter->ops->free(exporter);
-    }
-}
-
 /* On telemetry's thread, at its end. */
 void skua__sdk_over(struct skua__pipe_ask *stop, void *arg)
 {
-    life_free_exporters(arg);
+    skua__sdk_metrics_stop(arg);
+    skua__sdk_free_exporters(arg);
     pthread_mutex_lock(&life.mutex);
     life.state = LIFE_IDLE;
     life.stop = NULL;
@@ -147,9 +135,13 @@ static int life_run(struct skua__sdk *sdk)
     int rc;
 
     skua__otel_clock_init();
-    rc = skua__sdk_pipe(sdk, &pipe);
-    if (rc != 0)
+    rc = skua__sdk_metrics_start(sdk);
+    if (rc == 0)
+        rc = skua__sdk_pipe(sdk, &pipe);
+    if (rc != 0) {
+        skua__sdk_metrics_stop(sdk);
         return rc;
+    }
     pthread_mutex_lock(&life.mutex);
     sdk->before = life.last;
     life.last = sdk;
@@ -161,6 +153,17 @@ static int life_run(struct skua__sdk *sdk)
     return 0;
 }
 
+/* It is disabled: nothing of it is there, but propagators. */
+static int life_disabled(struct skua__sdk *sdk)
+{
+    skua__sdk_free_exporters(sdk);
+    sdk->made = false; /* they are freed */
+    skua__otel_warn_to(NULL, NULL);
+    skua__sdk_free(sdk, NULL);
+    life_set(LIFE_IDLE, NULL);
+    return 0;
+}
+
 int skua_otel_start(const skua_otel_options *options)
 {
     struct skua__sdk *sdk;
@@ -169,13 +172,16 @@ int skua_otel_start(const skua_otel_options *options)
     if (rc != 0)
         return rc;
     /* Another's table is in force: it stays. */
-    rc = skua_trace_installed() != NULL || skua_log_installed() != NULL
+    rc = skua_trace_installed() != NULL || skua_log_installed() != NULL ||
+                 skua_metric_installed() != NULL
              ? -EBUSY
              : skua__sdk_new(&sdk, options);
+    if (rc == 0 && sdk->config->disabled)
+        return life_disabled(sdk);
     if (rc == 0) {
         rc = life_run(sdk);
         if (rc != 0)
-            skua__sdk_free(sdk);
+            skua__sdk_free(sdk, options);
     }
     if (rc != 0)
         life_set(LIFE_IDLE, NULL);
@@ -233,6 +239,7 @@ static void life_close(void)
 int skua_otel_shutdown(int64_t deadline)
 {
     struct skua__pipe_ask *ask = NULL;
+    struct skua__sdk *forked = NULL;
 
     if (skua__pipe_here())
         return SKUA_EUSAGE;
@@ -247,10 +254,13 @@ int skua_otel_shutdown(int64_t deadline)
     } else if (life.state == LIFE_FORKED) {
         life_close();
         life.state = LIFE_IDLE; /* exporters are left as the parent's: they have done nothing */
+        forked = life.last;
     }
     if (life.state == LIFE_STOPPING)
         ask = skua__pipe_ask_ref(life.stop);
     pthread_mutex_unlock(&life.mutex);
+    if (forked != NULL)
+        skua__sdk_metrics_stop(forked);
     return ask != NULL ? life_wait(ask, deadline) : 0;
 }
 
@@ -280,6 +290,7 @@ static void life_restart(void)
         life_set(LIFE_IDLE, NULL);
         (void)skua_trace_install(NULL);
         (void)skua_log_install(NULL);
+        skua__sdk_metrics_stop(sdk);
         skua__otel_warn(SKUA__WARN_OTHER, "it is off in the child of a fork: %s",
                         skua_strerror(rc));
         return;
@@ -321,6 +332,7 @@ static void life_fork_child(void)
     skua__otel_warn_unlock();
     skua__pipe_forget();
     life.over = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+    skua__metric_forked();
     if (life.state == LIFE_RUNNING) {
         life.state = LIFE_FORKED;
         life.last->trace_forked.filled = life_restart;
@@ -331,6 +343,7 @@ static void life_fork_child(void)
     } else if (life.state != LIFE_FORKED && life.state != LIFE_IDLE) {
         life.state = LIFE_IDLE; /* who was about it is not here */
         life_close();
+        skua__metric_stop();
     }
     life.pipe = NULL;
     life.stop = NULL;

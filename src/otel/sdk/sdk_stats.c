@@ -25,15 +25,10 @@ void skua_otel_stats(skua_otel_counts *ret)
                               .destinations = sdk != NULL ? sdk->dests_count : 0};
 }
 
-int skua_otel_destination_stats(size_t index, skua_otel_destination_counts *ret)
+void skua__sdk_counts(struct skua__sdk *sdk, size_t index, skua_otel_destination_counts *ret)
 {
-    struct skua__sdk *sdk = skua__sdk_last();
-    struct skua__dest_counts *counts;
+    struct skua__dest_counts *counts = &sdk->counts[index];
 
-    *ret = (skua_otel_destination_counts){.name = NULL};
-    if (sdk == NULL || index >= sdk->dests_count)
-        return -ENOENT;
-    counts = &sdk->counts[index];
     *ret = (skua_otel_destination_counts){.name = sdk->names[index],
                                           .signal = sdk->dests[index].signal,
                                           .queued = stats_load(&counts->queued),
@@ -47,5 +42,15 @@ int skua_otel_destination_stats(size_t index, skua_otel_destination_counts *ret)
                                           .exports = stats_load(&counts->exports),
                                           .timeouts = stats_load(&counts->late),
                                           .export_ns = stats_load(&counts->export_ns)};
+}
+
+int skua_otel_destination_stats(size_t index, skua_otel_destination_counts *ret)
+{
+    struct skua__sdk *sdk = skua__sdk_last();
+
+    *ret = (skua_otel_destination_counts){.name = NULL};
+    if (sdk == NULL || index >= sdk->dests_count)
+        return -ENOENT;
+    skua__sdk_counts(sdk, index, ret);
     return 0;
 }
