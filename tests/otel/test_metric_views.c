@@ -79,7 +79,7 @@ TEST(metric_view_selects_by_wildcards_kind_unit_and_meter)
 TEST(metric_view_match_all_can_drop_and_one_keep)
 {
     static const skua_otel_view views[] = {
-        VIEW(.instrument = "*", .aggregation = {.kind = SKUA_OTEL_IGNORED}),
+        VIEW(.instrument = "*", .aggregation = {.kind = SKUA_OTEL_OMIT}),
         VIEW(.instrument = "shop.orders")};
 
     metered_start(views, 2);

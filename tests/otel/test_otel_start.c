@@ -151,8 +151,8 @@ static const struct row {
     {"OTEL_SDK_DISABLED", "true", NULL, NULL, 0, 0, 0, 0, 0, 0, NULL},
     {"OTEL_SDK_DISABLED", "yes", NULL, NULL, 1, 1, 1, 0, 0, 0, "OTEL_SDK_DISABLED"},
     {"OTEL_TRACES_SAMPLER", "always_off", NULL, NULL, 0, 1, 1, 0, 0, 0, NULL},
-    {"OTEL_METRICS_EXPORTER", "prometheus", "OTEL_EXPORTER_PROMETHEUS_PORT", "0", 1, 0, 1, 0, 0,
-     0, NULL},
+    {"OTEL_METRICS_EXPORTER", "prometheus", "OTEL_EXPORTER_PROMETHEUS_PORT", "0", 1, 0, 1, 0, 0, 0,
+     NULL},
     {"OTEL_TRACES_EXPORTER", "zipkin", NULL, NULL, 0, 1, 1, 0, 0, 0, "cannot be made"},
 };
 
@@ -329,11 +329,13 @@ static const skua_otel_metric *metric_of(const skua_otel_collected *got, const c
 
 TEST(telemetry_says_what_it_does)
 {
-    static const char *const all[] = {
-        "otel.sdk.span.started",        "otel.sdk.processor.span.queue.size",
-        "otel.sdk.log.created",         "otel.sdk.processor.span.queue.capacity",
-        "otel.sdk.exporter.span.inflight", "otel.sdk.processor.span.processed",
-        "otel.sdk.exporter.span.exported"};
+    static const char *const all[] = {"otel.sdk.span.started",
+                                      "otel.sdk.processor.span.queue.size",
+                                      "otel.sdk.log.created",
+                                      "otel.sdk.processor.span.queue.capacity",
+                                      "otel.sdk.exporter.span.inflight",
+                                      "otel.sdk.processor.span.processed",
+                                      "otel.sdk.exporter.span.exported"};
 
     for (unsigned off = 0; off < 2; off++) {
         skua_otel_reader *reader = skua_otel_reader_new(NULL);
@@ -413,6 +415,32 @@ TEST(the_child_of_a_fork_counts_anew)
     skua_otel_reader_free(reader);
 }
 
+/* A child that makes no span, and shuts down: what it has counted is sent. */
+TEST(the_child_of_a_fork_sends_metrics_without_a_span)
+{
+    skua_otel_destination to = {.signal = SKUA_OTEL_METRICS};
+    int status = 0;
+    pid_t pid;
+
+    MUST(skua_otel_memory_new(&to.exporter) == 0);
+    MUST(skua_otel_start(SKUA_OTEL_OPTIONS(.environment_off = 1, .destinations = &to,
+                                           .destinations_count = 1)) == 0);
+    pid = fork();
+    MUST(pid >= 0);
+    if (pid == 0) {
+        skua_otel_destination_counts counts = {.exported = 0};
+
+        skua_counter_add(&works, 1);
+        if (skua_otel_shutdown(soon()) != 0 || skua_otel_destination_stats(0, &counts) != 0)
+            _exit(2);
+        _exit(counts.exported != 0 ? 0 : 3);
+    }
+    MUST(waitpid(pid, &status, 0) == pid);
+    CHECK(WIFEXITED(status));
+    CHECK_EQ(WEXITSTATUS(status), 0);
+    CHECK_EQ(skua_otel_shutdown(soon()), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -423,6 +451,7 @@ int main(void)
         cmocka_unit_test(a_shutdown_ends_in_time_with_metrics_too),
         cmocka_unit_test(telemetry_says_what_it_does),
         cmocka_unit_test(the_child_of_a_fork_counts_anew),
+        cmocka_unit_test(the_child_of_a_fork_sends_metrics_without_a_span),
     };
 
     return TEST_MAIN(tests);

@@ -633,8 +633,10 @@ TEST(who_sends_is_said)
     const skua_otel_resource *resource;
     const skua_attr *instance;
 
-    start_with((skua_otel_options){
-        .environment_off = 1, .resource = who, .resource_count = 3, .resource_schema = "https://example.com/1"});
+    start_with((skua_otel_options){.environment_off = 1,
+                                   .resource = who,
+                                   .resource_count = 3,
+                                   .resource_schema = "https://example.com/1"});
     skua_span_end(skua_span_start(&tracer, "x", NULL));
     MUST(arrived() == 1);
     resource = skua_otel_memory_resource(memory);

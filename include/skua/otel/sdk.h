@@ -29,7 +29,7 @@
  *              standard error, at a limited rate.
  * Exit         a program that ends without a shutdown is shut down by exit(), within a bound.
  * fork         the child starts clean: what its parent had queued is its parent's to send, and its
- *              own thread is made when its first span ends.
+ *              own thread is made by its first span that ends, record, or value of a metric.
  *
  * Source       OpenTelemetry specification 1.60: trace/sdk, logs/sdk, metrics/sdk, resource/sdk.
  */
@@ -129,10 +129,10 @@ SKUA_API void skua_otel_options_init(skua_otel_options *options);
 /* Starts telemetry: its thread runs, and spans, metrics and logs are on.
  *
  * options    NULL: all defaults
- * Returns    0, also when it is disabled: then exporters are freed, and nothing is on; -EBUSY: it is
- *            started, or not at the end of its shutdown yet; -EINVAL; what is wrong with a file of
- *            configuration; -ENOMEM, -EAGAIN (no thread), or as skua_runtime_new: nothing is left
- *            behind, and exporters are the caller's
+ * Returns    0, also when it is disabled: then exporters are freed, and nothing is on; -EBUSY: it
+ *            is started, or not at the end of its shutdown yet; -EINVAL; what is wrong with a file
+ *            of configuration; -ENOMEM, -EAGAIN (no thread), or as skua_runtime_new: nothing is
+ *            left behind, and exporters are the caller's
  * Threads    any
  * Since      0.4
  */

@@ -5,7 +5,7 @@
  *          .keys = (const char *const[]){"user.id"}, .keys_count = 1},
  *         {.size = sizeof(skua_otel_view),
  *          .instrument = "noise",
- *          .aggregation = {SKUA_OTEL_IGNORED}},
+ *          .aggregation = {SKUA_OTEL_OMIT}},
  *     };
  *
  * Match      a view is for the instruments that all of its criteria fit; each one that fits makes a
@@ -27,7 +27,7 @@ SKUA_C_BEGIN
 
 typedef enum skua_otel_aggregate {
     SKUA_OTEL_BY_KIND, /* the default: sums, the last value, buckets */
-    SKUA_OTEL_IGNORED,
+    SKUA_OTEL_OMIT,
     SKUA_OTEL_SUMMED,
     SKUA_OTEL_LAST,
     SKUA_OTEL_EXPLICIT, /* buckets with bounds */

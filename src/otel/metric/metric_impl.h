@@ -397,6 +397,10 @@ extern __thread struct skua__metric_thread *skua__metric_own
 /* Makes the thread ready for the SDK in force; NULL: there is none, no memory, or it is about to
  * end. */
 struct skua__metric_thread *skua__metric_attach(void);
+/* Called when a thread has been made ready for an SDK: the child of a fork lacks telemetry's own
+ * thread until something is measured. NULL: nobody is. Relaxed: written by the one thread that is
+ * there behind a fork, and by who it calls. */
+extern void (*_Atomic skua__metric_attached)(void);
 /* In the child of a fork. */
 void skua__metric_threads_forget(void);
 struct skua__metric_entry *skua__metric_entry_make(struct skua__metric_thread *self,

@@ -124,6 +124,16 @@ static void mthread_flush(struct skua__metric_thread *self, uint32_t flush)
     self->flush = flush;
 }
 
+void (*_Atomic skua__metric_attached)(void);
+
+static void mthread_told(void)
+{
+    void (*fn)(void) = atomic_load_explicit(&skua__metric_attached, memory_order_relaxed);
+
+    if (fn != NULL)
+        fn();
+}
+
 struct skua__metric_thread *skua__metric_attach(void)
 {
     struct skua__metric_thread *self = skua__metric_own;
@@ -142,6 +152,8 @@ struct skua__metric_thread *skua__metric_attach(void)
         self->sdk = sdk;
         self->generation = sdk != NULL ? sdk->generation : 0;
         self->flush = flush;
+        if (sdk != NULL)
+            mthread_told();
     } else if (sdk != NULL) {
         skua__metric_sdk_unref(sdk);
         if (self->flush != flush)

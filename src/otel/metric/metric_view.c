@@ -218,7 +218,7 @@ static int view_for(struct skua__metric_sdk *sdk, struct skua__metric_instrument
                      : reader->options.cardinality != 0     ? reader->options.cardinality
                                                             : VIEW_LIMIT;
 
-    if (aggregation.kind == SKUA_OTEL_IGNORED)
+    if (aggregation.kind == SKUA_OTEL_OMIT)
         return 0;
     while (stream != NULL && (stream->view != view || (stream->readers >> r & 1) != 0 ||
                               !view_same(&stream->aggregation, &aggregation)))

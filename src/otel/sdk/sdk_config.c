@@ -74,13 +74,13 @@ static int sconfig_processor(struct skua__sdk *sdk, const skua_otel_options *opt
         return 0;
     return sconfig_add(
         sdk, options, &config->exporter,
-        (skua_otel_destination){
-            .signal = signal,
-            .simple = config->simple || config->schedule_delay == 0,
-            .max_queue = config->max_queue,
-            .max_batch = config->max_batch,
-            .delay = config->schedule_delay,
-            .timeout = config->export_timeout != 0 ? config->export_timeout : SCONFIG_NEVER});
+        (skua_otel_destination){.signal = signal,
+                                .simple = config->simple || config->schedule_delay == 0,
+                                .max_queue = config->max_queue,
+                                .max_batch = config->max_batch,
+                                .delay = config->schedule_delay,
+                                .timeout = config->export_timeout != 0 ? config->export_timeout
+                                                                       : SCONFIG_NEVER});
 }
 
 static int sconfig_reader(struct skua__sdk *sdk, const skua_otel_options *options, size_t index)
@@ -93,11 +93,11 @@ static int sconfig_reader(struct skua__sdk *sdk, const skua_otel_options *option
         return 0;
     for (size_t i = 0; i < before; i++)
         metrics += sdk->dests[i].signal == SKUA_OTEL_METRICS;
-    rc = sconfig_add(sdk, options, &config->exporter,
-                     (skua_otel_destination){
-                         .signal = SKUA_OTEL_METRICS,
-                         .delay = config->interval,
-                         .timeout = config->timeout != 0 ? config->timeout : SCONFIG_NEVER});
+    rc = sconfig_add(
+        sdk, options, &config->exporter,
+        (skua_otel_destination){.signal = SKUA_OTEL_METRICS,
+                                .delay = config->interval,
+                                .timeout = config->timeout != 0 ? config->timeout : SCONFIG_NEVER});
     if (sdk->dests_count != before)
         sdk->dests_configs[metrics] = index;
     return rc;

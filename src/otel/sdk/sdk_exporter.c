@@ -23,8 +23,8 @@ static int sexport_otlp(const struct skua__config_exporter *config, skua_otel_si
                                  .headers = headers,
                                  .headers_count = config->headers_count,
                                  .compression = config->gzip ? SKUA_OTLP_GZIP : SKUA_OTLP_NONE,
-                                 .timeout = config->timeout != 0 ? config->timeout
-                                                                 : INT64_C(1) << 60,
+                                 .timeout =
+                                     config->timeout != 0 ? config->timeout : INT64_C(1) << 60,
                                  .request_max = (size_t)config->max_request,
                                  .response_max = (size_t)config->max_response,
                                  .error_text = text,

@@ -44,7 +44,7 @@ struct skua__sdk {
     bool self_metrics, metrics_on;
     skua_otel_sampler *sampler;       /* likewise; NULL: none */
     skua_otel_reader **dests_readers; /* by destination; NULL: not of metrics */
-    size_t *dests_configs; /* of those of metrics: which reader of the configuration */
+    size_t *dests_configs;            /* of those of metrics: which reader of the configuration */
     struct skua__sdk_page *pages;
     size_t pages_count;
     skua_otel_view *views;

@@ -10,8 +10,8 @@
  * Exit       atexit comes before static destructors of what was loaded earlier; nothing here needs
  *            one, and all that a late span may touch is there for ever.
  * Fork       handlers (at the end) hold the mutexes over it. The child's state is `forked`: its
- *            pipe is the parent's, and forgotten. Spans go on into new rings; the first that ends
- *            makes the thread.
+ *            pipe is the parent's, and forgotten. Spans go on into new rings; the first that ends,
+ *            the first record or value of a metric makes the thread.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -255,6 +255,7 @@ int skua_otel_shutdown(int64_t deadline)
         life_close();
         life.state = LIFE_IDLE; /* exporters are left as the parent's: they have done nothing */
         forked = life.last;
+        atomic_store_explicit(&skua__metric_attached, NULL, memory_order_relaxed);
     }
     if (life.state == LIFE_STOPPING)
         ask = skua__pipe_ask_ref(life.stop);
@@ -266,7 +267,7 @@ int skua_otel_shutdown(int64_t deadline)
 
 /* ---- fork ------------------------------------------------------------------------------------ */
 
-/* In the child, at the end of a span: its thread is made. */
+/* In the child, at the end of a span, a record, the first value: its thread is made. */
 static void life_restart(void)
 {
     struct skua__sdk *sdk = NULL;
@@ -281,6 +282,7 @@ static void life_restart(void)
     pthread_mutex_unlock(&life.mutex);
     if (sdk == NULL)
         return;
+    atomic_store_explicit(&skua__metric_attached, NULL, memory_order_relaxed);
     skua__sdk_resource_forked(sdk);
     memset(sdk->counts, 0, sdk->dests_count * sizeof *sdk->counts);
     if (sdk->stop == NULL)
@@ -338,6 +340,7 @@ static void life_fork_child(void)
         life.last->trace_forked.filled = life_restart;
         skua__trace_use(&life.last->trace_forked);
         life.last->log_forked.filled = life_restart;
+        atomic_store_explicit(&skua__metric_attached, life_restart, memory_order_relaxed);
         skua__log_use(&life.last->log_forked);
         life_fork_exporters(life.last);
     } else if (life.state != LIFE_FORKED && life.state != LIFE_IDLE) {

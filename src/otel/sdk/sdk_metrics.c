@@ -43,8 +43,7 @@ static int smetrics_reader(struct skua__sdk *sdk, const struct skua__config_read
     if (config != NULL) {
         options.cardinality = config->cardinality.all;
         if (exporter != NULL)
-            options.temporality =
-                (skua_otel_temporality_preference)config->exporter.temporality;
+            options.temporality = (skua_otel_temporality_preference)config->exporter.temporality;
     }
     if (sdk->readers_count == SKUA__METRIC_READERS)
         return -EINVAL;
@@ -106,7 +105,7 @@ static skua_otel_view smetrics_view(const struct skua__config_view *said)
                                                  SKUA_KIND_OBSERVABLE_GAUGE,
                                                  SKUA_KIND_OBSERVABLE_UPDOWN,
                                                  SKUA_KIND_UPDOWN};
-    static const skua_otel_aggregate aggregates[] = {SKUA_OTEL_BY_KIND, SKUA_OTEL_IGNORED,
+    static const skua_otel_aggregate aggregates[] = {SKUA_OTEL_BY_KIND,  SKUA_OTEL_OMIT,
                                                      SKUA_OTEL_EXPLICIT, SKUA_OTEL_BASE2,
                                                      SKUA_OTEL_LAST,     SKUA_OTEL_SUMMED};
     bool exclude = said->has_keys && said->keys.included.count == 0;

@@ -43,8 +43,8 @@ static void options_rhythm(const struct skua__sdk *sdk, skua_otel_destination *d
 {
     const skua_otel_config *config = sdk->config;
     bool metrics = dest->signal == SKUA_OTEL_METRICS;
-    int64_t delay = metrics ? 60000 * OPTIONS_MS
-                            : (dest->signal == SKUA_OTEL_LOGS ? 1000 : 5000) * OPTIONS_MS;
+    int64_t delay =
+        metrics ? 60000 * OPTIONS_MS : (dest->signal == SKUA_OTEL_LOGS ? 1000 : 5000) * OPTIONS_MS;
     int64_t timeout = 30000 * OPTIONS_MS;
     const struct skua__config_processor *said = options_batching(sdk, dest->signal);
 
@@ -346,8 +346,7 @@ int skua__sdk_pipe(struct skua__sdk *sdk, struct skua__pipe **ret)
             options_periodic(sdk, i, &periodics[options.periodics_count++]);
     }
     for (size_t i = 0; i < sdk->pages_count && rc == 0; i++)
-        guests[options.guests_count++] =
-            (struct skua__pipe_guest){skua__sdk_serve, &sdk->pages[i]};
+        guests[options.guests_count++] = (struct skua__pipe_guest){skua__sdk_serve, &sdk->pages[i]};
     if (rc == 0)
         rc = skua__pipe_start(ret, &options, skua__sdk_over, sdk);
     skua__otel_free(dests);
