@@ -34,6 +34,7 @@
 #define SKUA_HTTP_CALL_H
 
 #include <skua/http/client.h>
+#include <skua/trace.h>
 
 SKUA_C_BEGIN
 
@@ -150,6 +151,14 @@ SKUA_API int64_t skua_http_call_reset_code(const skua_http_call *call);
  * Since      0.3
  */
 SKUA_API int skua_http_call_unprocessed(const skua_http_call *call);
+
+/* Its span, to be described further by whoever speaks a protocol over it. It ends with the call.
+ *
+ * Returns    borrowed, as long as the call; NULL: telemetry is off
+ * Threads    any
+ * Since      0.4
+ */
+SKUA_API skua_span *skua_http_call_span(const skua_http_call *call);
 
 /* Ends a call. When it is not at its end, both ways, the stream is reset with CANCEL.
  *

@@ -56,6 +56,10 @@
  *            end their stream, and not the connection.
  * Runtimes   the connections belong to whoever made them: one client is for the fibers of one
  *            runtime, or for plain threads.
+ * Traces     where telemetry is on (trace.h), a request has a span each time that it is sent, for
+ *            a redirect or again, too. It ends with the answer's head, and its context is among
+ *            the headers (propagation.h), instead of what is there. Where telemetry is suppressed
+ *            nothing is.
  * Sources    RFC 9110, RFC 9112, RFC 3986; Go's net/http, reqwest.
  */
 #ifndef SKUA_HTTP_CLIENT_H

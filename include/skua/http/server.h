@@ -38,6 +38,11 @@
  *            ends with ENHANCE_YOUR_CALM; a head that comes in too many frames, or unpacks to more
  *            than head_max, is as one that is too long.
  *
+ * Traces     where telemetry is on (trace.h), each request that reaches the handler has a span, a
+ *            child of the client's (propagation.h). It is current in the handler, has its name from
+ *            the route, and ends with the response; of an upgrade with the 101. The handler may
+ *            rename it, or set more: skua_span_current().
+ *
  * Source     RFC 9110, 9112 and 9113; the defaults after nginx's and Go's, the least rate
  *            Kestrel's.
  */

@@ -7,6 +7,7 @@
 #include <skua/http/call.h>
 
 #include "http/client/client_impl.h"
+#include "http/core/http_trace.h"
 
 struct skua_http_call {
     skua_http_response response; /* the reader's; its connection and stream are constant */
@@ -100,8 +101,13 @@ int skua_http_call_response_until(skua_http_call *call, skua_http_response **ret
         if (rc == 0)
             rc = skua__client_response_cookies(response, &call->url);
         call->has_head = rc == 0;
+        if (rc == 0)
+            skua__http_trace_answered(response->span, 0, response->head.status,
+                                      response->head.version);
         if (rc != 0 && rc != -ETIMEDOUT && rc != -ECANCELED)
             call->head_error = rc;
+        if (call->head_error != 0)
+            skua__http_trace_answered(response->span, rc, 0, 0);
     }
     if (rc == 0)
         *ret = response;
@@ -132,6 +138,11 @@ int skua_http_call_unprocessed(const skua_http_call *call)
     return skua__h2c_unprocessed(call->response.stream);
 }
 
+skua_span *skua_http_call_span(const skua_http_call *call)
+{
+    return call->response.span;
+}
+
 void skua_http_call_close(skua_http_call *call)
 {
     skua_http_client *client;
@@ -139,6 +150,7 @@ void skua_http_call_close(skua_http_call *call)
     if (call == NULL)
         return;
     client = call->response.client;
+    skua_span_end(call->response.span);
     skua__client_response_end(&call->response);
     skua__http_free(call);
     pthread_mutex_lock(&client->mutex);

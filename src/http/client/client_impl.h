@@ -17,6 +17,7 @@
 #include <pthread.h>
 
 #include <skua/notify.h>
+#include <skua/trace.h>
 
 #include "http/coding/coding_impl.h"
 #include "http/h1client/h1c_impl.h"
@@ -191,6 +192,7 @@ struct skua_http_response {
     skua_http_client *client;        /* constant */
     struct skua__client_conn *conn;  /* NULL: it was given back */
     struct skua__h2c_stream *stream; /* of it; NULL: HTTP/1.1 */
+    skua_span *span;                 /* of a call; NULL: none, or it has ended */
     bool called;                     /* it is a call's, and has what it has until that is closed */
     struct skua__http_arena arena;   /* of all strings */
     struct skua__http_answer head;

@@ -10,6 +10,7 @@
  * The response is made before the first step, and becomes the last one's.
  */
 #include "http/client/client_impl.h"
+#include "http/core/http_trace.h"
 
 /* Times that a request is sent again which the server of HTTP/2 has not looked at. */
 #define WAY_REPEATS 20
@@ -27,6 +28,7 @@ struct client_way {
     bool used;          /* the connection was there before */
     bool call;          /* the body is written by calls */
     int repeats;        /* of those that HTTP/2 allows */
+    unsigned sent;      /* times that it was sent, or tried to */
 };
 
 /* ---- the body -------------------------------------------------------------------------------- */
@@ -188,33 +190,63 @@ static int way_connection(struct client_way *way, struct skua__client_origin *or
     return rc;
 }
 
-static int way_on(struct client_way *way, struct skua__client_origin *origin,
-                  const struct skua__http_fields *fields)
+/* Sends it, once. *room: for a connection is there; behind it: is again. */
+static int way_once(struct client_way *way, struct skua__client_origin *origin,
+                    const struct skua__http_fields *fields, bool *room, bool *again)
 {
+    struct skua__http_ask ask = way_ask(way, fields);
     skua_http_client *client = way->client;
+    struct skua__client_conn *conn;
+    int rc = way_connection(way, origin, *room, &conn);
+
+    *again = false;
+    if (rc != 0)
+        return rc;
+    *room = conn->h2c == NULL;
+    way->response->head = (struct skua__http_answer){.arena = &way->response->arena, .length = -1};
+    way->stream_failed = false;
+    way_count(client, &client->stats.requests);
+    if (way->used)
+        way_count(client, &client->stats.reused);
+    return *room ? way_exchange(way, conn, &ask, again) : way_exchange_h2(way, conn, &ask, again);
+}
+
+/* The same with a span around it; of a call it goes on until that is closed. */
+static int way_traced(struct client_way *way, struct skua__client_origin *origin,
+                      struct skua__http_fields *fields, bool *room, bool *again)
+{
+    skua_http_response *response = way->response;
+    skua_span *span =
+        skua__http_trace_ask(&(struct skua__http_trace_ask){.method = way->step.method,
+                                                            .address = way->step.url.address,
+                                                            .url = way->step.url.text,
+                                                            .resend = way->sent++},
+                             fields, &response->arena);
+    int rc = way_once(way, origin, fields, room, again);
+
+    if (rc == 0 && way->call) {
+        response->span = span;
+        return 0;
+    }
+    skua__http_trace_answered(span, rc, response->head.status, response->head.version);
+    skua_span_end(span);
+    return rc;
+}
+
+static int way_on(struct client_way *way, struct skua__client_origin *origin,
+                  struct skua__http_fields *fields)
+{
     bool room = false;
 
     for (;;) {
-        struct skua__http_ask ask = way_ask(way, fields);
-        struct skua__client_conn *conn;
         bool again = false;
-        bool old;
-        int rc = way_connection(way, origin, room, &conn);
+        int rc = __builtin_expect(skua__http_trace_on(), 0)
+                     ? way_traced(way, origin, fields, &room, &again)
+                     : way_once(way, origin, fields, &room, &again);
 
-        if (rc != 0)
-            return rc;
-        old = conn->h2c == NULL;
-        way->response->head =
-            (struct skua__http_answer){.arena = &way->response->arena, .length = -1};
-        way->stream_failed = false;
-        way_count(client, &client->stats.requests);
-        if (way->used)
-            way_count(client, &client->stats.reused);
-        rc = old ? way_exchange(way, conn, &ask, &again) : way_exchange_h2(way, conn, &ask, &again);
         if (rc == 0 || !again)
             return rc;
-        room = old;
-        way_count(client, &client->stats.repeated);
+        way_count(way->client, &way->client->stats.repeated);
     }
 }
 

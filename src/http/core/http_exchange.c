@@ -10,7 +10,7 @@
  */
 #include <stdio.h>
 
-#include "http/core/http_impl.h"
+#include "http/core/http_trace.h"
 
 /* Of skua_http_replyf, before it needs memory. */
 #define EXCHANGE_FORMAT 512
@@ -370,6 +370,7 @@ int skua_http_upgrade(skua_http_exchange *exchange, const char *protocol, skua_i
     }
     exchange->begun = exchange->ended = true;
     exchange->error = rc;
+    skua__http_trace_end(exchange, 0, rc);
     return rc;
 }
 

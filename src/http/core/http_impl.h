@@ -198,9 +198,10 @@ struct skua_http_exchange {
     void *page_state;
     int fail_code, fail_status; /* of skua_http_fail; 0: it has not failed so */
     const char *fail_reason;
-    bool heading;  /* observers of the head are being called */
-    int64_t began; /* ns; the carrier sets it before the handler is called */
-    uint64_t sent; /* bytes of the body */
+    bool heading;           /* observers of the head are being called */
+    struct skua_span *span; /* of telemetry, under way; NULL: none (http_trace.h) */
+    int64_t began;          /* ns; the carrier sets it before the handler is called */
+    uint64_t sent;          /* bytes of the body */
 };
 
 /* As new, with the memory it has. The carrier, peer and limits stay. */

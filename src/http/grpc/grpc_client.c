@@ -357,6 +357,7 @@ static int client_open(struct client_call *self, skua_http_client *client, const
             return client_fails(self, -ETIMEDOUT, NULL);
     }
     rc = skua_http_client_open(client, &request, &self->http);
+    skua__grpc_trace_call(self->http, method, NULL);
     if (rc == -EINVAL || rc == -ENOMEM || rc == -ECANCELED)
         return rc;
     if (rc == -ETIMEDOUT && skua_now() < self->call.deadline)
@@ -482,11 +483,11 @@ int skua_grpc_unprocessed(const skua_grpc_call *call)
 
 void skua_grpc_close(skua_grpc_call *call)
 {
-    struct client_call *self;
+    struct client_call *self = client_of(call);
 
     if (call == NULL)
         return;
-    self = client_of(call);
+    skua__grpc_trace_call(self->http, NULL, self->ended ? &self->status : NULL);
     skua_http_call_close(self->http);
     skua__grpc_call_fini(call);
     skua__http_free(self->gathered.at);

@@ -14,9 +14,11 @@
 #ifndef SKUA_HTTP_GRPC_IMPL_H
 #define SKUA_HTTP_GRPC_IMPL_H
 
+#include <skua/http/call.h>
 #include <skua/http/grpc_client.h>
 #include <skua/http/grpc_server.h>
 #include <skua/task.h>
+#include <skua/trace.h>
 
 #include "http/core/http_impl.h"
 
@@ -86,6 +88,14 @@ void skua__proto_put_head(struct skua__proto_out *self, uint32_t id, size_t len)
 int skua__grpc_code_of_http(int status);
 /* Of a stream that was reset with a code of HTTP/2. */
 int skua__grpc_code_of_reset(int64_t code);
+/* A call's span, which is its request's, gets the call's name, "package.Service/Method", and its
+ * end; NULL does nothing. Of a server only some codes are its errors. */
+void skua__grpc_trace(skua_span *span, const char *name);
+void skua__grpc_trace_end(skua_span *span, int code, bool server);
+/* The same for a client's: when it begins, with its name; else at its end (NULL: it was given up).
+ * http: NULL: there is no call. */
+void skua__grpc_trace_call(const skua_http_call *http, const char *name,
+                           const skua_grpc_status *status);
 
 /* ---- metadata (grpc_metadata.c) -------------------------------------------------------------- */
 

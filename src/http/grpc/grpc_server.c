@@ -220,6 +220,7 @@ static int server_answer(struct server_call *self, int code, const char *message
     bool head = code != SKUA_GRPC_OK && !self->headed && !skua_http_begun(exchange);
     int rc = server_put_status(self, head, code, message);
 
+    skua__grpc_trace_end(exchange->span, code, true);
     if (rc != 0)
         return rc;
     if (head)
@@ -269,8 +270,10 @@ static const skua_grpc_method *server_route(struct server_call *self,
     }
     *state = entry->state;
     for (size_t i = 0; i < entry->service->count; i++)
-        if (strcmp(entry->service->methods[i].name, name + 1) == 0)
+        if (strcmp(entry->service->methods[i].name, name + 1) == 0) {
+            skua__grpc_trace(self->call.exchange->span, path + 1);
             return &entry->service->methods[i];
+        }
     (void)skua_grpc_fail(&self->call, SKUA_GRPC_UNIMPLEMENTED, "the service has no such method");
     return NULL;
 }

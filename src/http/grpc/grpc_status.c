@@ -233,5 +233,45 @@ ssize_t skua_grpc_write_retry_info(int64_t delay, void *out, size_t size)
     return (ssize_t)self.len;
 }
 
+/* ---- spans ----------------------------------------------------------------------------------- */
+
+void skua__grpc_trace(skua_span *span, const char *name)
+{
+    const char *method = strrchr(name, '/');
+
+    if (!skua_span_recording(span) || method == NULL)
+        return;
+    skua_span_rename(span, name);
+    skua_span_set(span, SKUA_STR("rpc.system", "grpc"),
+                  SKUA_TEXT("rpc.service", name, (size_t)(method - name)),
+                  SKUA_STR("rpc.method", method + 1));
+}
+
+void skua__grpc_trace_end(skua_span *span, int code, bool server)
+{
+    bool ours = code == SKUA_GRPC_UNKNOWN || code == SKUA_GRPC_DEADLINE_EXCEEDED ||
+                code == SKUA_GRPC_UNIMPLEMENTED || code == SKUA_GRPC_INTERNAL ||
+                code == SKUA_GRPC_UNAVAILABLE || code == SKUA_GRPC_DATA_LOSS;
+
+    if (!skua_span_recording(span))
+        return;
+    skua_span_set(span, SKUA_I64("rpc.grpc.status_code", code));
+    if (code == SKUA_GRPC_OK || (server && !ours))
+        return;
+    skua_span_set(span, SKUA_STR("error.type", skua_grpc_code_name(code)));
+    skua_span_set_status(span, SKUA_SPAN_ERROR, NULL);
+}
+
+void skua__grpc_trace_call(const skua_http_call *http, const char *name,
+                           const skua_grpc_status *status)
+{
+    skua_span *span = http != NULL ? skua_http_call_span(http) : NULL;
+
+    if (name != NULL)
+        skua__grpc_trace(span, name);
+    else
+        skua__grpc_trace_end(span, status != NULL ? status->code : SKUA_GRPC_CANCELLED, false);
+}
+
 #undef STATUS_COUNT
 #undef STATUS_PREFIX

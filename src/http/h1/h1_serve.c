@@ -6,6 +6,7 @@
  */
 #include <skua/task.h>
 
+#include "http/core/http_trace.h"
 #include "http/h1/h1_impl.h"
 
 #define SERVE_LINGER (2 * SKUA_SECOND)
@@ -54,17 +55,8 @@ static void serve_linger(struct skua__h1 *h1)
 static int serve_one(struct skua__h1 *h1, skua_http_handler handler, void *state)
 {
     skua_http_exchange *exchange = &h1->exchange;
-    int64_t timeout = h1->options->handler_timeout;
-    skua_deadline frame;
-    int rc;
+    int rc = skua__http_exchange_run(exchange, handler, state, h1->options->handler_timeout);
 
-    exchange->began = skua_now();
-    if (timeout != SKUA_FOREVER)
-        (void)skua_deadline_begin(&frame, skua__http_deadline(timeout, SKUA_FOREVER));
-    rc = handler(exchange, state);
-    if (timeout != SKUA_FOREVER)
-        (void)skua_deadline_end(&frame);
-    rc = skua__http_exchange_finish(exchange, rc);
     if (rc != 0)
         return rc;
     if (!skua__h1_body_skip(h1)) {

@@ -8,6 +8,7 @@
  *
  * Sources: RFC 9113 (8.1 to 8.5), RFC 9110 (7.2, 10.1.1).
  */
+#include "http/core/http_trace.h"
 #include "http/h2/h2s_impl.h"
 
 /* ---- what the core tells: under the mutex ---------------------------------------------------- */
@@ -162,18 +163,9 @@ static int request_exchange(struct skua__h2s_stream *self, bool ended)
 static int request_handle(struct skua__h2s_stream *self)
 {
     const struct skua__h2s_call *call = self->h2s->call;
-    int64_t timeout = call->options->handler_timeout;
-    skua_http_exchange *exchange = &self->exchange;
-    skua_deadline frame;
-    int rc;
 
-    exchange->began = skua_now();
-    if (timeout != SKUA_FOREVER)
-        (void)skua_deadline_begin(&frame, skua__http_deadline(timeout, SKUA_FOREVER));
-    rc = call->handler(exchange, call->watcher);
-    if (timeout != SKUA_FOREVER)
-        (void)skua_deadline_end(&frame);
-    return skua__http_exchange_finish(exchange, rc);
+    return skua__http_exchange_run(&self->exchange, call->handler, call->watcher,
+                                   call->options->handler_timeout);
 }
 
 static int request_refuse(struct skua__h2s_stream *self, int status)

@@ -10,7 +10,7 @@
 
 #include <skua/http/router.h>
 
-#include "http/core/http_impl.h"
+#include "http/core/http_trace.h"
 
 /* Segments of a path; one with more is known to no route. */
 #define ROUTER_SEGMENTS 64
@@ -406,6 +406,8 @@ static int router_bind(skua_http_exchange *exchange, const struct router_route *
         rest->value = text;
     }
     exchange->route = route->pattern;
+    if (exchange->span != NULL)
+        skua__http_trace_route(exchange);
     return 0;
 }
 

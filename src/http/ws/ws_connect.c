@@ -14,6 +14,7 @@
 #include <skua/unix.h>
 
 #include "http/client/client_impl.h"
+#include "http/core/http_trace.h"
 #include "http/ws/ws_impl.h"
 
 /* What is below a client's WebSocket. */
@@ -151,9 +152,16 @@ static const char *connect_protocols(const skua_websocket_options *options)
     return options->protocols != NULL && *options->protocols != '\0' ? options->protocols : NULL;
 }
 
+/* One of the caller's, or of telemetry's, which come before the caller's own. */
+static size_t connect_header(char *text, size_t size, const char *name, const char *value)
+{
+    return (size_t)snprintf(text, size, "%s: %s\r\n", name, value);
+}
+
 /* The whole request; NULL: no memory. */
 static char *connect_request(struct skua__http_arena *arena, const struct connect_url *url,
-                             const skua_websocket_options *options, const char *key)
+                             const skua_websocket_options *options, const char *key,
+                             const struct skua__http_fields *traced)
 {
     const char *protocols = connect_protocols(options);
     size_t size = strlen(url->of.target) + strlen(url->authority) + 1024;
@@ -165,6 +173,8 @@ static char *connect_request(struct skua__http_arena *arena, const struct connec
         size += strlen(protocols);
     for (size_t i = 0; i < options->headers_count; i++)
         size += strlen(options->headers[i].name) + strlen(options->headers[i].value) + 4;
+    for (size_t i = 0; i < traced->count; i++)
+        size += traced->at[i].name_len + traced->at[i].value_len + 4;
     text = skua__http_arena_alloc(arena, size);
     if (text == NULL)
         return NULL;
@@ -177,8 +187,12 @@ static char *connect_request(struct skua__http_arena *arena, const struct connec
         protocols != NULL ? protocols : "", protocols != NULL ? "\r\n" : "",
         *offer != '\0' ? "Sec-WebSocket-Extensions: " : "", offer, *offer != '\0' ? "\r\n" : "");
     for (size_t i = 0; i < options->headers_count; i++)
-        len += (size_t)snprintf(text + len, size - len, "%s: %s\r\n", options->headers[i].name,
-                                options->headers[i].value);
+        if (skua__http_fields_find(traced, options->headers[i].name,
+                                   strlen(options->headers[i].name), 0) == NULL)
+            len += connect_header(text + len, size - len, options->headers[i].name,
+                                  options->headers[i].value);
+    for (size_t i = 0; i < traced->count; i++)
+        len += connect_header(text + len, size - len, traced->at[i].name, traced->at[i].value);
     (void)snprintf(text + len, size - len, "\r\n");
     return text;
 }
@@ -306,12 +320,47 @@ static int connect_shake(skua_websocket **ret, skua_io io, struct skua__http_are
     return rc;
 }
 
+/* Connects, asks, and hears the answer. */
+static int connect_ask(skua_websocket **ret, struct skua__http_arena *arena,
+                       const struct connect_url *url, const skua_websocket_options *options,
+                       const char *key, const struct skua__http_fields *traced)
+{
+    char *request = connect_request(arena, url, options, key, traced);
+    struct connect_link *link = NULL;
+    int rc = request != NULL ? connect_dial(&link, url, options) : -ENOMEM;
+
+    if (rc != 0)
+        return rc;
+    rc = connect_shake(ret, connect_io(link), arena, request, options, key);
+    if (rc != 0) {
+        connect_end(link);
+        return rc;
+    }
+    (*ret)->end = connect_end;
+    (*ret)->object = link;
+    return 0;
+}
+
+/* The same with a span around it, which ends with the handshake. */
+static int connect_traced(skua_websocket **ret, struct skua__http_arena *arena, const char *text,
+                          const struct connect_url *url, const skua_websocket_options *options,
+                          const char *key)
+{
+    const struct skua__http_trace_ask ask = {.method = "GET", .address = url->address, .url = text};
+    struct skua__http_fields fields = {NULL, 0, 0};
+    skua_span *span = skua__http_trace_on() ? skua__http_trace_ask(&ask, &fields, arena) : NULL;
+    int rc = connect_ask(ret, arena, url, options, key, &fields);
+
+    skua__http_trace_answered(span, rc, 101, 11);
+    skua_span_end(span);
+    return rc;
+}
+
 static int connect_all(skua_websocket **ret, struct skua__http_arena *arena, const char *text,
                        const skua_websocket_options *options)
 {
     struct connect_url url = {.secure = false};
-    struct connect_link *link = NULL;
-    char key[SKUA__WS_KEY], *request;
+    char key[SKUA__WS_KEY];
     uint8_t nonce[16];
     int rc = connect_check(options);
 
@@ -324,18 +373,7 @@ static int connect_all(skua_websocket **ret, struct skua__http_arena *arena, con
     if (rc != 0)
         return rc;
     skua__ws_base64(key, nonce, sizeof nonce);
-    request = connect_request(arena, &url, options, key);
-    rc = request != NULL ? connect_dial(&link, &url, options) : -ENOMEM;
-    if (rc != 0)
-        return rc;
-    rc = connect_shake(ret, connect_io(link), arena, request, options, key);
-    if (rc != 0) {
-        connect_end(link);
-        return rc;
-    }
-    (*ret)->end = connect_end;
-    (*ret)->object = link;
-    return 0;
+    return connect_traced(ret, arena, text, &url, options, key);
 }
 
 int skua_websocket_connect(skua_websocket **ret, const char *url,
