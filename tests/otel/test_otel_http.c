@@ -2,10 +2,11 @@
 /* test_otel_http.c - servers and clients of HTTP/1.1 make spans by themselves.
  *
  * Specifies: a client's span is its server's parent; what handlers make is inside; names by route;
- * attributes by the semantic conventions; errors on either side; redirects and repeats; answers that
- * are cut; many requests at a time, each tree for itself; nothing where telemetry is off or
+ * attributes by the semantic conventions; errors on either side; redirects and repeats; answers
+ * that are cut; many requests at a time, each tree for itself; nothing where telemetry is off or
  * suppressed. HTTP/2, gRPC and WebSockets are in test_otel_http2.c.
  */
+#include <skua/http/middleware.h>
 #include <skua/http/router.h>
 #include <skua/join_set.h>
 
@@ -43,6 +44,20 @@ static int fails(skua_http_exchange *exchange, void *state)
     (void)exchange;
     (void)state;
     return -EIO;
+}
+
+static int invalid(skua_http_exchange *exchange, void *state)
+{
+    (void)exchange;
+    (void)state;
+    return -EINVAL;
+}
+
+static int current(skua_http_exchange *exchange, void *state)
+{
+    (void)state;
+    return skua_http_replyf(exchange, 200, NULL, "%s",
+                            skua_span_current() != NULL ? "a span" : "-");
 }
 
 static int refuses(skua_http_exchange *exchange, void *state)
@@ -108,6 +123,8 @@ static skua_http_router *routes(void)
     MUST(skua_http_router_new(&router) == 0);
     MUST(skua_http_route(router, "GET", "/orders/:id", order, NULL) == 0);
     MUST(skua_http_route(router, "GET", "/fails", fails, NULL) == 0);
+    MUST(skua_http_route(router, "GET", "/invalid", invalid, NULL) == 0);
+    MUST(skua_http_route(router, "GET", "/current", current, NULL) == 0);
     MUST(skua_http_route(router, "GET", "/503", refuses, (void *)503) == 0);
     MUST(skua_http_route(router, "GET", "/409", refuses, (void *)409) == 0);
     MUST(skua_http_route(router, "GET", "/cuts", cuts, NULL) == 0);
@@ -138,7 +155,7 @@ static void place_end(struct place *place)
     skua_http_router_free(place->router);
 }
 
-/* ---- one request ------------------------------------------------------------------------------- */
+/* ---- one request ---------------------------------------------------------------------------- */
 
 TEST_FIBER(http_spans_of_a_request_make_one_tree)
 {
@@ -241,17 +258,52 @@ TEST_FIBER(http_spans_know_few_methods_and_names)
     return 0;
 }
 
-/* ---- errors ------------------------------------------------------------------------------------ */
+/* ---- the access log ------------------------------------------------------------------------- */
+
+static char logged[2048];
+
+static void keeps(const char *line, size_t len, void *arg)
+{
+    (void)arg;
+    (void)snprintf(logged, sizeof logged, "%.*s", (int)len, line);
+}
+
+TEST_FIBER(http_the_access_log_names_trace_and_span)
+{
+    static skua_http_log log = {.size = sizeof log, .format = SKUA_HTTP_LOG_JSON, .write = keeps};
+    const skua_otel_span *server;
+    struct place place;
+    char wanted[128];
+    size_t len = 0;
+
+    traced_begin(NULL);
+    place_begin(&place);
+    MUST(skua_http_route_layer(place.router, skua_http_log_layer, &log) == 0);
+    CHECK_EQ(gets_(place.client, AT(place.site.url, "/renames"), NULL), 200);
+    MUST(traced_wait(2));
+    server = traced_next(NULL, SKUA_SPAN_SERVER, NULL);
+    len += (size_t)snprintf(wanted, sizeof wanted, "\"trace_id\":\"");
+    for (size_t i = 0; i < 16; i++)
+        len += (size_t)snprintf(wanted + len, sizeof wanted - len, "%02x", server->trace_id[i]);
+    len += (size_t)snprintf(wanted + len, sizeof wanted - len, "\",\"span_id\":\"");
+    for (size_t i = 0; i < 8; i++)
+        len += (size_t)snprintf(wanted + len, sizeof wanted - len, "%02x", server->span_id[i]);
+    if (!CHECK(strstr(logged, wanted) != NULL))
+        test_note("no %s in %s", wanted, logged);
+    place_end(&place);
+    traced_end();
+    return 0;
+}
+
+/* ---- errors --------------------------------------------------------------------------------- */
 
 TEST_FIBER(http_spans_tell_errors_of_their_own_side)
 {
     static const struct {
         const char *path, *status, *server, *client; /* error.type */
-    } rows[] = {{"/409", "409", "", "409"},
-                {"/nowhere", "404", "", "404"},
-                {"/503", "503", "503", "503"},
-                {"/fails", "500", "EIO", "500"},
-                {"/cuts", "200", "EPROTO", ""}};
+    } rows[] = {{"/409", "409", "", "409"},      {"/nowhere", "404", "", "404"},
+                {"/invalid", "400", "", "400"},  {"/503", "503", "503", "503"},
+                {"/fails", "500", "EIO", "500"}, {"/cuts", "200", "EPROTO", ""}};
     struct place place;
 
     traced_begin(NULL);
@@ -301,7 +353,7 @@ TEST_FIBER(http_a_client_without_an_answer_has_a_span_with_the_error)
     return 0;
 }
 
-/* ---- again and on ------------------------------------------------------------------------------ */
+/* ---- again and on --------------------------------------------------------------------------- */
 
 TEST_FIBER(http_each_redirect_and_each_repeat_is_a_span)
 {
@@ -339,7 +391,7 @@ TEST_FIBER(http_each_redirect_and_each_repeat_is_a_span)
     return 0;
 }
 
-/* ---- propagation ------------------------------------------------------------------------------- */
+/* ---- propagation ---------------------------------------------------------------------------- */
 
 TEST_FIBER(http_what_came_goes_on_over_two_servers)
 {
@@ -438,6 +490,44 @@ TEST_FIBER(http_a_suppressed_client_writes_nothing)
     return 0;
 }
 
+/* As a proxy has them, that hands on all fields. */
+TEST_FIBER(http_a_clients_own_context_comes_instead_of_fields_that_are_there)
+{
+    static const skua_http_field old[] = {
+        {"Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}};
+    skua_http_response *response;
+    struct place place;
+
+    traced_begin(NULL);
+    place_begin(&place);
+    MUST(skua_http_client_send(place.client,
+                               SKUA_HTTP_REQUEST(.url = AT(place.site.url, "/fields"),
+                                                 .headers = old, .headers_count = 1),
+                               &response) == 0);
+    skua_http_response_close(response);
+    MUST(traced_wait(2));
+    CHECK(traced_child(traced_next(NULL, SKUA_SPAN_SERVER, NULL),
+                       traced_next(NULL, SKUA_SPAN_CLIENT, NULL)));
+    place_end(&place);
+    traced_end();
+    return 0;
+}
+
+TEST_FIBER(http_a_kept_connection_keeps_no_span)
+{
+    struct place place;
+
+    traced_begin(NULL);
+    place_begin(&place);
+    CHECK_EQ(gets_(place.client, AT(place.site.url, "/current"), "a span"), 200);
+    CHECK(traced_wait(2));
+    traced_end();
+    CHECK_EQ(gets_(place.client, AT(place.site.url, "/current"), "-"), 200);
+    CHECK_EQ(client_stats(place.client).reused, 1);
+    place_end(&place);
+    return 0;
+}
+
 TEST_FIBER(http_a_server_inside_of_a_span_begins_traces_of_its_own)
 {
     struct place place;
@@ -456,7 +546,7 @@ TEST_FIBER(http_a_server_inside_of_a_span_begins_traces_of_its_own)
     return 0;
 }
 
-/* ---- many -------------------------------------------------------------------------------------- */
+/* ---- many ----------------------------------------------------------------------------------- */
 
 struct many {
     struct place *place;
@@ -526,12 +616,15 @@ int main(void)
         cmocka_unit_test(http_spans_of_a_request_make_one_tree),
         cmocka_unit_test(http_spans_have_the_attributes_of_the_conventions),
         cmocka_unit_test(http_spans_know_few_methods_and_names),
+        cmocka_unit_test(http_the_access_log_names_trace_and_span),
         cmocka_unit_test(http_spans_tell_errors_of_their_own_side),
         cmocka_unit_test(http_a_client_without_an_answer_has_a_span_with_the_error),
         cmocka_unit_test(http_each_redirect_and_each_repeat_is_a_span),
         cmocka_unit_test(http_what_came_goes_on_over_two_servers),
         cmocka_unit_test(http_without_an_sdk_what_came_goes_on_as_it_was),
         cmocka_unit_test(http_a_suppressed_client_writes_nothing),
+        cmocka_unit_test(http_a_clients_own_context_comes_instead_of_fields_that_are_there),
+        cmocka_unit_test(http_a_kept_connection_keeps_no_span),
         cmocka_unit_test(http_a_server_inside_of_a_span_begins_traces_of_its_own),
         cmocka_unit_test(http_sixty_four_requests_are_sixty_four_trees),
     };
