@@ -54,17 +54,25 @@ done
     die "no orders in $build: it is built where llhttp, jansson and sqlite3 are (./dev setup)"
 folder=$(mktemp -d) || die "no temporary folder"
 
-: >"$folder/ready"
-ORDERS_LISTEN=127.0.0.1:0 ORDERS_DB=$folder/orders.db ORDERS_LOG=off \
-    "$place/orders" >"$folder/ready" &
-orders_pid=$!
-tries=0
-while ! grep -q '^ready on' "$folder/ready"; do
-    tries=$((tries + 1))
-    [ $tries -lt 100 ] && kill -0 "$orders_pid" 2>/dev/null || die "orders did not start"
-    sleep 0.1
-done
-url=$(sed -n 's/^ready on \([^ ]*\) .*/\1/p' "$folder/ready")
+# start [NAME=VALUE]: the service, with a variable more; what it says of spans is kept.
+start() {
+    : >"$folder/ready"
+    env ${1+"$1"} ORDERS_LISTEN=127.0.0.1:0 ORDERS_DB="$folder/orders.db" ORDERS_LOG=off \
+        "$place/orders" >"$folder/ready" 2>"$folder/spans" &
+    orders_pid=$!
+    tries=0
+    while ! grep -q '^ready on' "$folder/ready"; do
+        tries=$((tries + 1))
+        if [ $tries -ge 100 ] || ! kill -0 "$orders_pid" 2>/dev/null; then
+            cat "$folder/spans" >&2
+            die "orders did not start"
+        fi
+        sleep 0.1
+    done
+    url=$(sed -n 's/^ready on \([^ ]*\) .*/\1/p' "$folder/ready")
+}
+
+start
 say "orders        $(cat "$folder/ready")"
 say
 
@@ -83,4 +91,22 @@ wait "$orders_pid"
 status=$?
 orders_pid=
 say "orders        $(tail -n 1 "$folder/ready"), with status $status"
+[ "$status" -eq 0 ] || exit 1
+
+# ---- traced ---------------------------------------------------------------------------------
+
+# The same requests once more, each with its spans; shown is the first that writes.
+start OTEL_TRACES_EXPORTER=console
+run "$place/orders-tour" "$url" >/dev/null || die "an answer was not what it is to be"
+kill "$orders_pid"
+wait "$orders_pid"
+status=$?
+orders_pid=
+if grep -q 'POST /orders' "$folder/spans"; then
+    say
+    say "one request, as its spans tell it (OTEL_TRACES_EXPORTER=console):"
+    awk '!shown && / ms  POST \/orders/ { shown = 1; print; next }
+         shown && !/ ms    / { exit }
+         shown' "$folder/spans" | cut -c 1-150
+fi
 [ "$status" -eq 0 ]

@@ -15,6 +15,7 @@
  *   store_sqlite.c    ... in SQLite, on threads that may block
  *   batch.c           what many want written, written together
  *   store_postgres.c  ... in PostgreSQL, pipelined over a few connections (adapters/skua_pg.h)
+ *   telemetry.c       traces, and spans of statements
  *   load.c            a program of its own: many clients, and what they saw
  *
  * The environment (a name with ORDERS_ that is not listed here is an error, too):
@@ -31,6 +32,10 @@
  *   ORDERS_MAX_BODY        bytes of a request, 64 to 1048576 (65536)
  *   ORDERS_TIMEOUT_MS      of a request (5000)
  *   ORDERS_DRAIN_MS        of an orderly stop (8000)
+ *   OTEL_TRACES_EXPORTER   console: spans on standard error (not set: none)
+ *   OTEL_TRACES_SAMPLER_ARG   the part of traces that is kept, 0 to 1 (1)
+ *   OTEL_EXPORTER_OTLP_ENDPOINT   a collector, http://HOST:4318 (not set: none) ...
+ *   OTEL_EXPORTER_OTLP_PROTOCOL   ... by http/protobuf, http/json or grpc (http/protobuf)
  *
  * Stop       SIGTERM or Ctrl-C: no new connections, requests under way get their answers, the
  *            database is closed, status 0. A second signal ends the process at once.
@@ -46,6 +51,7 @@
 #include "api.h"
 #include "config.h"
 #include "store.h"
+#include "telemetry.h"
 
 struct service {
     struct config config;
@@ -188,12 +194,13 @@ int main(void)
     int64_t drain;
     int rc;
 
-    if (!config_read(&service.config))
+    if (!config_read(&service.config) || !telemetry_start())
         return 2;
     drain = service.config.drain_ms * SKUA_MILLISECOND;
     rc = skua_main(run, &service,
                    SKUA_RUNTIME_OPTIONS(.name = "orders", .stop_on = SKUA_SIGNALS_TERM,
                                         .stop_timeout = drain + 2 * SKUA_SECOND));
+    telemetry_stop();
     if (rc == 0)
         puts("stopped");
     return rc;

@@ -11,6 +11,7 @@
 
 #include "skua_pg.h"
 #include "store.h"
+#include "telemetry.h"
 
 /* Of several that start at once one makes the schema, and the others wait: the lock's number is any
  * that nobody else uses. */
@@ -63,13 +64,27 @@ static const char *number_text(struct number *self, int64_t value)
 
 /* ---- queries --------------------------------------------------------------------------------- */
 
+/* The text of a statement that is there. */
+static const char *postgres_sql(const char *name)
+{
+    size_t i = 0;
+
+    while (strcmp(postgres_statements[i].name, name) != 0)
+        i++;
+    return postgres_statements[i].sql;
+}
+
 /* As skua_pg_query; what the server says against a statement is a line in the log. */
 static int postgres_ask(struct store *store, const char *statement, const char *const *params,
                         int count, PGresult **result)
 {
+    skua_span *span = SKUA_TRACE_ON() ? sql_span("postgresql", postgres_sql(statement)) : NULL;
     int rc = skua_pg_query(((struct postgres_store *)store)->pg, statement, params, count, result);
     const char *state = *result != NULL ? PQresultErrorField(*result, PG_DIAG_SQLSTATE) : NULL;
 
+    if (state != NULL)
+        skua_span_set(span, SKUA_STR("db.response.status_code", state));
+    sql_span_end(span, rc);
     if (rc == 0)
         return 0;
     if (state != NULL && strcmp(state, "23503") == 0) /* foreign_key_violation: orders.user_id */

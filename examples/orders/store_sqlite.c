@@ -20,6 +20,7 @@
 
 #include "batch.h"
 #include "store.h"
+#include "telemetry.h"
 
 #define BUSY_MS 1000
 
@@ -177,7 +178,7 @@ struct job {
     struct batch_item *adding; /* a chain of struct adding */
 };
 
-static int sqlite_work(skua_pool *pool, skua_fiber_fn fn, struct job *job)
+static int sqlite_use(skua_pool *pool, skua_fiber_fn fn, struct job *job)
 {
     void *object;
     int rc = skua_pool_get(pool, &object);
@@ -187,6 +188,17 @@ static int sqlite_work(skua_pool *pool, skua_fiber_fn fn, struct job *job)
     job->connection = object;
     rc = skua_blocking(fn, job);
     (void)skua_pool_put(pool, object);
+    return rc;
+}
+
+/* A job that is one statement. */
+static int sqlite_work(struct sqlite_store *self, const char *sql, skua_fiber_fn fn,
+                       struct job *job)
+{
+    skua_span *span = sql_span("sqlite", sql);
+    int rc = sqlite_use(self->readers, fn, job);
+
+    sql_span_end(span, rc);
     return rc;
 }
 
@@ -293,6 +305,7 @@ struct adding {
     const struct new_order *new_order;
     struct order *order;
     bool again;
+    skua_span_context asker; /* whose transaction it becomes a part of */
 };
 
 static int sqlite_add_one(struct connection *self, struct adding *adding)
@@ -350,8 +363,15 @@ static int sqlite_job_add(void *arg)
 static void sqlite_add_all(void *ctx, struct batch_item *first)
 {
     struct sqlite_store *self = ctx;
-    int rc = sqlite_work(self->writers, sqlite_job_add, &(struct job){.adding = first});
+    struct sql_batch batch = {.count = 0};
+    skua_span *span;
+    int rc;
 
+    for (struct batch_item *at = first; at != NULL; at = at->next)
+        sql_batch_add(&batch, &((struct adding *)at)->asker);
+    span = sql_batch_span(&batch, "sqlite", sqlite_statements[ASK_ADD]);
+    rc = sqlite_use(self->writers, sqlite_job_add, &(struct job){.adding = first});
+    sql_span_end(span, rc);
     for (struct batch_item *at = first; rc != 0 && at != NULL; at = at->next)
         at->rc = rc;
 }
@@ -365,27 +385,29 @@ static struct sqlite_store *sqlite_of(struct store *store)
 
 static int sqlite_ping(struct store *self)
 {
-    return sqlite_work(sqlite_of(self)->readers, sqlite_job_ping, &(struct job){.id = 1});
+    return sqlite_work(sqlite_of(self), sqlite_statements[ASK_PING], sqlite_job_ping,
+                       &(struct job){.id = 1});
 }
 
 static int sqlite_user(struct store *self, int64_t id, struct user *ret)
 {
-    return sqlite_work(sqlite_of(self)->readers, sqlite_job_user,
+    return sqlite_work(sqlite_of(self), sqlite_statements[ASK_USER], sqlite_job_user,
                        &(struct job){.id = id, .user = ret});
 }
 
 static int sqlite_order(struct store *self, int64_t id, struct order *ret)
 {
-    return sqlite_work(sqlite_of(self)->readers, sqlite_job_order,
+    return sqlite_work(sqlite_of(self), sqlite_statements[ASK_ONE], sqlite_job_order,
                        &(struct job){.id = id, .order = ret});
 }
 
 static int sqlite_orders(struct store *self, const struct page_query *query, struct page *ret)
 {
+    const char *sql = query->user != 0 ? sqlite_page_of_user : sqlite_statements[ASK_PAGE];
     int rc;
 
     ret->count = 0;
-    rc = sqlite_work(sqlite_of(self)->readers, sqlite_job_orders,
+    rc = sqlite_work(sqlite_of(self), sql, sqlite_job_orders,
                      &(struct job){.query = query, .page = ret});
     if (rc != 0)
         page_free(ret);
@@ -399,8 +421,12 @@ static int sqlite_add(struct store *self, const struct new_order *order, struct 
                       bool *again)
 {
     struct adding adding = {.new_order = order, .order = ret};
-    int rc = batch_add(&sqlite_of(self)->adding, &adding.item);
+    skua_span *span = sql_span("sqlite", sqlite_statements[ASK_ADD]);
+    int rc;
 
+    (void)skua_span_context_of(span, &adding.asker);
+    rc = batch_add(&sqlite_of(self)->adding, &adding.item);
+    sql_span_end(span, rc);
     *again = adding.again;
     return rc;
 }

@@ -32,7 +32,8 @@ typedef enum skua_http_log_format {
     SKUA_HTTP_LOG_COMMON = 0, /* host - - [time] "GET /path HTTP/1.1" 200 123 */
     SKUA_HTTP_LOG_COMBINED,   /* and "referer" "user agent" */
     SKUA_HTTP_LOG_JSON        /* an object: time, peer, method, path, query, version, route, status,
-                                 received, sent, seconds, and id, error where there are */
+                                 received, sent, seconds, and id, trace_id, span_id, error where
+                                 there are */
 } skua_http_log_format;
 
 typedef struct skua_http_log {

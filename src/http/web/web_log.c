@@ -11,6 +11,7 @@
 
 #include <skua/http/middleware.h>
 #include <skua/time.h>
+#include <skua/trace.h>
 
 #include "http/web/web_impl.h"
 
@@ -69,6 +70,22 @@ static void log_json(struct skua__web_text *line, const char *name, const char *
     skua__web_json(line, text);
 }
 
+/* By which the line is found from the request's span, and the other way round. */
+static void log_trace(struct skua__web_text *line)
+{
+    skua_span_context context;
+    char text[33];
+
+    if (skua_span_context_of(skua_span_current(), &context) != 0)
+        return;
+    for (size_t i = 0; i < 16; i++)
+        (void)snprintf(text + 2 * i, 3, "%02x", context.trace_id[i]);
+    log_json(line, "trace_id", text);
+    for (size_t i = 0; i < 8; i++)
+        (void)snprintf(text + 2 * i, 3, "%02x", context.span_id[i]);
+    log_json(line, "span_id", text);
+}
+
 static void log_line_json(struct skua__web_text *line, skua_http_exchange *exchange,
                           const skua_http_summary *summary)
 {
@@ -96,6 +113,7 @@ static void log_line_json(struct skua__web_text *line, skua_http_exchange *excha
                      (long long)(summary->duration % SKUA_SECOND));
     if (id != NULL)
         log_json(line, "id", id);
+    log_trace(line);
     if (summary->error != 0 || summary->code < 0)
         log_json(line, "error",
                  skua_error_name(summary->error != 0 ? summary->error : summary->code));
