@@ -264,8 +264,8 @@ TEST_FIBER(http2_grpc_calls_are_described_on_their_requests_spans)
         if (i == 0)
             CHECK(traced_child(traced_next(NULL, 0, "inside"), serves));
     }
+    CHECK_EQ(skua_http_client_free(client), 0); /* a server waits for its clients' end */
     site_end(&site);
-    CHECK_EQ(skua_http_client_free(client), 0);
     skua_grpc_server_free(grpc);
     traced_end();
     return 0;
@@ -293,8 +293,8 @@ TEST_FIBER(http2_a_call_of_a_method_that_is_not_there_gives_the_server_no_name)
     CHECK(traced_is(serves->name, "POST"));
     CHECK_ATTRS(serves, {"rpc.method", ""}, {"rpc.grpc.status_code", "12"},
                 {"error.type", "UNIMPLEMENTED"});
+    CHECK_EQ(skua_http_client_free(client), 0); /* a server waits for its clients' end */
     site_end(&site);
-    CHECK_EQ(skua_http_client_free(client), 0);
     skua_grpc_server_free(grpc);
     traced_end();
     return 0;
