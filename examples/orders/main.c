@@ -32,10 +32,10 @@
  *   ORDERS_MAX_BODY        bytes of a request, 64 to 1048576 (65536)
  *   ORDERS_TIMEOUT_MS      of a request (5000)
  *   ORDERS_DRAIN_MS        of an orderly stop (8000)
- *   OTEL_TRACES_EXPORTER   console: spans on standard error (not set: none)
- *   OTEL_TRACES_SAMPLER_ARG   the part of traces that is kept, 0 to 1 (1)
- *   OTEL_EXPORTER_OTLP_ENDPOINT   a collector, http://HOST:4318 (not set: none) ...
- *   OTEL_EXPORTER_OTLP_PROTOCOL   ... by http/protobuf, http/json or grpc (http/protobuf)
+ *   OTEL_...               as OpenTelemetry has them (skua/otel/sdk.h). Nothing is sent unless one
+ *                          of these says where to: OTEL_EXPORTER_OTLP_ENDPOINT (a URL),
+ *                          OTEL_CONFIG_FILE, OTEL_{TRACES,METRICS,LOGS}_EXPORTER; traces to
+ *                          "console" are lines on standard error
  *
  * Stop       SIGTERM or Ctrl-C: no new connections, requests under way get their answers, the
  *            database is closed, status 0. A second signal ends the process at once.

@@ -10,8 +10,6 @@
 
 #ifdef ORDERS_WITH_OTEL
 #include <skua/otel/console.h>
-#include <skua/otel/otlp.h>
-#include <skua/otel/samplers.h>
 #include <skua/otel/sdk.h>
 #include <skua/propagation.h>
 #endif
@@ -22,62 +20,38 @@
 
 #define TELEMETRY_STOP (2 * SKUA_SECOND)
 
-static const char *telemetry_get(const char *name)
+/* Something says where to: without it nothing is started, and nobody is asked at localhost:4318. */
+static bool telemetry_wanted(void)
 {
-    const char *value = getenv(name);
+    static const char *const names[] = {"OTEL_CONFIG_FILE", "OTEL_EXPORTER_OTLP_ENDPOINT",
+                                        "OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER",
+                                        "OTEL_LOGS_EXPORTER"};
 
-    return value != NULL ? value : "";
-}
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *value = getenv(names[i]);
 
-/* Spans as lines on standard error, or to a collector. NULL: nowhere. */
-static int telemetry_exporter(skua_otel_exporter **ret)
-{
-    const char *endpoint = telemetry_get("OTEL_EXPORTER_OTLP_ENDPOINT");
-    const char *protocol = telemetry_get("OTEL_EXPORTER_OTLP_PROTOCOL");
-
-    if (strcmp(telemetry_get("OTEL_TRACES_EXPORTER"), "console") == 0)
-        return skua_otel_console_new(ret, SKUA_OTEL_CONSOLE_OPTIONS(.stream = stderr));
-    if (*endpoint == '\0' || strcmp(telemetry_get("OTEL_TRACES_EXPORTER"), "none") == 0)
-        return 0;
-    return skua_otlp_exporter_new(
-        ret,
-        SKUA_OTLP_OPTIONS(.endpoint = endpoint,
-                          .protocol = strcmp(protocol, "grpc") == 0        ? SKUA_OTLP_GRPC
-                                      : strcmp(protocol, "http/json") == 0 ? SKUA_OTLP_HTTP_JSON
-                                                                           : 0));
-}
-
-/* All traces, or a part of those that begin here. */
-static int telemetry_sampler(skua_otel_sampler **ret)
-{
-    const char *ratio = telemetry_get("OTEL_TRACES_SAMPLER_ARG");
-    skua_otel_sampler *root = NULL;
-    int rc = *ratio != '\0' ? skua_otel_sampler_ratio(strtod(ratio, NULL), &root) : 0;
-
-    return rc == 0 && root != NULL
-               ? skua_otel_sampler_parent_based(SKUA_OTEL_PARENT_BASED(.root = root), ret)
-               : rc;
+        if (value != NULL && *value != '\0')
+            return true;
+    }
+    return false;
 }
 
 bool telemetry_start(void)
 {
+    const char *traces = getenv("OTEL_TRACES_EXPORTER");
     skua_otel_destination to = {.signal = SKUA_OTEL_TRACES};
     skua_attr name = SKUA_STR("service.name", "orders");
-    skua_otel_sampler *sampler = NULL;
-    int rc;
+    int rc = 0;
 
-    if (strcmp(telemetry_get("OTEL_SDK_DISABLED"), "true") == 0)
-        return true;
     (void)skua_propagation_use("tracecontext,baggage");
-    rc = telemetry_exporter(&to.exporter);
-    if (rc == 0 && to.exporter == NULL)
+    if (!telemetry_wanted())
         return true;
+    if (traces != NULL && strcmp(traces, "console") == 0) /* standard output is the service's */
+        rc = skua_otel_console_new(&to.exporter, SKUA_OTEL_CONSOLE_OPTIONS(.stream = stderr));
     if (rc == 0)
-        rc = telemetry_sampler(&sampler);
-    if (rc == 0)
-        rc = skua_otel_start(SKUA_OTEL_OPTIONS(.destinations = &to, .destinations_count = 1,
-                                               .resource = &name, .resource_count = 1,
-                                               .sampler = sampler));
+        rc = skua_otel_start(SKUA_OTEL_OPTIONS(.destinations = to.exporter != NULL ? &to : NULL,
+                                               .destinations_count = to.exporter != NULL,
+                                               .resource = &name, .resource_count = 1));
     if (rc != 0)
         fprintf(stderr, "orders: telemetry: %s\n", skua_strerror(rc));
     return rc == 0;

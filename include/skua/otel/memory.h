@@ -5,7 +5,7 @@
  *
  *     skua_otel_memory_new(&memory);
  *     … skua_otel_start with it …
- *     skua_otel_flush(skua_now() + SKUA_SECONDS(1));
+ *     skua_otel_flush(skua_now() + SKUA_SECOND);
  *     assert(skua_otel_memory_spans(memory, spans, 8) == 1);
  *     assert(memcmp(spans[0].name.at, "store order", 11) == 0);
  *

@@ -2,7 +2,7 @@
  *
  *     skua_otel_start(NULL);                     -- as OTEL_* say: by default to a local collector
  *     …
- *     skua_otel_shutdown(skua_now() + SKUA_SECONDS(5));
+ *     skua_otel_shutdown(skua_now() + 5 * SKUA_SECOND);
  *
  * Or in words of its own:
  *
@@ -15,7 +15,7 @@
  *         to.exporter = out;
  *         skua_otel_start(SKUA_OTEL_OPTIONS(.destinations = &to, .destinations_count = 1));
  *         …                                                  -- spans are on from here
- *         skua_otel_shutdown(skua_now() + SKUA_SECONDS(5));
+ *         skua_otel_shutdown(skua_now() + 5 * SKUA_SECOND);
  *     }
  *
  * Environment  OTEL_* say what the options do not; or the file that OTEL_CONFIG_FILE names, alone.
