@@ -2,6 +2,8 @@
  *
  * A server of the test's receives it, and counts requests by path.
  */
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -295,6 +297,75 @@ TEST(a_file_that_is_wrong_is_an_error)
     forget();
 }
 
+static const char file[] =
+    "file_format: '1.1'\n"
+    "resource:\n"
+    "  attributes: [{name: service.name, value: shop}]\n"
+    "tracer_provider:\n"
+    "  processors:\n"
+    "    - batch: {exporter: {otlp_http: {endpoint: '${START_URL}/v1/traces', encoding: json}}}\n"
+    "meter_provider:\n"
+    "  readers:\n"
+    "    - periodic: {exporter: {otlp_file/development: {output_stream: 'file://${START_OUT}'}}}\n"
+    "  views:\n"
+    "    - {selector: {instrument_name: works}, stream: {name: done}}\n"
+    "    - {selector: {instrument_name: otel.sdk.*}, stream: {aggregation: {drop: }}}\n";
+
+static void write_file(const char *path)
+{
+    FILE *out = fopen(path, "w");
+
+    MUST(out != NULL && fputs(file, out) >= 0 && fclose(out) == 0);
+}
+
+static bool file_has(const char *path, const char *text)
+{
+    static char all[65536];
+    FILE *in = fopen(path, "r");
+
+    if (in == NULL)
+        return false;
+    all[fread(all, 1, sizeof all - 1, in)] = '\0';
+    (void)fclose(in);
+    return strstr(all, text) != NULL;
+}
+
+/* Its exporters, views and resource, and nothing of what variables say. */
+TEST_FIBER_CURRENT(a_file_says_it_all)
+{
+    char path[] = "/tmp/skua_start_XXXXXX", yaml[64], out[64];
+    int rc;
+
+    forget();
+    MUST(mkdtemp(path) != NULL);
+    (void)snprintf(yaml, sizeof yaml, "%s/otel.yaml", path);
+    (void)snprintf(out, sizeof out, "%s/out.jsonl", path);
+    write_file(yaml);
+    collector_begin();
+    set("OTEL_CONFIG_FILE", yaml);
+    set("OTEL_TRACES_EXPORTER", "none");
+    set("START_URL", collector.url);
+    set("START_OUT", out);
+    rc = started();
+    if (rc != -ENOSYS) { /* built without libyaml */
+        CHECK_EQ(rc, 0);
+        CHECK_EQ(atomic_load(&collector.got[TRACES]), 1);
+        CHECK_EQ(atomic_load(&collector.json), 1);
+        CHECK_EQ(atomic_load(&collector.got[METRICS]) + atomic_load(&collector.got[LOGS]), 0);
+        CHECK(file_has(out, "\"done\""));
+        CHECK(file_has(out, "\"shop\""));
+        CHECK(!file_has(out, "\"works\""));
+        CHECK(!file_has(out, "otel.sdk."));
+        CHECK(warned[0] == '\0');
+    }
+    (void)unlink(out);
+    (void)unlink(yaml);
+    (void)rmdir(path);
+    forget();
+    served_end(&collector.served);
+    return 0;
+}
+
 /* ---- the end --------------------------------------------------------------------------------- */
 
 /* The collector never answers. */
@@ -313,9 +384,9 @@ TEST_FIBER_CURRENT(a_shutdown_ends_in_time_with_metrics_too)
     rc = skua_otel_shutdown(began + MS(100));
     CHECK_EQ(rc, -ETIMEDOUT);
     CHECK(skua_now() - began < MS(100) + TEST_LATE);
-    CHECK(skua_metric_installed() == NULL);
     while (skua_otel_shutdown(soon()) == -ETIMEDOUT)
         ;
+    CHECK(skua_metric_installed() == NULL);
     MUST(skua_otel_start(SKUA_OTEL_OPTIONS(.environment_off = 1)) == 0);
     CHECK_EQ(skua_otel_shutdown(soon()), 0);
     forget();
@@ -461,6 +532,7 @@ int main(void)
         cmocka_unit_test(options_come_before_the_environment),
         cmocka_unit_test(disabled_it_is_off_and_context_travels),
         cmocka_unit_test(a_file_that_is_wrong_is_an_error),
+        cmocka_unit_test(a_file_says_it_all),
         cmocka_unit_test(a_shutdown_ends_in_time_with_metrics_too),
         cmocka_unit_test(telemetry_says_what_it_does),
         cmocka_unit_test(the_child_of_a_fork_counts_anew),
