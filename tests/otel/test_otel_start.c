@@ -525,6 +525,40 @@ TEST(the_child_of_a_fork_sends_metrics_without_a_span)
     stop_memory(to.exporter);
 }
 
+/* ---- faults ---------------------------------------------------------------------------------- */
+
+#ifdef SKUA_FAULTS
+#include "os/os.h"
+
+TEST(a_start_by_the_environment_without_memory_leaves_nothing_behind)
+{
+    unsigned failed = 0;
+    int rc = -1;
+
+    forget();
+    set("OTEL_RESOURCE_ATTRIBUTES", "a=b,c=d");
+    set("OTEL_EXPORTER_OTLP_HEADERS", "x-key=secret");
+    set("OTEL_TRACES_SAMPLER", "traceidratio");
+    for (unsigned nth = 1; nth < 1000 && rc != 0; nth++) {
+        skua__fault_arm(SKUA__FAULT_MALLOC, nth, 1, ENOMEM);
+        rc = skua_otel_start(SKUA_OTEL_OPTIONS(.self_metrics_off = 1, .on_warning = warns));
+        skua__fault_arm(SKUA__FAULT_MALLOC, 0, 0, 0);
+        failed += rc != 0;
+        if (rc != 0) {
+            CHECK_EQ(rc, -ENOMEM);
+            CHECK(skua_trace_installed() == NULL);
+            CHECK(skua_metric_installed() == NULL);
+            CHECK(skua_log_installed() == NULL);
+        }
+    }
+    CHECK_EQ(rc, 0);
+    CHECK(failed > 30);
+    CHECK_EQ(skua_otel_shutdown(soon()), 0);
+    test_note("%u points", failed);
+    forget();
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -537,6 +571,9 @@ int main(void)
         cmocka_unit_test(telemetry_says_what_it_does),
         cmocka_unit_test(the_child_of_a_fork_counts_anew),
         cmocka_unit_test(the_child_of_a_fork_sends_metrics_without_a_span),
+#ifdef SKUA_FAULTS
+        cmocka_unit_test(a_start_by_the_environment_without_memory_leaves_nothing_behind),
+#endif
     };
 
     return TEST_MAIN(tests);

@@ -141,7 +141,7 @@ struct skua__periodic_options {
     int (*collect)(void *source, struct skua__batch *batch);
     void *source;
     skua_otel_exporter *exporter;
-    uint32_t max_batch; /* metrics; 0: all in one */
+    uint32_t max_batch; /* points; 0: all in one */
     int64_t interval, timeout;
     struct skua__dest_counts *counts;
 };

@@ -8,22 +8,25 @@
 #include <skua/flow.h>
 
 #include "otel/core/otel_warn.h"
+#include "otel/metric/metric_impl.h"
 #include "otel/pipe/pipe_impl.h"
 
-/* Part by part. */
-static int64_t reader_export(struct skua__periodic *self, const struct skua__batch *batch)
+/* Part by part, by points. */
+static int64_t reader_export(struct skua__periodic *self, struct skua__batch *batch)
 {
     const struct skua__periodic_options *options = &self->options;
     uint32_t max = options->max_batch != 0 ? options->max_batch : UINT32_MAX;
+    uint32_t metric = 0, point = 0;
+    skua_otel_metric *room = skua__batch_alloc(batch, batch->data.count * sizeof *room);
+    skua_otel_batch part;
     int64_t worst = 0;
 
-    for (uint32_t from = 0; from < batch->data.count && skua_cancelled() == 0;) {
-        skua_otel_batch part = batch->data;
+    if (room == NULL)
+        return -ENOMEM;
+    while (skua_cancelled() == 0 &&
+           skua__metric_part(&batch->data, max, &metric, &point, room, &part)) {
         int64_t rc;
 
-        part.items.metrics += from;
-        part.count = batch->data.count - from < max ? batch->data.count - from : max;
-        from += part.count;
         atomic_store_explicit(&options->counts->inflight, skua_otel_batch_size(&part),
                               memory_order_relaxed);
         rc = skua__dest_call(self->pipe, options->exporter, &part, options->timeout,

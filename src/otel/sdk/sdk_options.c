@@ -77,7 +77,7 @@ static int options_dest(const struct skua__sdk *sdk, skua_otel_destination *dest
         dest->max_queue = said != NULL ? said->max_queue : 2048;
     if (dest->max_batch == 0 && dest->signal != SKUA_OTEL_METRICS)
         dest->max_batch = dest->max_queue < batch ? dest->max_queue : batch;
-    if (dest->max_batch > dest->max_queue)
+    if (dest->max_batch > dest->max_queue && dest->signal != SKUA_OTEL_METRICS)
         return -EINVAL;
     options_rhythm(sdk, dest);
     /* A reader with no pause would have the thread for itself. */
