@@ -37,6 +37,7 @@ endif()
 
 add_library(skua-otel ${skua_otel_sources})
 add_library(skua::otel ALIAS skua-otel)
+add_library(skua::skua-otel ALIAS skua-otel) # as it is called once it is installed
 target_link_libraries(skua-otel PRIVATE $<BUILD_INTERFACE:skua_flags> m PUBLIC skua-http skua)
 target_include_directories(skua-otel PRIVATE src)
 set(SKUA_OTEL_PC_PRIVATE "")
