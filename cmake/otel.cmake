@@ -40,9 +40,9 @@ add_library(skua::otel ALIAS skua-otel)
 add_library(skua::skua-otel ALIAS skua-otel) # as it is called once it is installed
 target_link_libraries(skua-otel PRIVATE $<BUILD_INTERFACE:skua_flags> m PUBLIC skua-http skua)
 target_include_directories(skua-otel PRIVATE src)
-set(SKUA_OTEL_PC_PRIVATE "")
+set(SKUA_OTEL_PC_HIDDEN "")
 if(skua_yaml)
-    set(SKUA_OTEL_PC_PRIVATE "yaml-0.1")
+    set(SKUA_OTEL_PC_HIDDEN "yaml-0.1")
     string(APPEND SKUA_HTTP_FIND "pkg_check_modules(SKUA_YAML REQUIRED IMPORTED_TARGET yaml-0.1)\n")
     target_link_libraries(skua-otel PRIVATE PkgConfig::SKUA_YAML)
 endif()
@@ -57,3 +57,15 @@ target_compile_options(skua-otel PRIVATE -ffunction-sections -fdata-sections)
 set_target_properties(
     skua-otel PROPERTIES C_VISIBILITY_PRESET hidden VERSION ${PROJECT_VERSION}
                          SOVERSION ${PROJECT_VERSION_MAJOR} POSITION_INDEPENDENT_CODE ON)
+
+# As skua-http.pc: who links with the static library needs these, too.
+set(SKUA_OTEL_PC_PUBLIC "")
+set(SKUA_OTEL_PC_PUBLIC_LIBS "")
+get_target_property(skua_otel_type skua-otel TYPE)
+if(skua_otel_type STREQUAL "STATIC_LIBRARY")
+    if(SKUA_OTEL_PC_HIDDEN)
+        set(SKUA_OTEL_PC_PUBLIC ", ${SKUA_OTEL_PC_HIDDEN}")
+    endif()
+    set(SKUA_OTEL_PC_PUBLIC_LIBS " -lm")
+    set(SKUA_OTEL_PC_HIDDEN "")
+endif()
