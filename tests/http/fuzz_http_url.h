@@ -3,8 +3,8 @@
  *   parse      refused, or: the text is clean, its pieces make it up, and it parses to itself
  *   resolve    against a base: refused, or a URL of which the same holds, without dot segments
  *
- * Aborts where it does not hold. Used by libFuzzer (fuzz_http_url.c) and by a test with random texts
- * (test_http_url_fuzz.c).
+ * Aborts where it does not hold. Used by libFuzzer (fuzz_http_url.c) and by a test with random
+ * texts (test_http_url_fuzz.c).
  */
 #ifndef SKUA_TESTS_FUZZ_HTTP_URL_H
 #define SKUA_TESTS_FUZZ_HTTP_URL_H
