@@ -246,7 +246,6 @@ SKUA_API skua_span *skua_span_current(void);
 /* A span that was entered, or a context that was attached. Its members are private. */
 typedef struct skua_span_frame {
     void *link;
-    skua_span *span;
 } skua_span_frame;
 
 /* Makes a span the current one, until skua_span_leave. Frames end in the reverse order of their
@@ -350,7 +349,7 @@ static inline void skua_span_scope_end(skua_span_scope *scope)
  */
 #define SKUA_SPAN(variable, tracer, name, ...)                                                     \
     for (skua_span_scope variable##_scope                                                          \
-         __attribute__((cleanup(skua_span_scope_end))) = {NULL, {NULL, NULL}, 1};                  \
+         __attribute__((cleanup(skua_span_scope_end))) = {NULL, {NULL}, 1};                        \
          variable##_scope.open != 0; variable##_scope.open = 0)                                    \
         for (skua_span *const variable =                                                           \
                  (__builtin_expect(SKUA_TRACE_ON(), 0)                                             \

@@ -133,7 +133,6 @@ int skua_span_enter(skua_span_frame *frame, skua_span *span)
     struct skua__context *link;
 
     frame->link = NULL;
-    frame->span = NULL;
     if (span == NULL || (!head->suppressed && skua_trace_suppressed()))
         return 0;
     /* Acquire and release: the first to set it has the link. */
@@ -170,7 +169,6 @@ static int trace_enter_own(skua_span_frame *frame, const skua_span_context *cont
     int rc;
 
     frame->link = NULL;
-    frame->span = NULL;
     if (head == NULL)
         return -ENOMEM;
     head->context = *context;
@@ -187,7 +185,6 @@ int skua_trace_attach(skua_span_frame *frame, const skua_span_context *context)
     skua_span_context remote = *context;
 
     frame->link = NULL;
-    frame->span = NULL;
     if (!skua_span_context_valid(context))
         return -EINVAL;
     return trace_enter_own(frame, &remote, skua_trace_suppressed());
@@ -355,10 +352,10 @@ static void trace_enter_new(skua_span_frame *frame, skua_span *span)
 void skua_span_scope_start(skua_span_scope *scope, skua_tracer *tracer, const char *name,
                            const skua_attr *attrs, size_t count)
 {
-    scope->span = skua_span_start(
-        tracer, name,
-        &(skua_span_options){
-            .size = sizeof(skua_span_options), .attrs = attrs, .attrs_count = count});
+    scope->span = skua_span_start(tracer, name,
+                                  &(skua_span_options){.size = sizeof(skua_span_options),
+                                                       .attrs = attrs,
+                                                       .attrs_count = count});
     if (scope->span != NULL)
         trace_enter_new(&scope->frame, scope->span);
 }

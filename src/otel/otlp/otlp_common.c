@@ -115,6 +115,18 @@ void skua__otlp_attrs(struct skua__otlp *out, unsigned field, const skua_attr *a
 
 /* ---- scope and resource ---------------------------------------------------------------------- */
 
+const skua_otel_scope *skua__otlp_scope_of(const skua_otel_batch *batch, uint32_t index)
+{
+    switch (batch->signal) {
+    case SKUA_OTEL_TRACES:
+        return batch->items.spans[index].scope;
+    case SKUA_OTEL_METRICS:
+        return batch->items.metrics[index].scope;
+    default:
+        return batch->items.logs[index].scope;
+    }
+}
+
 void skua__otlp_scope_end(struct skua__otlp *out, const skua_otel_scope *scope, size_t from)
 {
     size_t inner;

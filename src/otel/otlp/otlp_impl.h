@@ -116,6 +116,8 @@ void skua__otlp_value(struct skua__otlp *out, const skua_attr *attr, unsigned de
 /* KeyValue fields; those without a value are left out. */
 void skua__otlp_attrs(struct skua__otlp *out, unsigned field, const skua_attr *attrs, size_t count,
                       unsigned depth);
+/* The scope of an item of any signal. */
+const skua_otel_scope *skua__otlp_scope_of(const skua_otel_batch *batch, uint32_t index);
 /* The end of a Scope* message, at its beginning: the scope, and its length since `from` as field 2
  * of Resource*. */
 void skua__otlp_scope_end(struct skua__otlp *out, const skua_otel_scope *scope, size_t from);

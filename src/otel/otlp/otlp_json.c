@@ -163,18 +163,6 @@ static const struct {
     [SKUA_OTEL_METRICS] = {"resourceMetrics", "scopeMetrics", "metrics"},
     [SKUA_OTEL_LOGS] = {"resourceLogs", "scopeLogs", "logRecords"}};
 
-static const skua_otel_scope *json_scope_of(const skua_otel_batch *batch, uint32_t index)
-{
-    switch (batch->signal) {
-    case SKUA_OTEL_TRACES:
-        return batch->items.spans[index].scope;
-    case SKUA_OTEL_METRICS:
-        return batch->items.metrics[index].scope;
-    default:
-        return batch->items.logs[index].scope;
-    }
-}
-
 static void json_item(struct skua__json *out, const skua_otel_batch *batch, uint32_t index)
 {
     switch (batch->signal) {
@@ -204,7 +192,7 @@ static void json_scope(struct skua__json *out, const skua_otel_scope *scope)
 /* The items of a scope from `from` on. Returns where the next scope begins. */
 static uint32_t json_of_scope(struct skua__json *out, const skua_otel_batch *batch, uint32_t from)
 {
-    const skua_otel_scope *scope = json_scope_of(batch, from);
+    const skua_otel_scope *scope = skua__otlp_scope_of(batch, from);
     uint32_t at = from;
 
     skua__json_open(out, '{');
@@ -212,7 +200,7 @@ static uint32_t json_of_scope(struct skua__json *out, const skua_otel_batch *bat
         json_scope(out, scope);
     skua__json_key(out, json_names[batch->signal].items);
     skua__json_open(out, '[');
-    for (; at < batch->count && out->error == 0 && json_scope_of(batch, at) == scope; at++)
+    for (; at < batch->count && out->error == 0 && skua__otlp_scope_of(batch, at) == scope; at++)
         json_item(out, batch, at);
     skua__json_close(out, ']');
     if (scope != NULL)

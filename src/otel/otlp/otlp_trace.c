@@ -75,19 +75,6 @@ void skua__otlp_span(struct skua__otlp *out, const skua_otel_span *span)
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
-/* The last item's scope comes first. */
-static const skua_otel_scope *trace_scope(const skua_otel_batch *batch, uint32_t index)
-{
-    switch (batch->signal) {
-    case SKUA_OTEL_TRACES:
-        return batch->items.spans[index].scope;
-    case SKUA_OTEL_METRICS:
-        return batch->items.metrics[index].scope;
-    default:
-        return batch->items.logs[index].scope;
-    }
-}
-
 static void trace_item(struct skua__otlp *out, const skua_otel_batch *batch, uint32_t index)
 {
     switch (batch->signal) {
@@ -110,10 +97,10 @@ int skua__otlp_request(struct skua__otlp *out, const skua_otel_batch *batch)
     if (batch->count == 0)
         return out->error;
     for (uint32_t i = batch->count; i-- > 0 && out->error == 0;) {
-        const skua_otel_scope *scope = trace_scope(batch, i);
+        const skua_otel_scope *scope = skua__otlp_scope_of(batch, i);
 
         trace_item(out, batch, i);
-        if (i != 0 && trace_scope(batch, i - 1) == scope)
+        if (i != 0 && skua__otlp_scope_of(batch, i - 1) == scope)
             continue;
         skua__otlp_scope_end(out, scope, from);
         from = skua__otlp_size(out);
