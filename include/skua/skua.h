@@ -35,6 +35,7 @@
  *   address.h        addresses of sockets as values
  *   file.h           open files: read, write, sync, lock
  *   fs.h             names of files, directories, whole files
+ *   probe.h          what the runtime tells whoever listens
  *   process.h        child processes
  *   io.h             any stream of bytes; a connection in memory; copying
  *   buffered.h       a buffer in front of one: lines, pieces, printf
@@ -86,6 +87,7 @@
 #include <skua/oneshot.h>
 #include <skua/pipe.h>
 #include <skua/pool.h>
+#include <skua/probe.h>
 #include <skua/process.h>
 #include <skua/propagation.h>
 #include <skua/resolve.h>

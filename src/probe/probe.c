@@ -1,28 +1,89 @@
-/* probe.c - the listener's pointer.
+/* probe.c - the listeners, and how an event reaches them.
  *
- * One for the process, changed by compare-and-swap: a second listener is told no instead of
- * silently taking the first one's place.
+ * A fixed row of places, each a pointer to a listener in static memory; changes are under a lock,
+ * readers take none. A listener that leaves is still valid for those who have just read it: its
+ * memory is for ever, as probe.h asks.
  */
+#include <errno.h>
+
+#include "base/lock.h"
+#include "os/os.h"
 #include "probe/probe.h"
 
-_Atomic(const struct skua__probe_listener *) skua__probe_table;
+_Atomic(uint32_t) skua__probe_mask;
 
-bool skua__probe_listen(const struct skua__probe_listener *listener)
+static struct skua__lock probe_lock;
+static _Atomic(const skua_probe_listener *) probe_places[SKUA_PROBE_LISTENERS]; /* written under
+                                                                                   probe_lock */
+
+/* Under probe_lock: what all of them want. */
+static void probe_mask_renew(void)
 {
-    const struct skua__probe_listener *none = NULL;
+    uint32_t mask = 0;
 
-    if (listener == NULL) {
-        skua__store_release(&skua__probe_table, NULL);
-        return true;
+    for (unsigned i = 0; i < SKUA_PROBE_LISTENERS; i++) {
+        const skua_probe_listener *listener = skua__load_relaxed(&probe_places[i]);
+
+        if (listener != NULL)
+            mask |= listener->kinds;
     }
-    return skua__cas_strong_acq_rel(&skua__probe_table, &none, listener);
+    skua__store_relaxed(&skua__probe_mask, mask); /* a hint: see probe.h */
 }
 
-void skua__probe_emit(const struct skua__probe_event *event)
+static int probe_place_of(const skua_probe_listener *listener)
 {
-    /* Acquire pairs with the compare-and-swap in skua__probe_listen: the listener's fields. */
-    const struct skua__probe_listener *listener = skua__load_acquire(&skua__probe_table);
+    for (int i = 0; i < SKUA_PROBE_LISTENERS; i++)
+        if (skua__load_relaxed(&probe_places[i]) == listener)
+            return i;
+    return -1;
+}
 
+int skua_probe_attach(const skua_probe_listener *listener)
+{
+    int rc = -EBUSY;
+    int place;
+
+    if (listener == NULL || listener->size != sizeof *listener || listener->event == NULL)
+        return -EINVAL;
+    if ((listener->kinds & SKUA_PROBE_ALL) == 0 || (listener->kinds & ~SKUA_PROBE_ALL) != 0)
+        return -EINVAL;
+    skua__os_lock_over_fork(&probe_lock);
+    skua__lock_take(&probe_lock);
+    place = probe_place_of(NULL);
+    if (place >= 0 && probe_place_of(listener) < 0) {
+        /* Release: who reads the pointer reads the listener's fields. */
+        skua__store_release(&probe_places[place], listener);
+        probe_mask_renew();
+        rc = 0;
+    }
+    skua__lock_drop(&probe_lock);
+    return rc;
+}
+
+int skua_probe_detach(const skua_probe_listener *listener)
+{
+    int place = -1;
+
+    skua__lock_take(&probe_lock);
     if (listener != NULL)
+        place = probe_place_of(listener);
+    if (place >= 0) {
+        skua__store_release(&probe_places[place], NULL);
+        probe_mask_renew();
+    }
+    skua__lock_drop(&probe_lock);
+    return place >= 0 ? 0 : -ENOENT;
+}
+
+void skua__probe_emit(skua_probe_event *event)
+{
+    for (unsigned i = 0; i < SKUA_PROBE_LISTENERS; i++) {
+        /* Acquire pairs with the release in skua_probe_attach: the listener's fields. */
+        const skua_probe_listener *listener = skua__load_acquire(&probe_places[i]);
+
+        if (listener == NULL || !(listener->kinds & SKUA_PROBE_BIT(event->kind)))
+            continue;
+        event->place = i;
         listener->event(event, listener->arg);
+    }
 }

@@ -21,7 +21,7 @@
 
 struct trace_event {
     int64_t time; /* ns */
-    struct skua__probe_event event;
+    skua_probe_event event;
 };
 
 struct trace_buffer {
@@ -72,13 +72,13 @@ static void trace_escape(const char *from, char *to, size_t size)
     to[at] = '\0';
 }
 
-static const char *trace_name(const struct skua__probe_event *event)
+static const char *trace_name(const skua_probe_event *event)
 {
-    static const char *const names[SKUA__PROBE_KINDS] = {
-        [SKUA__PROBE_SPAWNED] = "spawn",   [SKUA__PROBE_WOKEN] = "wake",
-        [SKUA__PROBE_STOLEN] = "steal",    [SKUA__PROBE_CANCELLED] = "cancel",
-        [SKUA__PROBE_SLEEP] = "sleep",     [SKUA__PROBE_AWAKE] = "sleep",
-        [SKUA__PROBE_BLOCKED] = "blocked",
+    static const char *const names[SKUA_PROBE_KINDS] = {
+        [SKUA_PROBE_SPAWNED] = "spawn",   [SKUA_PROBE_WOKEN] = "wake",
+        [SKUA_PROBE_STOLEN] = "steal",    [SKUA_PROBE_CANCELLED] = "cancel",
+        [SKUA_PROBE_SLEEP] = "sleep",     [SKUA_PROBE_AWAKE] = "sleep",
+        [SKUA_PROBE_BLOCKED] = "blocked",
     };
 
     if (names[event->kind] != NULL)
@@ -86,16 +86,16 @@ static const char *trace_name(const struct skua__probe_event *event)
     return event->site != NULL ? event->site->name : "task";
 }
 
-static char trace_phase(enum skua__probe_kind kind)
+static char trace_phase(skua_probe_kind kind)
 {
     switch (kind) {
-    case SKUA__PROBE_POLLED:
-    case SKUA__PROBE_SLEEP:
+    case SKUA_PROBE_POLLED:
+    case SKUA_PROBE_SLEEP:
         return 'B';
-    case SKUA__PROBE_PARKED:
-    case SKUA__PROBE_YIELDED:
-    case SKUA__PROBE_DONE:
-    case SKUA__PROBE_AWAKE:
+    case SKUA_PROBE_PARKED:
+    case SKUA_PROBE_YIELDED:
+    case SKUA_PROBE_DONE:
+    case SKUA_PROBE_AWAKE:
         return 'E';
     default:
         return 'i';
@@ -104,7 +104,7 @@ static char trace_phase(enum skua__probe_kind kind)
 
 static void trace_write(struct trace_text *text, int thread_id, const struct trace_event *entry)
 {
-    const struct skua__probe_event *event = &entry->event;
+    const skua_probe_event *event = &entry->event;
     char phase = trace_phase(event->kind);
     char name[160];
     char task[160] = "";
@@ -155,7 +155,7 @@ static struct trace_buffer *trace_enroll(void)
     return buffer;
 }
 
-static void trace_event(const struct skua__probe_event *event, void *arg)
+static void trace_event(const skua_probe_event *event, void *arg)
 {
     struct trace_buffer *buffer = trace_mine;
 
@@ -173,7 +173,10 @@ static void trace_event(const struct skua__probe_event *event, void *arg)
     skua__lock_drop(&trace_lock);
 }
 
-static const struct skua__probe_listener trace_listener = {.event = trace_event};
+static const skua_probe_listener trace_listener = {
+    .size = sizeof(skua_probe_listener),
+    .kinds = SKUA_PROBE_BIT(SKUA_PROBE_BEGUN) - 1, /* tasks and workers: all kinds before */
+    .event = trace_event};
 
 static int trace_open(const char *path)
 {
@@ -186,7 +189,7 @@ static int trace_open(const char *path)
     trace_epoch++;
     trace_fd = fd;
     (void)skua__os_write_all(fd, head, sizeof head - 1);
-    (void)skua__probe_listen(&trace_listener);
+    (void)skua_probe_attach(&trace_listener); /* full: the trace stays empty */
     return 0;
 }
 
@@ -194,7 +197,7 @@ static void trace_close(void)
 {
     struct trace_buffer *buffer;
 
-    skua__probe_listen(NULL);
+    (void)skua_probe_detach(&trace_listener);
     skua__lock_take(&trace_lock);
     while ((buffer = trace_buffers) != NULL) {
         trace_buffers = buffer->next;

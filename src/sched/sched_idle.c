@@ -199,11 +199,11 @@ static int64_t idle_wait(struct skua__worker *worker)
 
     skua__stat(worker, parks, 1);
     skua__stat(worker, busy_ns, now - worker->awake_since);
-    skua__task_probe(SKUA__PROBE_SLEEP, &worker->thread, NULL, 0);
+    skua__task_probe(SKUA_PROBE_SLEEP, &worker->thread, NULL, 0);
     next = next == INT64_MAX ? next : next > now ? next - now : 0;
     events = skua__worker_events(worker, next);
     worker->awake_since = skua__wheel_now(&worker->wheel);
-    skua__task_probe(SKUA__PROBE_AWAKE, &worker->thread, NULL, events);
+    skua__task_probe(SKUA_PROBE_AWAKE, &worker->thread, NULL, events);
     return worker->awake_since - now;
 }
 

@@ -79,7 +79,7 @@ static struct skua_task *steal_from(struct skua__worker *worker, struct skua__wo
     worker->loot_at = skua__os_now();
     skua__stat(worker, steals, 1);
     skua__stat(worker, stolen_tasks, count);
-    skua__task_probe(SKUA__PROBE_STOLEN, &worker->thread, NULL, count);
+    skua__task_probe(SKUA_PROBE_STOLEN, &worker->thread, NULL, count);
     return skua__cell_of(worker->sched->core->cells.base, cells[0]);
 }
 

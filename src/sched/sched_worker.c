@@ -60,7 +60,7 @@ static void worker_record(struct skua__worker *worker, int64_t ns)
     bucket = bucket < SKUA_POLL_BUCKETS ? bucket : SKUA_POLL_BUCKETS - 1;
     skua__stat(worker, poll_time[bucket], 1);
     if (ns >= 10 * SKUA_MILLISECOND)
-        skua__task_probe(SKUA__PROBE_BLOCKED, &worker->thread, NULL, ns);
+        skua__task_probe(SKUA_PROBE_BLOCKED, &worker->thread, NULL, ns);
 }
 
 /* One turn of every fourth loop is timed: enough for a histogram, too little to cost anything.

@@ -112,7 +112,7 @@ SKUA__INLINE void fiber_enter(struct skua__thread *self, struct skua__fiber *fib
     self->budget = self->core->budget;
     skua__task_own(task, self->index);
     self->current = task;
-    skua__task_probe(SKUA__PROBE_POLLED, self, task, 0);
+    skua__task_probe(SKUA_PROBE_POLLED, self, task, 0);
 }
 
 /* Gives an unstarted fiber a stack of its own. */
@@ -183,7 +183,7 @@ static void fiber_leave_migrating(struct skua__thread *self, struct skua__fiber 
 
 void skua__fiber_park(struct skua__thread *self, struct skua__fiber *fiber)
 {
-    skua__task_probe(SKUA__PROBE_PARKED, self, &fiber->task, 0);
+    skua__task_probe(SKUA_PROBE_PARKED, self, &fiber->task, 0);
     if (skua__unlikely(fiber->task.flags & SKUA__MIGRATES)) {
         fiber_leave_migrating(self, fiber, false);
         return;
@@ -196,7 +196,7 @@ void skua__fiber_yield(struct skua__thread *self, struct skua__fiber *fiber)
 {
     if (skua__unlikely(self->left_count != 0))
         skua__task_flush_left(self);
-    skua__task_probe(SKUA__PROBE_YIELDED, self, &fiber->task, 0);
+    skua__task_probe(SKUA_PROBE_YIELDED, self, &fiber->task, 0);
     if (skua__unlikely(fiber->task.flags & SKUA__MIGRATES)) {
         fiber_leave_migrating(self, fiber, true);
         return;

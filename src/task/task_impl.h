@@ -471,15 +471,21 @@ struct skua__context *skua__context_with_queue(struct skua__context *outer, skua
 
 /* ---- telling --------------------------------------------------------------------------------- */
 
-SKUA__COLD void skua__task_tell(enum skua__probe_kind kind, struct skua__thread *self,
+SKUA__COLD void skua__task_tell(skua_probe_kind kind, struct skua__thread *self,
                                 struct skua_task *task, int64_t arg);
 
-SKUA__INLINE void skua__task_probe(enum skua__probe_kind kind, struct skua__thread *self,
+SKUA__INLINE void skua__task_probe(skua_probe_kind kind, struct skua__thread *self,
                                    struct skua_task *task, int64_t arg)
 {
-    if (skua__probe_on())
+    if (skua__probe_on(kind))
         skua__task_tell(kind, self, task, arg);
 }
+
+/* Tells that an operation of the library begins, and fills in `op`. Only behind
+ * skua__probe_on(SKUA_PROBE_BEGUN); skua__op_end belongs to it then, whoever listens by that time.
+ * On a fiber, a poll task or a plain thread. */
+SKUA__COLD void skua__op_begin(skua_probe_op *op, const char *name, const char *target);
+SKUA__COLD void skua__op_end(skua_probe_op *op, int result, int64_t bytes);
 
 /* The site `site` with another name; made once for each pair. `site` itself when there is no memory
  * for it. */

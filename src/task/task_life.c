@@ -65,7 +65,7 @@ void skua__task_wake(struct skua_task *task)
     if (state & SKUA__ACTIVE)
         return;
     self = skua__thread_self();
-    skua__task_probe(SKUA__PROBE_WOKEN, self, task, 0);
+    skua__task_probe(SKUA_PROBE_WOKEN, self, task, 0);
     skua__sched_schedule(self, task);
 }
 
@@ -76,8 +76,8 @@ bool skua__task_cancel(struct skua_task *task)
     if (before & SKUA__DONE)
         return false;
     if (!(before & SKUA__CANCELLED)) {
-        if (skua__probe_on())
-            skua__task_tell(SKUA__PROBE_CANCELLED, skua__thread_self(), task, 0);
+        if (skua__probe_on(SKUA_PROBE_CANCELLED))
+            skua__task_tell(SKUA_PROBE_CANCELLED, skua__thread_self(), task, 0);
         skua__task_wake(task);
     }
     return true;
@@ -170,7 +170,7 @@ void skua__task_finish(struct skua__thread *self, struct skua_task *task, int re
     }
     if (skua__unlikely(core->on_task_done != NULL))
         skua__task_hook(task, core->on_task_done);
-    skua__task_probe(SKUA__PROBE_DONE, self, task, result);
+    skua__task_probe(SKUA_PROBE_DONE, self, task, result);
     task->next = (uint32_t)result;
     /* Release: joiners see the result. Acquire: the joiner's waker is seen. DONE is set once, so
      * that adding is setting, and cheaper. */
@@ -196,8 +196,8 @@ static void task_poll(struct skua__thread *self, struct skua_task *task)
         skua__task_finish(self, task, (int)answer);
         return;
     }
-    if (skua__probe_on())
-        skua__task_tell(SKUA__PROBE_PARKED, self, task, 0);
+    if (skua__probe_on(SKUA_PROBE_PARKED))
+        skua__task_tell(SKUA_PROBE_PARKED, self, task, 0);
     if (!skua__task_idle(task))
         skua__sched_requeue(self, task);
 }
@@ -218,7 +218,7 @@ void skua__task_turn(struct skua__thread *self, struct skua_task *task)
     self->budget = self->core->budget;
     skua__task_own(task, self->index);
     self->current = task;
-    skua__task_probe(SKUA__PROBE_POLLED, self, task, 0);
+    skua__task_probe(SKUA_PROBE_POLLED, self, task, 0);
     if (task->flags & SKUA__FIBER)
         skua__fiber_run(self, skua__fiber_of(task));
     else

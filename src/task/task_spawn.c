@@ -174,7 +174,7 @@ SKUA__INLINE int task_launch(struct skua__core *core, struct skua__thread *self,
         *options->id = skua__task_id(task);
     if (skua__unlikely(core->on_task_spawn != NULL))
         skua__task_hook(task, core->on_task_spawn);
-    skua__task_probe(SKUA__PROBE_SPAWNED, self, task, 0);
+    skua__task_probe(SKUA_PROBE_SPAWNED, self, task, 0);
     skua__sched_schedule(self, task);
     return 0;
 }

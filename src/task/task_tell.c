@@ -27,18 +27,47 @@ void skua__task_describe(struct skua_task *task, skua_task_info *info)
     info->waiting_for = waiting_for;
 }
 
-void skua__task_tell(enum skua__probe_kind kind, struct skua__thread *self, struct skua_task *task,
+void skua__task_tell(skua_probe_kind kind, struct skua__thread *self, struct skua_task *task,
                      int64_t arg)
 {
-    struct skua__probe_event event = {.kind = kind, .worker = self->index, .arg = arg};
+    skua_probe_event event = {.kind = kind, .worker = self->index, .arg = arg};
 
+    if ((kind == SKUA_PROBE_SPAWNED || kind == SKUA_PROBE_WOKEN) && self->current != NULL &&
+        self->current != task)
+        event.parent = skua__task_id(self->current);
     if (task != NULL) {
         event.task = skua__task_id(task);
         event.site = skua__load_relaxed(&task->site);
-        if (kind == SKUA__PROBE_PARKED && (task->flags & SKUA__FIBER))
+        if (kind == SKUA_PROBE_PARKED && (task->flags & SKUA__FIBER))
             event.waiting_for = skua__load_relaxed(&skua__fiber_of(task)->waiting_for);
     }
     skua__probe_emit(&event);
+}
+
+static void tell_op(skua_probe_kind kind, skua_probe_op *op)
+{
+    struct skua__thread *self = skua__thread_self();
+    skua_probe_event event = {.kind = kind, .worker = self->index, .op = op};
+
+    if (self->current != NULL) {
+        event.task = skua__task_id(self->current);
+        event.site = skua__load_relaxed(&self->current->site);
+    }
+    skua__probe_emit(&event);
+}
+
+void skua__op_begin(skua_probe_op *op, const char *name, const char *target)
+{
+    *op = (skua_probe_op){.name = name, .target = target, .start = skua__os_now()};
+    tell_op(SKUA_PROBE_BEGUN, op);
+}
+
+void skua__op_end(skua_probe_op *op, int result, int64_t bytes)
+{
+    op->end = skua__os_now();
+    op->result = result;
+    op->bytes = bytes;
+    tell_op(SKUA_PROBE_ENDED, op);
 }
 
 const skua_site *skua__site_named(const skua_site *site, const char *name)

@@ -15,7 +15,7 @@
 #include "base/lock.h"
 #include "task/task_impl.h"
 
-_Atomic(const struct skua__probe_listener *) skua__probe_table;
+_Atomic(uint32_t) skua__probe_mask;
 
 void *model_arena(size_t size)
 {
@@ -67,7 +67,7 @@ int skua__fault_hit(enum skua__fault kind)
     return 0;
 }
 
-void skua__task_tell(enum skua__probe_kind kind, struct skua__thread *self, struct skua_task *task,
+void skua__task_tell(skua_probe_kind kind, struct skua__thread *self, struct skua_task *task,
                      int64_t arg)
 {
     (void)kind;

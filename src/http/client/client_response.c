@@ -178,7 +178,7 @@ ssize_t skua_http_response_read(skua_http_response *response, void *buf, size_t 
         return response_raw(response, buf, len);
     n = skua__decoding_read(response->decoding, buf, len, -1);
     if (response->error == 0 && (n == -EBADMSG || n == SKUA_ELIMIT || n == -ENOMEM)) {
-        response->error = (int)n; /* the decoder's */
+        response->error = (int)n;                                  /* the decoder's */
         if (response->conn != NULL && response->conn->h2c == NULL) /* that one is shared */
             response->conn->h1c.keep_alive = false;
         skua__client_response_release(response);

@@ -7,7 +7,9 @@
  * Sessions   a client keeps the newest one of each host, for SKUA__TLS_SESSIONS hosts. One of
  *            TLS 1.3 is used once (RFC 8446, C.4): who resumes with it gets new ones. What a host's
  *            session stands for, the host's certificate, was verified with that host's name, so it
- *            is offered for that name alone.
+ *            is offered for that name alone. What is kept is a copy of its own: OpenSSL goes on
+ *            reading a connection's session when it makes the next one of it, and a session that
+ *            two connections hold would be read by one thread while another one frees it.
  */
 #include "http/tls/tls_impl.h"
 
@@ -107,10 +109,10 @@ int skua__tls_on_session(SSL *ssl, SSL_SESSION *session)
     struct skua_tls *tls = SSL_get_app_data(ssl);
     skua_tls_context *context = tls->context;
     struct skua__tls_session *place;
-    int taken = 0;
+    SSL_SESSION *copy;
 
-    if (tls->host[0] == '\0')
-        return 0;
+    if (tls->host[0] == '\0' || (copy = SSL_SESSION_dup(session)) == NULL)
+        return 0; /* no memory: the next connection is a full handshake */
     pthread_mutex_lock(&context->mutex);
     if (tls->setup == context->setup) {
         place = context_session(context, tls->host);
@@ -119,12 +121,13 @@ int skua__tls_on_session(SSL *ssl, SSL_SESSION *session)
             context->oldest = (context->oldest + 1) % SKUA__TLS_SESSIONS;
         }
         SSL_SESSION_free(place->session);
-        place->session = session;
+        place->session = copy;
         memcpy(place->host, tls->host, sizeof place->host);
-        taken = 1;
+        copy = NULL;
     }
     pthread_mutex_unlock(&context->mutex);
-    return taken;
+    SSL_SESSION_free(copy);
+    return 0; /* the caller keeps its own */
 }
 
 void skua__tls_offer_session(struct skua_tls *tls)
@@ -142,7 +145,7 @@ void skua__tls_offer_session(struct skua_tls *tls)
         if (SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION)
             place->session = NULL;
         else
-            (void)SSL_SESSION_up_ref(session);
+            session = SSL_SESSION_dup(session); /* NULL: no memory; a full handshake */
     }
     pthread_mutex_unlock(&context->mutex);
     if (session != NULL)
