@@ -56,19 +56,24 @@ skua_span *skua_span_ref(skua_span *span)
     return span;
 }
 
-void skua_span_unref(skua_span *span)
+/* One less. */
+SKUA__INLINE void trace_drop(skua_span_head *head)
 {
-    skua_span_head *head = trace_head(span);
-
     /* Release and acquire: whoever frees it comes after everybody's last look. Who holds the only
      * one needs no locked instruction: nobody else can make another. */
-    if (span == NULL || (__atomic_load_n(&head->refs, __ATOMIC_ACQUIRE) != 1 &&
-                         __atomic_fetch_sub(&head->refs, 1, __ATOMIC_ACQ_REL) != 1))
+    if (__atomic_load_n(&head->refs, __ATOMIC_ACQUIRE) != 1 &&
+        __atomic_fetch_sub(&head->refs, 1, __ATOMIC_ACQ_REL) != 1)
         return;
-    if (head->ops != NULL)
-        head->ops->free(span);
+    if (skua__likely(head->ops != NULL))
+        head->ops->free((skua_span *)head);
     else
         skua__os_free(head);
+}
+
+void skua_span_unref(skua_span *span)
+{
+    if (span != NULL)
+        trace_drop(trace_head(span));
 }
 
 /* ---- the current span ------------------------------------------------------------------------ */
@@ -246,9 +251,9 @@ void skua_span_end_at(skua_span *span, int64_t time)
     if (span == NULL || head->ops == NULL || trace_ended(head))
         return;
     __atomic_store_n(&head->ended, 1, __ATOMIC_RELAXED);
-    if (skua_span_recording(span))
+    if (__atomic_load_n(&head->recording, __ATOMIC_RELAXED))
         head->ops->end(span, time);
-    skua_span_unref(span);
+    trace_drop(head);
 }
 
 void skua_span_end(skua_span *span)

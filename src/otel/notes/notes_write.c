@@ -175,27 +175,6 @@ static void notes_close(struct skua__notes *notes, uint32_t from, const struct s
     memcpy(notes->bytes + from, &note, sizeof note);
 }
 
-/* What nearly all attributes are: a number or a text, with a key that stays. */
-static bool notes_plain(struct skua__notes *notes, const skua_attr *attr)
-{
-    struct skua__note note = {.what = SKUA__NOTE_ATTR,
-                              .type = attr->type,
-                              .flags = attr->flags,
-                              .name_len = attr->key_len,
-                              .count = attr->count};
-    char *at;
-
-    note.size = NOTES_HEADER + 8 + 8;
-    at = notes_room(notes, note.size);
-    if (at == NULL)
-        return false;
-    memcpy(at, &note, sizeof note);
-    memcpy(at + NOTES_HEADER, &attr->key, 8);
-    memcpy(at + NOTES_HEADER + 8, &attr->value, 8);
-    notes->len += note.size;
-    return true;
-}
-
 static bool notes_attr(struct skua__notes *notes, const skua_attr *attr, uint32_t max,
                        unsigned depth)
 {
@@ -206,9 +185,6 @@ static bool notes_attr(struct skua__notes *notes, const skua_attr *attr, uint32_
     uint32_t from = notes->len;
     bool fits;
 
-    if ((attr->flags & SKUA_ATTR_STATIC) != 0 && attr->type >= SKUA_ATTR_BOOL &&
-        attr->type <= SKUA_ATTR_F64)
-        return notes_plain(notes, attr);
     if (depth > NOTES_DEPTH)
         return false;
     fits = notes_room(notes, NOTES_HEADER) != NULL;
@@ -309,10 +285,53 @@ static void notes_replace(struct skua__notes *notes, const skua_attr *attr, uint
     (void)skua__notes_tidy(notes);
 }
 
+/* A number or a boolean, with a key that stays: what nearly all attributes are. */
+static inline bool notes_plain(const skua_attr *attr)
+{
+    return (attr->flags & SKUA_ATTR_STATIC) != 0 && attr->key_len != 0 &&
+           attr->type >= SKUA_ATTR_BOOL && attr->type <= SKUA_ATTR_F64;
+}
+
+/* Those that come first, as long as there is room. How many it was. The header is made in its
+ * place: in small stores elsewhere, and copied by a big one, it would be waited for. */
+static size_t notes_run(struct skua__notes *notes, uint32_t limit, const skua_attr *attrs,
+                        size_t count)
+{
+    enum { SIZE = sizeof(struct skua__note) + 8 + 8 };
+    struct skua__note *note = (struct skua__note *)(void *)(notes->bytes + notes->len);
+    size_t most = (notes->room - notes->len) / SIZE, done = 0;
+
+    if (notes->attrs >= limit)
+        return 0;
+    if (most > limit - notes->attrs)
+        most = limit - notes->attrs;
+    if (most > count)
+        most = count;
+    for (; done < most && notes_plain(&attrs[done]); done++) {
+        const skua_attr *attr = &attrs[done];
+        char *value = (char *)(note + 1);
+
+        note->size = SIZE;
+        note->what = SKUA__NOTE_ATTR;
+        note->type = attr->type;
+        note->flags = attr->flags;
+        note->zero = 0;
+        note->name_len = attr->key_len;
+        note->dropped = 0;
+        note->count = attr->count;
+        memcpy(value, &attr->key, 8);
+        memcpy(value + 8, &attr->value, 8);
+        note = (struct skua__note *)(void *)(value + 16);
+    }
+    notes->len += (uint32_t)done * SIZE;
+    notes->attrs += (uint32_t)done;
+    return done;
+}
+
 void skua__notes_attrs(struct skua__notes *notes, const struct skua__otel_limits *limits,
                        const skua_attr *attrs, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = notes_run(notes, limits->attrs, attrs, count); i < count; i++) {
         const skua_attr *attr = &attrs[i];
 
         if (attr->type == SKUA_ATTR_NONE || attr->type > SKUA_ATTR_MAP || attr->key_len == 0)

@@ -43,21 +43,28 @@ static struct skua__span *span_take(struct skua__otel_thread *thread)
     return span;
 }
 
+/* What a span may have beside itself. */
+static __attribute__((noinline)) void span_empty(struct skua__span *span)
+{
+    if (span->trace_state != NULL)
+        skua__otel_free(span->trace_state);
+    if (!span->filled)
+        return;
+    if (span->name != span->near)
+        skua__otel_free(span->name);
+    if (span->status_text != NULL)
+        skua__otel_free(span->status_text);
+    skua__notes_free(&span->notes);
+}
+
 static void span_free(skua_span *handle)
 {
     struct skua__span *span = (struct skua__span *)handle;
     struct skua__otel_thread *thread = skua__otel_thread();
 
-    if (__builtin_expect(span->trace_state != NULL, 0))
-        skua__otel_free(span->trace_state);
-    if (span->filled) {
-        if (span->name != span->near)
-            skua__otel_free(span->name);
-        if (span->status_text != NULL)
-            skua__otel_free(span->status_text);
-        skua__notes_free(&span->notes);
-    }
-    if (thread == NULL || thread->spare_count == SKUA__SPAN_SPARES) {
+    if (span->filled || __builtin_expect(span->trace_state != NULL, 0))
+        span_empty(span);
+    if (__builtin_expect(thread == NULL || thread->spare_count == SKUA__SPAN_SPARES, 0)) {
         skua__otel_free(span);
         return;
     }
@@ -111,47 +118,52 @@ static void span_hook(const struct skua__trace_sdk *sdk, skua_span *span,
 
 /* ---- start ----------------------------------------------------------------------------------- */
 
-static void span_ids(const struct skua__trace_sdk *sdk, struct skua__otel_thread *thread,
-                     skua_span_context *context, const skua_span_context *parent)
+/* Into span_start, whose cost is the sum of them. */
+#define SKUA__SPAN_INLINE static inline __attribute__((always_inline))
+
+static skua_span_kind span_kind(const skua_span_options *options)
 {
-    uint64_t words[2] = {0, 0};
+    return options != NULL && options->kind != 0 ? options->kind : SKUA_SPAN_INTERNAL;
+}
+
+/* A root's trace id and any span's id are random numbers of the thread's, all drawn before one is
+ * stored: so the generator's state stays in registers. */
+SKUA__SPAN_INLINE void span_ids(const struct skua__trace_sdk *sdk, struct skua__otel_thread *thread,
+                                skua_span_context *context, const skua_span_context *parent)
+{
+    uint64_t id = skua__otel_random(thread);
 
     if (parent != NULL) {
         memcpy(context->trace_id, parent->trace_id, 16);
         context->flags = parent->flags & SKUA_TRACE_RANDOM;
-    } else if (sdk->new_trace_id != NULL) {
+    } else if (__builtin_expect(sdk->new_trace_id != NULL, 0)) {
         sdk->new_trace_id(context->trace_id);
         context->flags = 0;
     } else {
-        words[0] = skua__otel_random(thread);
-        words[1] = skua__otel_random(thread);
+        uint64_t words[2] = {skua__otel_random(thread), skua__otel_random(thread)};
+
         memcpy(context->trace_id, words, 16);
         context->flags = SKUA_TRACE_RANDOM;
     }
-    if (sdk->new_span_id != NULL) {
+    if (__builtin_expect(sdk->new_span_id != NULL, 0))
         sdk->new_span_id(context->span_id);
-    } else {
-        words[0] = skua__otel_random(thread);
-        memcpy(context->span_id, words, 8);
-    }
+    else
+        memcpy(context->span_id, &id, 8);
     context->remote = 0;
 }
 
 /* The parent's decision, or a ratio's of a root: what nearly everybody has, without a call. */
-static skua_otel_sampling span_sample(const struct skua__trace_sdk *sdk,
-                                      const skua_otel_sampler_input *input,
-                                      skua_otel_sampler_result *result)
+SKUA__SPAN_INLINE skua_otel_sampling span_sample(const struct skua__trace_sdk *sdk,
+                                                 const skua_span_context *context,
+                                                 const skua_span_context *parent)
 {
-    if (sdk->sampler != NULL) {
-        result->attrs = NULL;
-        result->attrs_count = 0;
-        result->trace_state = NULL;
-        return sdk->sampler->sample(sdk->sampler, input, result);
-    }
-    if (input->parent != NULL && !sdk->orphan)
-        return (input->parent->flags & SKUA_TRACE_SAMPLED) != 0 ? SKUA_OTEL_SAMPLE : SKUA_OTEL_DROP;
-    return skua__sample_random(input->trace_id) >= sdk->threshold ? SKUA_OTEL_SAMPLE
-                                                                  : SKUA_OTEL_DROP;
+    bool keep;
+
+    if (parent != NULL && !sdk->orphan)
+        keep = (parent->flags & SKUA_TRACE_SAMPLED) != 0;
+    else
+        keep = skua__sample_random(context->trace_id) >= sdk->threshold;
+    return keep ? SKUA_OTEL_SAMPLE : SKUA_OTEL_DROP;
 }
 
 /* The text's copy in `near`, or in memory of its own; NULL: there is none. */
@@ -180,9 +192,7 @@ static void span_name(struct skua__span *span, const char *name)
 
 static void span_state(struct skua__span *span, const char *state)
 {
-    span->trace_state = NULL;
-    span->head.context.trace_state = NULL;
-    if (state == NULL || *state == '\0')
+    if (*state == '\0')
         return;
     span->trace_state = span_text(state, strlen(state), NULL, 0);
     span->head.context.trace_state = span->trace_state;
@@ -199,29 +209,89 @@ static void span_clear(struct skua__span *span)
                                        .room = (uint32_t)(SKUA__SPAN_SIZE - sizeof *span)};
 }
 
-/* What a span that is recorded has more. */
-static void span_fill(const struct skua__trace_sdk *sdk, struct skua__span *span,
-                      const skua_otel_sampler_input *input, const skua_span_options *options,
-                      const skua_otel_sampler_result *result)
+/* The head of a span that nobody has seen yet. */
+SKUA__SPAN_INLINE void span_head(struct skua__span *span)
 {
+    span->head.ops = &skua__trace_ops;
+    span->head.refs = 1;
+    span->head.recording = 0;
+    span->head.entered = 0;
+    span->head.suppressed = 0;
+    span->head.ended = 0;
+    span->filled = false;
+    span->trace_state = NULL;
+    span->head.context.trace_state = NULL;
+}
+
+/* What a span that is recorded has more; `added` NULL: no sampler was asked. */
+static __attribute__((noinline)) skua_span *span_record(skua_tracer *tracer, const char *name,
+                                                        const skua_span_context *parent,
+                                                        const skua_span_options *options,
+                                                        struct skua__span *span,
+                                                        const skua_otel_sampler_result *added)
+{
+    const struct skua__trace_sdk *sdk = skua__trace_used();
+
     span_clear(span);
-    span->tracer = input->tracer;
-    span->kind = (uint8_t)input->kind;
-    span->parent_remote = input->parent != NULL && input->parent->remote;
-    if (input->parent != NULL)
-        memcpy(span->parent_id, input->parent->span_id, 8);
+    span->head.recording = 1;
+    span->tracer = tracer;
+    span->kind = (uint8_t)span_kind(options);
+    span->parent_remote = parent != NULL && parent->remote;
+    if (parent != NULL)
+        memcpy(span->parent_id, parent->span_id, 8);
     else
         memset(span->parent_id, 0, 8);
-    span_name(span, input->name);
-    if (input->attrs_count != 0)
-        skua__notes_attrs(&span->notes, &sdk->limits, input->attrs, input->attrs_count);
-    if (sdk->sampler != NULL && result->attrs_count != 0)
-        skua__notes_attrs(&span->notes, &sdk->limits, result->attrs, result->attrs_count);
-    for (size_t i = 0; i < input->links_count; i++)
-        skua__notes_link(&span->notes, &sdk->limits, input->links[i].context, input->links[i].attrs,
-                         input->links[i].attrs_count);
+    span_name(span, name);
+    if (options != NULL && options->attrs_count != 0)
+        skua__notes_attrs(&span->notes, &sdk->limits, options->attrs, options->attrs_count);
+    if (added != NULL && added->attrs_count != 0)
+        skua__notes_attrs(&span->notes, &sdk->limits, added->attrs, added->attrs_count);
+    for (size_t i = 0; options != NULL && i < options->links_count; i++)
+        skua__notes_link(&span->notes, &sdk->limits, options->links[i].context,
+                         options->links[i].attrs, options->links[i].attrs_count);
     span->start_is_wall = options != NULL && options->start != 0;
     span->start = span->start_is_wall ? (uint64_t)options->start : skua__otel_ticks();
+    if (__builtin_expect(sdk->on_start != NULL, 0))
+        span_hook(sdk, (skua_span *)span, parent, true);
+    return (skua_span *)span;
+}
+
+/* As a sampler decides: calls, and attributes of its own. */
+static __attribute__((noinline)) skua_span *span_ask(skua_tracer *tracer, const char *name,
+                                                     const skua_span_context *parent,
+                                                     const skua_span_options *options,
+                                                     struct skua__span *span)
+{
+    skua_otel_sampler *sampler = skua__trace_used()->sampler;
+    skua_span_context *context = &span->head.context;
+    skua_otel_sampler_input input = {.parent = parent,
+                                     .trace_id = context->trace_id,
+                                     .name = name,
+                                     .tracer = tracer,
+                                     .kind = span_kind(options)};
+    skua_otel_sampler_result result;
+    skua_otel_sampling sampling;
+
+    if (options != NULL) {
+        input.attrs = options->attrs;
+        input.attrs_count = options->attrs_count;
+        input.links = options->links;
+        input.links_count = options->links_count;
+    }
+    result.attrs = NULL;
+    result.attrs_count = 0;
+    result.trace_state = NULL;
+    sampling = sampler->sample(sampler, &input, &result);
+    skua__otel_bump(&skua__otel_thread_own->started[sampling], 1);
+    if (result.trace_state != NULL)
+        span_state(span, result.trace_state);
+    else if (parent != NULL && parent->trace_state != NULL)
+        span_state(span, parent->trace_state);
+    if (sampling == SKUA_OTEL_DROP)
+        return (skua_span *)span;
+    if (sampling == SKUA_OTEL_SAMPLE)
+        context->flags |= SKUA_TRACE_SAMPLED;
+    return span_record(tracer, name, parent, options, span, &result);
 }
 
 static skua_span *span_start(skua_tracer *tracer, const char *name, const skua_span_context *parent,
@@ -230,45 +300,24 @@ static skua_span *span_start(skua_tracer *tracer, const char *name, const skua_s
     const struct skua__trace_sdk *sdk = skua__trace_used();
     struct skua__otel_thread *thread = skua__otel_thread();
     struct skua__span *span = thread != NULL ? span_take(thread) : NULL;
-    skua_otel_sampler_input input = {
-        .parent = parent, .name = name, .tracer = tracer, .kind = SKUA_SPAN_INTERNAL};
-    skua_otel_sampler_result result;
     skua_otel_sampling sampling;
-    const char *state;
 
-    if (span == NULL)
+    if (__builtin_expect(span == NULL, 0))
         return NULL;
-    if (options != NULL) {
-        input.kind = options->kind != 0 ? options->kind : SKUA_SPAN_INTERNAL;
-        input.attrs = options->attrs;
-        input.attrs_count = options->attrs_count;
-        input.links = options->links;
-        input.links_count = options->links_count;
-    }
-    span->head.ops = &skua__trace_ops;
-    span->head.refs = 1;
-    span->head.entered = 0;
-    span->head.suppressed = 0;
-    span->head.ended = 0;
-    span->filled = false;
+    span_head(span);
     span_ids(sdk, thread, &span->head.context, parent);
-    input.trace_id = span->head.context.trace_id;
-    sampling = span_sample(sdk, &input, &result);
+    if (__builtin_expect(sdk->sampler != NULL, 0))
+        return span_ask(tracer, name, parent, options, span);
+    sampling = span_sample(sdk, &span->head.context, parent);
     skua__otel_bump(&thread->started[sampling], 1);
-    state = parent != NULL ? parent->trace_state : NULL;
-    if (sdk->sampler != NULL && result.trace_state != NULL)
-        state = result.trace_state;
-    span_state(span, state);
-    if (sampling == SKUA_OTEL_SAMPLE)
-        span->head.context.flags |= SKUA_TRACE_SAMPLED;
-    span->head.recording = sampling != SKUA_OTEL_DROP;
-    if (sampling != SKUA_OTEL_DROP) {
-        span_fill(sdk, span, &input, options, &result);
-        if (__builtin_expect(sdk->on_start != NULL, 0))
-            span_hook(sdk, (skua_span *)span, parent, true);
-    }
-    return (skua_span *)span;
+    if (parent != NULL && __builtin_expect(parent->trace_state != NULL, 0))
+        span_state(span, parent->trace_state);
+    if (sampling == SKUA_OTEL_DROP)
+        return (skua_span *)span;
+    span->head.context.flags |= SKUA_TRACE_SAMPLED;
+    return span_record(tracer, name, parent, options, span, NULL);
 }
+#undef SKUA__SPAN_INLINE
 
 /* ---- while it runs --------------------------------------------------------------------------- */
 
