@@ -57,15 +57,16 @@ typedef enum skua_stack_class {
                              /* keeps no thread-local, no errno and no pthread_self over a wait */
 #define SKUA_PINNED 0x2u     /* runs on the worker that spawns it, never elsewhere */
 #define SKUA_SAVE_FP 0x4u    /* a fiber with floating-point control words of its own */
+#define SKUA_TRACED 0x8u     /* has a span of its own while telemetry is on; see "Tasks", trace.h */
 
 typedef struct skua_spawn_options {
-    size_t size;             /* stamped by the macros */
-    const char *name;        /* static: it is kept (default: the call site's) */
-    skua_priority priority;  /* (default SKUA_NORMAL) */
-    skua_stack_class stack;  /* fibers only (default SKUA_STACK_DEFAULT) */
-    unsigned flags;          /* SKUA_MIGRATABLE, SKUA_PINNED, SKUA_SAVE_FP (default 0) */
-    skua_task **task;        /* receives a handle, to be joined or detached (default none) */
-    skua_task_id *id;        /* receives the id (default none) */
+    size_t size;            /* stamped by the macros */
+    const char *name;       /* static: it is kept (default: the call site's) */
+    skua_priority priority; /* (default SKUA_NORMAL) */
+    skua_stack_class stack; /* fibers only (default SKUA_STACK_DEFAULT) */
+    unsigned flags;   /* SKUA_MIGRATABLE, SKUA_PINNED, SKUA_SAVE_FP, SKUA_TRACED (default 0) */
+    skua_task **task; /* receives a handle, to be joined or detached (default none) */
+    skua_task_id *id; /* receives the id (default none) */
     void (*drop)(void *arg); /* fibers: called on a worker instead of the fiber, when it ends
                                 without having run (cancelled before, no stack): gives `arg` back;
                                 must not wait (default none) */

@@ -75,6 +75,24 @@ static inline const skua_trace_ops *skua_trace_installed(void)
     return __atomic_load_n(&skua_trace_table, __ATOMIC_ACQUIRE);
 }
 
+/* Which tasks have a span of their own, beside those with SKUA_TRACED. */
+typedef struct skua_task_spans {
+    size_t size; /* of this struct */
+    /* Whether a task that is spawned there has one: 1, or 0. On the spawner's thread, in the middle
+     * of the library: as listeners of probe.h. */
+    int (*wanted)(const skua_site *site, void *arg);
+    void *arg;
+} skua_task_spans;
+
+/* Installs such a choice, or (NULL) takes it out. It is asked while traces are on alone.
+ *
+ * spans      static, and not changed any more
+ * Returns    0; -EBUSY: there is another; -EINVAL: of another size, no function
+ * Threads    any
+ * Since      0.5
+ */
+SKUA_API int skua_task_spans_install(const skua_task_spans *spans);
+
 /* One more reference: for a thread that uses a span which others may end.
  *
  * Returns    span

@@ -27,6 +27,13 @@
  *            reference, so that its context stays readable for them; what they set on it after its
  *            end is ignored.
  * Threads    the calls of one span may come from several tasks and threads at a time.
+ * Tasks      a task that is spawned with .flags = SKUA_TRACED, or that the SDK is told to trace
+ *            (SKUA_OTEL_TASKS=all), has a span of its own: named as the task, a child of the
+ *            spawner's current span, and the current one within the task. It ends with the task,
+ *            and says what became of it: its result, turns, and the time that it ran
+ *            (skua.task.busy), was runnable (skua.task.scheduled) and waited (skua.task.idle), in
+ *            seconds. A negative result is an error, but for -ECANCELED: to be cancelled is an
+ *            event, "cancelled".
  * Attributes that are known when a span starts are best given then: samplers see only those.
  *
  * Source     OpenTelemetry specification 1.60, trace/api; W3C Trace Context, level 2.

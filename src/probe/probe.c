@@ -13,6 +13,8 @@
 _Atomic(uint32_t) skua__probe_mask;
 
 static struct skua__lock probe_lock;
+static uint32_t probe_own;            /* lock: probe_lock */
+static _Atomic(uint32_t) probe_heard; /* what listeners want; a hint, too */
 static _Atomic(const skua_probe_listener *) probe_places[SKUA_PROBE_LISTENERS]; /* written under
                                                                                    probe_lock */
 
@@ -27,7 +29,8 @@ static void probe_mask_renew(void)
         if (listener != NULL)
             mask |= listener->kinds;
     }
-    skua__store_relaxed(&skua__probe_mask, mask); /* a hint: see probe.h */
+    skua__store_relaxed(&probe_heard, mask);
+    skua__store_relaxed(&skua__probe_mask, mask | probe_own); /* a hint: see probe.h */
 }
 
 static int probe_place_of(const skua_probe_listener *listener)
@@ -75,8 +78,19 @@ int skua_probe_detach(const skua_probe_listener *listener)
     return place >= 0 ? 0 : -ENOENT;
 }
 
+void skua__probe_own(uint32_t more, uint32_t less)
+{
+    skua__os_lock_over_fork(&probe_lock);
+    skua__lock_take(&probe_lock);
+    probe_own = (probe_own & ~less) | more;
+    probe_mask_renew();
+    skua__lock_drop(&probe_lock);
+}
+
 void skua__probe_emit(skua_probe_event *event)
 {
+    if (!(skua__load_relaxed(&probe_heard) & SKUA_PROBE_BIT(event->kind)))
+        return; /* the library alone wants it */
     for (unsigned i = 0; i < SKUA_PROBE_LISTENERS; i++) {
         /* Acquire pairs with the release in skua_probe_attach: the listener's fields. */
         const skua_probe_listener *listener = skua__load_acquire(&probe_places[i]);

@@ -23,6 +23,7 @@
 
 struct skua_task;
 struct skua__core;
+struct skua__thread;
 
 struct skua__cell_class {
     uint32_t batches; /* full lists of SKUA__CELL_BATCH, linked by next_child; lock */
@@ -57,6 +58,12 @@ struct skua_task *skua__cell_take_slow(struct skua__cells *cells, struct skua__c
                                        unsigned cell_class);
 void skua__cell_give_slow(struct skua__cells *cells, struct skua__cell_cache *cache,
                           struct skua_task *task);
+
+/* A cell for what belongs to a task and ends with it, behind a header that says "ended"; NULL: no
+ * memory. (task_spawn.c, task_life.c) */
+struct skua_task *skua__cell_spare_take(struct skua__core *core, struct skua__thread *self,
+                                        size_t size);
+void skua__cell_spare_give(struct skua__thread *self, struct skua_task *cell);
 
 /* The cell that an index names, if it ever was one; NULL otherwise. For ids from outside. */
 struct skua_task *skua__cell_at(struct skua__cells *cells, uint32_t index);

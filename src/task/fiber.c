@@ -190,6 +190,8 @@ void skua__fiber_park(struct skua__thread *self, struct skua__fiber *fiber)
     }
     if (skua__task_idle(&fiber->task))
         fiber_switch_away(self, fiber, skua__sched_next(self));
+    else
+        skua__task_probe(SKUA_PROBE_POLLED, self, &fiber->task, 0); /* woken meanwhile: goes on */
 }
 
 void skua__fiber_yield(struct skua__thread *self, struct skua__fiber *fiber)

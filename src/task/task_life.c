@@ -31,6 +31,11 @@ static void task_cell_give(struct skua__thread *self, struct skua_task *task)
     cache->count[cell_class]++;
 }
 
+void skua__cell_spare_give(struct skua__thread *self, struct skua_task *cell)
+{
+    task_cell_give(self, cell);
+}
+
 void skua__task_unref(struct skua__thread *self, struct skua_task *task)
 {
     uint32_t before = skua__sub_acq_rel(&task->state, SKUA__REF);
@@ -165,6 +170,8 @@ void skua__task_finish(struct skua__thread *self, struct skua_task *task, int re
 
     skua__assert(task->place < SKUA__BIND || task->place >= SKUA__BINDS_MAX);
     if (skua__unlikely(task->context != NULL)) {
+        if (skua__unlikely(skua__context_made_by(task->context, task)))
+            skua__task_span_end(self, task, result);
         skua__context_unref(task->context);
         task->context = NULL;
     }

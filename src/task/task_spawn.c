@@ -26,6 +26,12 @@ SKUA__INLINE struct skua_task *task_cell_take(struct skua__core *core, struct sk
     return task;
 }
 
+SKUA__COLD struct skua_task *skua__cell_spare_take(struct skua__core *core,
+                                                   struct skua__thread *self, size_t size)
+{
+    return task_cell_take(core, self, size);
+}
+
 SKUA__INLINE int task_admit(struct skua__core *core)
 {
     uint32_t stopping = skua__load_relaxed(&core->stopping);
@@ -84,8 +90,8 @@ SKUA__INLINE int task_options_check(const struct skua__core *core,
         return 0;
     if (options->size != sizeof *options || options->worker > core->workers ||
         options->priority > SKUA_BACKGROUND || options->stack > SKUA_STACK_LARGE ||
-        (options->flags & ~(SKUA_MIGRATABLE | SKUA_PINNED | SKUA_SAVE_FP | SKUA__SPAWN_CLAIMED)) !=
-            0)
+        (options->flags &
+         ~(SKUA_MIGRATABLE | SKUA_PINNED | SKUA_SAVE_FP | SKUA_TRACED | SKUA__SPAWN_CLAIMED)) != 0)
         return -EINVAL;
     return 0;
 }
@@ -170,8 +176,12 @@ SKUA__INLINE int task_launch(struct skua__core *core, struct skua__thread *self,
         skua__add_relaxed(&core->remote_spawned, 1); /* a statistic */
     if (handle)
         *options->task = task;
-    if (options != NULL && options->id != NULL)
-        *options->id = skua__task_id(task);
+    if (options != NULL) {
+        if (options->id != NULL)
+            *options->id = skua__task_id(task);
+        if (skua__unlikely(options->flags & SKUA_TRACED))
+            skua__task_span_begin(self, task, true);
+    }
     if (skua__unlikely(core->on_task_spawn != NULL))
         skua__task_hook(task, core->on_task_spawn);
     skua__task_probe(SKUA_PROBE_SPAWNED, self, task, 0);

@@ -1,5 +1,8 @@
 /* task_tell.c - what the outside is told of a task: probe events, hooks' arguments, names.
  *
+ * Its own span is told here, too, before the listeners: so that it costs nothing where the mask of
+ * probes says that nobody asks.
+ *
  * A task's name and origin are its site, a static struct of the call that spawned it. A name given
  * at the spawn makes a copy of the site with that name, once for each pair. The copies are never
  * freed, as static sites are not: listeners keep them longer than a runtime lives.
@@ -27,11 +30,22 @@ void skua__task_describe(struct skua_task *task, skua_task_info *info)
     info->waiting_for = waiting_for;
 }
 
+/* The kinds whose teller is the task's holder. */
+static void tell_span(skua_probe_kind kind, struct skua__thread *self, struct skua_task *task)
+{
+    if (kind == SKUA_PROBE_SPAWNED)
+        skua__task_span_begin(self, task, false);
+    else if (kind >= SKUA_PROBE_POLLED && kind <= SKUA_PROBE_WOKEN &&
+             skua__context_made_by(task->context, task))
+        skua__task_span_turn(self, task, kind);
+}
+
 void skua__task_tell(skua_probe_kind kind, struct skua__thread *self, struct skua_task *task,
                      int64_t arg)
 {
     skua_probe_event event = {.kind = kind, .worker = self->index, .arg = arg};
 
+    tell_span(kind, self, task);
     if ((kind == SKUA_PROBE_SPAWNED || kind == SKUA_PROBE_WOKEN) && self->current != NULL &&
         self->current != task)
         event.parent = skua__task_id(self->current);

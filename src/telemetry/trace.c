@@ -36,6 +36,7 @@ int skua_trace_install(const skua_trace_ops *ops)
 
     if (ops == NULL) {
         __atomic_store_n(&skua_trace_table, NULL, __ATOMIC_RELEASE);
+        skua__task_spans_rest();
         return 0;
     }
     if (ops->size != sizeof *ops)

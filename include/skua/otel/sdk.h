@@ -21,6 +21,8 @@
  * Environment  OTEL_* say what the options do not; or the file that OTEL_CONFIG_FILE names, alone.
  *              What cannot be used there is told, and left out; of a file it is an error. Where the
  *              options have destinations, these are all. OTEL_SDK_DISABLED: nothing starts.
+ *              SKUA_OTEL_TASKS=all, or names of tasks: "name,name*": these have spans of their own;
+ *              beside a file, too.
  * Thread       telemetry has one thread of its own, with a runtime of its own: there it collects,
  *              and there exporters run. Who makes spans never waits for it.
  * Flow         spans that end go through a buffer of their thread into batches, and these into the
@@ -105,6 +107,9 @@ typedef struct skua_otel_options {
     /* Ids of traces and spans, of 16 and 8 bytes; any thread (default: random). */
     void (*new_trace_id)(uint8_t id[16]);
     void (*new_span_id)(uint8_t id[8]);
+    /* Which tasks have spans of their own (trace.h, "Tasks"), by their names: "all", or "name,name*"
+     * (default: what SKUA_OTEL_TASKS says; "none": those with SKUA_TRACED alone). Copied. */
+    const char *tasks;
     size_t buffer;        /* bytes of each thread's, a power of two, 64 KiB to 64 MiB (default 512
                              KiB) */
     int64_t exit_timeout; /* ns that exit() waits for a shutdown (default 2 s; -1: it does not) */

@@ -189,12 +189,9 @@ static void pmain_run(struct skua__pipe *pipe)
 static int pmain_fiber(void *arg)
 {
     struct skua__pipe *pipe = arg;
-    skua_span_frame frame;
     skua_scope flushing;
-    int rc = skua_trace_suppress(&frame);
+    int rc = skua_scope_open(&flushing, SKUA_COLLECT);
 
-    if (rc == 0)
-        rc = skua_scope_open(&flushing, SKUA_COLLECT);
     if (rc != 0)
         return rc;
     pipe->flushing = &flushing;
@@ -210,7 +207,6 @@ static int pmain_fiber(void *arg)
         skua__pipe_guests_end(pipe);
         (void)skua_scope_join(&flushing);
     }
-    (void)skua_span_leave(&frame);
     return rc;
 }
 
@@ -240,10 +236,14 @@ static void *pmain_thread(void *arg)
     void (*over)(struct skua__pipe_ask *, void *) = pipe->over;
     void *over_arg = pipe->over_arg;
     struct skua__pipe_ask *stop;
+    skua_span_frame frame;
     int result = 0, rc;
 
     pmain_here = true;
-    rc = skua_block_on(pipe->runtime, pmain_fiber, pipe, &result);
+    rc = skua_trace_suppress(&frame);
+    if (rc == 0)
+        rc = skua_block_on(pipe->runtime, pmain_fiber, pipe, &result);
+    (void)skua_span_leave(&frame);
     stop = pipe->stop;
     if (!pipe->started) { /* who starts it frees it */
         pmain_started(pipe, rc != 0 ? rc : result);

@@ -5,6 +5,7 @@
  *   sdk_exporter.c   an exporter, as a configuration says
  *   sdk_metrics.c    readers, views, and how the pipe collects
  *   sdk_self.c       telemetry's own numbers as metrics
+ *   sdk_tasks.c      which tasks have spans of their own
  *   sdk_resource.c   who sends
  *   sdk_life.c       started, flushed, shut down, forked
  *   sdk_stats.c      numbers
@@ -17,6 +18,7 @@
 
 #include <skua/otel/prometheus.h>
 #include <skua/otel/sdk.h>
+#include <skua/telemetry.h>
 
 #include "otel/config/config_impl.h"
 #include "otel/core/otel_warn.h"
@@ -55,6 +57,8 @@ struct skua__sdk {
     struct skua__trace_sdk trace_forked;  /* in the child of a fork, until its thread is there */
     struct skua__log_sdk log, log_forked; /* likewise */
     skua_otel_resource resource;          /* memory: the configuration's */
+    char *tasks;                          /* names, "," between them; NULL: none */
+    skua_task_spans task_spans;
     int64_t exit_timeout;
     struct skua__pipe_ask *stop; /* ready for its shutdown; guard: the state's mutex */
 };
@@ -82,6 +86,14 @@ void skua__sdk_free_exporters(struct skua__sdk *sdk);
 /* 0; -ENOSYS: there is no such exporter; an error. `text` receives why, and is set in any case. */
 int skua__sdk_exporter(const struct skua__config_exporter *config, skua_otel_signal signal,
                        char *text, size_t size, skua_otel_exporter **ret);
+
+/* ---- tasks (sdk_tasks.c) --------------------------------------------------------------------- */
+
+/* 0 or -ENOMEM. */
+int skua__sdk_tasks(struct skua__sdk *sdk, const skua_otel_options *options);
+/* They have spans from here on; and no more. */
+void skua__sdk_tasks_begin(struct skua__sdk *sdk);
+void skua__sdk_tasks_end(void);
 
 /* ---- metrics (sdk_metrics.c, sdk_self.c) ----------------------------------------------------- */
 

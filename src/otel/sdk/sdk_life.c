@@ -187,8 +187,10 @@ int skua_otel_start(const skua_otel_options *options)
         life_set(LIFE_IDLE, NULL);
     else
         (void)skua_trace_install(&skua__trace_ops);
-    if (rc == 0)
+    if (rc == 0) {
         (void)skua_log_install(&skua__log_ops);
+        skua__sdk_tasks_begin(sdk);
+    }
     return rc;
 }
 
@@ -230,6 +232,7 @@ int skua_otel_flush(int64_t deadline)
 /* Under the mutex: nothing new comes from here on. */
 static void life_close(void)
 {
+    skua__sdk_tasks_end();
     (void)skua_trace_install(NULL);
     (void)skua_log_install(NULL);
     skua__trace_use(&life_closed);
@@ -290,6 +293,7 @@ static void life_restart(void)
     rc = sdk->stop != NULL ? skua__sdk_pipe(sdk, &pipe) : -ENOMEM;
     if (rc != 0) {
         life_set(LIFE_IDLE, NULL);
+        skua__sdk_tasks_end();
         (void)skua_trace_install(NULL);
         (void)skua_log_install(NULL);
         skua__sdk_metrics_stop(sdk);

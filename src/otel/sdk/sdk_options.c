@@ -265,6 +265,8 @@ int skua__sdk_new(struct skua__sdk **ret, const skua_otel_options *options)
         rc = skua__sdk_metrics(sdk, options);
     if (rc == 0)
         rc = skua__sdk_resource(sdk, options);
+    if (rc == 0)
+        rc = skua__sdk_tasks(sdk, options);
     sdk->stop = rc == 0 ? skua__pipe_ask_new(SKUA__PIPE_STOP) : NULL;
     if (rc == 0 && sdk->stop == NULL)
         rc = -ENOMEM;
@@ -295,6 +297,7 @@ void skua__sdk_free(struct skua__sdk *sdk, const skua_otel_options *options)
     skua__otel_free(sdk->counts);
     skua__otel_free(sdk->names);
     skua__otel_free(sdk->processors);
+    skua__otel_free(sdk->tasks);
     skua__otel_free(sdk);
 }
 
