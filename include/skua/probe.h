@@ -20,7 +20,8 @@
  * A listener is called on the thread where the event happens, in the middle of the library: it must
  * not wait, spawn, wake, or lock what others hold while they call the library. It may be attached
  * and detached at any time, also while runtimes run; a call that is under way then may still come,
- * so its functions and what they use stay valid for ever.
+ * so its functions and what they use stay valid for ever. Of a runtime that is .unseen (runtime.h)
+ * nothing is told.
  */
 #ifndef SKUA_PROBE_H
 #define SKUA_PROBE_H
@@ -66,14 +67,15 @@ typedef struct skua_probe_op {
 
 typedef struct skua_probe_event {
     skua_probe_kind kind;
-    unsigned worker;         /* index, or ~0u outside the workers */
-    unsigned place;          /* the listener's, for op->room */
-    skua_task_id task;       /* 0 where the event has none */
-    skua_task_id parent;     /* SPAWNED, WOKEN: the task that did it; 0: none */
-    const skua_site *site;   /* of the task; valid as long as the process */
-    const char *waiting_for; /* PARKED: the future's name, static */
-    int64_t arg;             /* see the kinds */
-    skua_probe_op *op;       /* BEGUN, ENDED */
+    unsigned worker;             /* index, or ~0u outside the workers */
+    unsigned place;              /* the listener's, for op->room */
+    skua_task_id task;           /* 0 where the event has none */
+    skua_task_id parent;         /* SPAWNED, WOKEN: the task that did it; 0: none */
+    const skua_site *site;       /* of the task; valid as long as the process */
+    const char *waiting_for;     /* PARKED: the future's name, static */
+    int64_t arg;                 /* see the kinds */
+    skua_probe_op *op;           /* BEGUN, ENDED */
+    const skua_runtime *runtime; /* of the task or the worker; NULL: none. Since 0.5 */
 } skua_probe_event;
 
 typedef struct skua_probe_listener {

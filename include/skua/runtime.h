@@ -108,6 +108,8 @@ typedef struct skua_runtime_options {
                                  time of fewer (default 0: as many workers as it allows) */
     unsigned blocking_threads;   /* at most so many for blocking.h, 1 to 65535 (default 512) */
     int64_t blocking_keep_alive; /* ns that such a thread waits for work (default 10 s) */
+    unsigned unseen;             /* 1: telemetry's own: skua_runtime_each leaves it out, and probes
+                                    say nothing of it (default 0). Since 0.5 */
 } skua_runtime_options;
 
 #ifndef __cplusplus
@@ -240,6 +242,7 @@ SKUA_API int skua_runtime_worker_cpu(skua_runtime *runtime, unsigned worker);
 /* ---- the snapshot ---------------------------------------------------------------------------- */
 
 #define SKUA_POLL_BUCKETS 24
+#define SKUA_LATE_BUCKETS 24
 
 /* Counters of one worker since its start. */
 typedef struct skua_worker_stats {
@@ -279,6 +282,11 @@ typedef struct skua_runtime_stats {
     uint64_t blocking_queue;   /* jobs in line, now */
     uint64_t blocking_jobs;    /* jobs that began */
     uint64_t blocking_wait_ns; /* how long they waited in line, all together */
+    /* Since 0.5; who sets `size` without these two gets all that is before them. */
+    uint64_t timers_late[SKUA_LATE_BUCKETS]; /* timers by how late they fired: bucket n counts those
+                                                of [2^n, 2^(n+1)) * 64 ns; the first one also what
+                                                is less, the last one what is more */
+    uint64_t timers_late_ns;                 /* all together */
 } skua_runtime_stats;
 
 /* Looks inside a runtime. The numbers of a running one are each right, not of one instant.
@@ -301,6 +309,33 @@ SKUA_API int skua_runtime_snapshot(skua_runtime *runtime, skua_runtime_stats *st
 SKUA_API int64_t skua_runtime_each_task(skua_runtime *runtime,
                                         void (*fn)(const skua_task_info *task, void *arg),
                                         void *arg);
+
+/* Calls `fn` for every runtime of the process, under a lock that making and freeing one takes, too:
+ * each is whole, and stays so until fn returns. fn must not wait, or make or free runtimes.
+ *
+ * Returns    the number of runtimes
+ * Threads    any
+ * Since      0.5
+ */
+SKUA_API int64_t skua_runtime_each(void (*fn)(skua_runtime *runtime, void *arg), void *arg);
+
+/* Has `fn` called for each runtime that is freed, when nothing runs in it any more, and under the
+ * lock of skua_runtime_each: from then on that does not find it. For ever, as with atexit; the same
+ * function twice is once.
+ *
+ * Returns    0; -EINVAL: no function; -EBUSY: there are 4 others
+ * Threads    any; fn is called on the thread that frees
+ * Since      0.5
+ */
+SKUA_API int skua_runtime_at_free(void (*fn)(skua_runtime *runtime));
+
+/* The name that its options gave it.
+ *
+ * Returns    borrowed from the runtime
+ * Threads    any
+ * Since      0.5
+ */
+SKUA_API const char *skua_runtime_name(const skua_runtime *runtime);
 
 SKUA_C_END
 

@@ -12,6 +12,9 @@ void skua__wheel_init(struct skua__wheel *wheel, int64_t now)
     wheel->elapsed = (uint64_t)now >> SKUA__TICK_BITS;
     wheel->armed = 0;
     wheel->fired = 0;
+    for (unsigned i = 0; i < SKUA__WHEEL_LATE; i++)
+        wheel->late[i] = 0;
+    wheel->late_ns = 0;
     for (unsigned level = 0; level < SKUA__WHEEL_LEVELS; level++) {
         wheel->used[level] = 0;
         for (unsigned slot = 0; slot < SKUA__WHEEL_SLOTS; slot++)
@@ -43,7 +46,17 @@ static bool wheel_earliest(const struct skua__wheel *wheel, uint64_t *ret_tick, 
     return false;
 }
 
-static unsigned wheel_fire(struct skua__wheel *wheel, struct skua__node *due)
+static void wheel_late(struct skua__wheel *wheel, uint64_t when, int64_t now)
+{
+    uint64_t ns = (uint64_t)now > when ? (uint64_t)now - when : 0;
+    unsigned bucket = ns < 128 ? 0 : (unsigned)(63 - __builtin_clzll(ns)) - 6;
+    uint64_t *at = &wheel->late[bucket < SKUA__WHEEL_LATE ? bucket : SKUA__WHEEL_LATE - 1];
+
+    __atomic_store_n(at, *at + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&wheel->late_ns, wheel->late_ns + ns, __ATOMIC_RELAXED);
+}
+
+static unsigned wheel_fire(struct skua__wheel *wheel, struct skua__node *due, int64_t now)
 {
     struct skua__node *node;
     unsigned count = 0;
@@ -53,6 +66,7 @@ static unsigned wheel_fire(struct skua__wheel *wheel, struct skua__node *due)
         skua_waker *waker = timer->waker;
 
         /* From here on the timer may be gone as soon as its task runs: so the mark comes first. */
+        wheel_late(wheel, timer->when, now);
         timer->when = SKUA__WHEEL_FIRED;
         timer->waker = NULL;
         wheel->armed--;
@@ -90,7 +104,7 @@ unsigned skua__wheel_advance(struct skua__wheel *wheel, int64_t now)
             else
                 skua__wheel_place(wheel, timer);
         }
-        count += wheel_fire(wheel, &due);
+        count += wheel_fire(wheel, &due, now);
     }
     if (target > wheel->elapsed)
         wheel->elapsed = target;
@@ -175,5 +189,5 @@ unsigned skua__wheel_advance_exact(struct skua__wheel *wheel, int64_t now)
     skua__list_splice(&wheel->slots[level][slot], &waiting);
     if (skua__list_empty(&wheel->slots[level][slot]))
         wheel->used[level] &= ~(UINT64_C(1) << slot);
-    return count + wheel_fire(wheel, &due);
+    return count + wheel_fire(wheel, &due, now);
 }

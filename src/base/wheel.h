@@ -23,6 +23,7 @@
 #define SKUA__TICK_BITS 15
 #define SKUA__WHEEL_LEVELS 8
 #define SKUA__WHEEL_SLOTS 64
+#define SKUA__WHEEL_LATE 24
 
 /* States of skua_sleep_future.waker and .when: unarmed (waker NULL, when = deadline in ns), armed
  * (waker set, when the same), fired (waker NULL, when = SKUA__WHEEL_FIRED). */
@@ -32,9 +33,12 @@
 #define SKUA__WHEEL_HORIZON (INT64_MAX - (INT64_C(1) << (SKUA__TICK_BITS + 1)))
 
 struct skua__wheel {
-    uint64_t elapsed;                  /* every timer of a tick <= this one has fired */
-    uint64_t armed;                    /* how many timers are in */
-    uint64_t fired;                    /* how many ever fired */
+    uint64_t elapsed;                /* every timer of a tick <= this one has fired */
+    uint64_t armed;                  /* how many timers are in */
+    uint64_t fired;                  /* how many ever fired */
+    uint64_t late[SKUA__WHEEL_LATE]; /* and how late, as runtime.h's timers_late; snapshots read
+                                          it: relaxed, one writer; so is the next */
+    uint64_t late_ns;
     uint64_t used[SKUA__WHEEL_LEVELS]; /* bit s: slot s of the level is not empty */
     struct skua__node slots[SKUA__WHEEL_LEVELS][SKUA__WHEEL_SLOTS];
 };

@@ -110,6 +110,7 @@ static void runtime_wire(skua_runtime *runtime)
     sched->policy = options->scheduler;
     sched->simple = !sched->multi && sched->policy == NULL;
     core->workers = sched->count;
+    core->unseen = options->unseen != 0;
     if (options->kind == SKUA_THREAD_PER_CORE || sched->policy != NULL)
         core->spawn_flags = SKUA__PINS;
     sched->spins = sched->multi && sched->count > 1 && sched->count <= skua__os_cpu_count();
@@ -208,6 +209,7 @@ int skua_runtime_new(skua_runtime **ret, const skua_runtime_options *given)
         runtime_release(runtime);
         return rc;
     }
+    skua__runtime_show(runtime);
     *ret = runtime;
     return 0;
 }
@@ -243,6 +245,7 @@ int skua_runtime_free(skua_runtime *runtime)
     if (rc != 0)
         return rc;
     runtime_join_threads(runtime);
+    skua__runtime_unlist(runtime); /* while all that snapshots read is there */
     runtime_stop_pool(runtime);
     runtime_release(runtime);
     return 0;

@@ -24,10 +24,14 @@ struct skua_runtime {
     struct skua__lock stop_lock; /* threads_started, while stopping */
     struct skua_runtime *next;   /* of all runtimes; lock: runtime_fork.c's, as the next */
     struct skua_runtime **link;
+    bool whole; /* made: skua_runtime_each finds it; same lock */
 };
 
 /* Lists the runtime, so that the child of a fork knows it for its parent's: 0, -ENOMEM. */
 int skua__runtime_list(skua_runtime *runtime);
+/* It is made, and found by skua_runtime_each. */
+void skua__runtime_show(skua_runtime *runtime);
+/* Takes it out again; told to skua_runtime_at_free's. Once more does nothing. */
 void skua__runtime_unlist(skua_runtime *runtime);
 /* Whether it is of the process that this one was forked from; that is told once. */
 bool skua__runtime_forked(const skua_runtime *runtime);

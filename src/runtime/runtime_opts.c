@@ -61,7 +61,7 @@ static int opts_workers(skua_runtime_options *options)
 static int opts_placement(const skua_runtime_options *options)
 {
     if (options->placement > SKUA_PLACE_PACK || (unsigned)options->one_per_core > 1 ||
-        (unsigned)options->ignore_quota > 1)
+        (unsigned)options->ignore_quota > 1 || options->unseen > 1)
         return -EINVAL;
     if (options->kind == SKUA_CURRENT_THREAD) /* its thread is the caller's */
         return options->placement != SKUA_PLACE_DEFAULT || options->cpus != NULL ||

@@ -3,11 +3,13 @@
  * Every counter has one writer, which stores it with a relaxed atomic; a snapshot reads each with
  * another. Nothing stops meanwhile: each number is right, together they are of nearly one moment.
  */
+#include <stddef.h>
 #include <string.h>
 
 #include "runtime/runtime_impl.h"
 
 _Static_assert(sizeof(skua_worker_stats) % sizeof(uint64_t) == 0, "read word by word");
+_Static_assert(SKUA_LATE_BUCKETS == SKUA__WHEEL_LATE, "the wheel counts them");
 
 static void snapshot_worker(struct skua__worker *worker, skua_worker_stats *ret)
 {
@@ -30,17 +32,27 @@ static void snapshot_add(skua_worker_stats *total, const skua_worker_stats *one)
         to[i] += from[i];
 }
 
+static void snapshot_late(const struct skua__worker *worker, skua_runtime_stats *stats)
+{
+    for (unsigned i = 0; i < SKUA_LATE_BUCKETS; i++)
+        stats->timers_late[i] += __atomic_load_n(&worker->wheel.late[i], __ATOMIC_RELAXED);
+    stats->timers_late_ns += __atomic_load_n(&worker->wheel.late_ns, __ATOMIC_RELAXED);
+}
+
 int skua_runtime_snapshot(skua_runtime *runtime, skua_runtime_stats *stats,
                           skua_worker_stats *workers, unsigned count)
 {
+    const size_t old = offsetof(skua_runtime_stats, timers_late); /* as 0.4 has it */
     skua_worker_stats one;
+    size_t size;
 
-    if (stats == NULL || stats->size != sizeof *stats)
+    if (stats == NULL || (stats->size != sizeof *stats && stats->size != old))
         return -EINVAL;
+    size = stats->size;
     if (skua__runtime_forked(runtime))
         return SKUA_EUSAGE;
-    memset(stats, 0, sizeof *stats);
-    stats->size = sizeof *stats;
+    memset(stats, 0, size);
+    stats->size = size;
     stats->name = runtime->name;
     stats->driver = runtime->driver_ops->park.name;
     stats->workers = runtime->workers_made;
@@ -52,6 +64,8 @@ int skua_runtime_snapshot(skua_runtime *runtime, skua_runtime_stats *stats,
     for (unsigned i = 0; i < runtime->workers_made; i++) {
         snapshot_worker(runtime->sched.workers[i], &one);
         snapshot_add(&stats->total, &one);
+        if (size != old)
+            snapshot_late(runtime->sched.workers[i], stats);
         if (workers != NULL && i < count)
             workers[i] = one;
     }

@@ -161,6 +161,7 @@ struct skua__core {
     skua_scope root;
     unsigned budget;                 /* constant; drawn for each turn where tasks are shuffled */
     unsigned workers;                /* constant */
+    bool unseen;                     /* probes say nothing of it; constant */
     uint8_t spawn_flags;             /* SKUA__PINS: no task leaves its worker; constant */
     _Atomic uint32_t next_worker;    /* for tasks from outside that must have one; relaxed */
     size_t tasks_max;                /* constant; 0 = no bound */

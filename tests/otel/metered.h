@@ -72,7 +72,7 @@ static void metered_collect(int reader)
     MUST(skua_otel_collect(metered.reader[reader], &metered.got) == 0);
 }
 
-static void metered_stop(void)
+static TEST_UNUSED void metered_stop(void)
 {
     skua_otel_collected_free(metered.got);
     metered.got = NULL;

@@ -23,6 +23,8 @@
  *              options have destinations, these are all. OTEL_SDK_DISABLED: nothing starts.
  *              SKUA_OTEL_TASKS=all, or names of tasks: "name,name*": these have spans of their own;
  *              beside a file, too.
+ *              SKUA_OTEL_RUNTIME=off|basic|full: what is measured of runtimes (.runtime_metrics);
+ *              with a file, too.
  * Thread       telemetry has one thread of its own, with a runtime of its own: there it collects,
  *              and there exporters run. Who makes spans never waits for it.
  * Flow         spans that end go through a buffer of their thread into batches, and these into the
@@ -74,6 +76,14 @@ typedef struct skua_otel_limits {
     uint32_t value_len;   /* characters of text, bytes of bytes (default: any) */
 } skua_otel_limits;
 
+/* What is measured of runtimes, as metrics skua.*: docs/runtime-metrics.md has their table. */
+typedef enum skua_otel_runtime_metrics {
+    SKUA_OTEL_RUNTIME_DEFAULT, /* as SKUA_OTEL_RUNTIME says; else basic */
+    SKUA_OTEL_RUNTIME_OFF,
+    SKUA_OTEL_RUNTIME_BASIC, /* what runtimes count anyway: costs nothing but at a collect */
+    SKUA_OTEL_RUNTIME_FULL   /* and how long turns, queues and waits take: some 50 ns a turn */
+} skua_otel_runtime_metrics;
+
 /* Zero means the default. All is the caller's and copied, but for what it says. */
 typedef struct skua_otel_options {
     size_t size; /* of this struct; SKUA_OTEL_OPTIONS sets it */
@@ -103,6 +113,7 @@ typedef struct skua_otel_options {
     /* Beside those of the destinations, at most 8 in all; the caller's still. */
     skua_otel_reader *const *readers;
     size_t readers_count;
+    skua_otel_runtime_metrics runtime_metrics; /* (default basic). Since 0.5 */
     unsigned self_metrics_off; /* 1: no otel.sdk.*: telemetry's own numbers, as metrics */
     /* Ids of traces and spans, of 16 and 8 bytes; any thread (default: random). */
     void (*new_trace_id)(uint8_t id[16]);

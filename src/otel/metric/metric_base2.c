@@ -139,14 +139,14 @@ static void base2_count(struct skua__base2 *self, struct skua__base2_side *side,
     base2_put(at, *at + n);
 }
 
-void skua__base2_record(struct skua__base2 *self, double value)
+void skua__base2_record_many(struct skua__base2 *self, double value, uint64_t n)
 {
     struct skua__base2_side *side = &self->side[value < 0];
     int32_t index, low, high;
     uint32_t by;
 
     if (value == 0) {
-        base2_put(&self->zero, self->zero + 1);
+        base2_put(&self->zero, self->zero + n);
         return;
     }
     index = skua__base2_index(fabs(value), self->scale);
@@ -161,7 +161,12 @@ void skua__base2_record(struct skua__base2 *self, double value)
             index >>= by;
         }
     }
-    base2_count(self, side, index, 1);
+    base2_count(self, side, index, n);
+}
+
+void skua__base2_record(struct skua__base2 *self, double value)
+{
+    skua__base2_record_many(self, value, 1);
 }
 
 /* ---- copies, differences, sums --------------------------------------------------------------- */

@@ -135,6 +135,52 @@ void skua__cell_f64(struct skua__cell *cell, double value)
     cell_touch(cell);
 }
 
+/* The middle of a bucket; of the outer ones the bound. */
+static double cell_middle(const struct skua__metric_many *many, uint32_t i)
+{
+    if (i == 0)
+        return many->bounds[0] / 2;
+    if (i == many->bounds_count)
+        return many->bounds[i - 1];
+    return (many->bounds[i - 1] + many->bounds[i]) / 2;
+}
+
+static void cell_many_buckets(struct skua__cell *cell, const struct skua__metric_many *many)
+{
+    const skua_otel_aggregation *aggregation = &cell->stream->aggregation;
+    struct skua__dist *dist = cell->dist;
+    bool same =
+        cell->what == SKUA__CELL_EXPLICIT && aggregation->bounds_count == many->bounds_count &&
+        memcmp(aggregation->bounds, many->bounds, many->bounds_count * sizeof *many->bounds) == 0;
+
+    __atomic_store_n(&cell->seq, cell->seq + 1, __ATOMIC_RELAXED);
+    cell_put_f64(&dist->sum, dist->sum + many->sum);
+    for (uint32_t i = 0; i <= many->bounds_count; i++) {
+        double middle = cell_middle(many, i);
+
+        if (many->counts[i] == 0)
+            continue;
+        if (cell->what == SKUA__CELL_BASE2) {
+            skua__base2_record_many(&dist->base2, middle, many->counts[i]);
+        } else {
+            uint64_t *at = &dist->counts[same ? i : cell_bucket(aggregation, middle)];
+
+            cell_put(at, *at + many->counts[i]);
+        }
+    }
+    cell_put(&cell->seq, cell->seq + 1);
+}
+
+void skua__cell_many(struct skua__cell *cell, const struct skua__metric_many *many)
+{
+    if (cell->what < SKUA__CELL_EXPLICIT) {
+        skua__cell_f64(cell, many->sum);
+        return;
+    }
+    cell_many_buckets(cell, many);
+    cell_touch(cell);
+}
+
 /* ---- who collects ---------------------------------------------------------------------------- */
 
 static uint64_t cell_get(const uint64_t *at)

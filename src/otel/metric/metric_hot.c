@@ -228,6 +228,15 @@ static void hot_f64(skua_instrument *instrument, double value, const skua_attr *
         hot_put_f64(entry, value, attrs, count);
 }
 
+void skua__metric_put_many(skua_instrument *handle, const skua_attr *attrs, size_t count,
+                           const struct skua__metric_many *many)
+{
+    const struct skua__metric_entry *entry = hot_entry(handle, attrs, count);
+
+    for (uint32_t i = 0; entry != NULL && i < entry->cells_count; i++)
+        skua__cell_many(entry->cells[i], many);
+}
+
 __attribute__((noinline)) static void hot_bound_any(skua_bound *bound, int64_t value)
 {
     const struct skua__metric_entry *entry = hot_slot(bound);

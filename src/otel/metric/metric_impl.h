@@ -63,6 +63,8 @@ size_t skua__base2_size(uint32_t max);
 void skua__base2_init(struct skua__base2 *self, uint32_t max, int32_t max_scale, void *memory);
 int32_t skua__base2_index(double value, int32_t scale);
 void skua__base2_record(struct skua__base2 *self, double value);
+/* The same value n times, n > 0. */
+void skua__base2_record_many(struct skua__base2 *self, double value, uint64_t n);
 /* Adds what `now` has more than `seen`; both are of one history: seen is made like now. */
 void skua__base2_drain(struct skua__base2 *to, struct skua__base2 *seen,
                        const struct skua__base2 *now);
@@ -217,6 +219,18 @@ struct skua__cell *skua__cell_new(struct skua__metric_stream *stream,
 void skua__cell_free(struct skua__cell *cell);
 void skua__cell_i64(struct skua__cell *cell, int64_t value);
 void skua__cell_f64(struct skua__cell *cell, double value);
+
+/* Values of a histogram that were counted elsewhere: counts[0 .. bounds_count] by bounds, of which
+ * there are two at least. */
+struct skua__metric_many {
+    const double *bounds;
+    const uint64_t *counts;
+    uint32_t bounds_count;
+    double sum;
+};
+/* Adds them. Where the cell's bounds are others each value counts as the middle of its bucket. They
+ * have no min and max. */
+void skua__cell_many(struct skua__cell *cell, const struct skua__metric_many *many);
 
 /* ---- exemplars (metric_exemplar.c) ----------------------------------------------------------- */
 
@@ -410,6 +424,10 @@ struct skua__metric_entry *skua__metric_slot_make(struct skua__metric_thread *se
                                                   skua_bound *bound);
 bool skua__metric_entry_is(const struct skua__metric_entry *entry, uint32_t instrument,
                            const skua_attr *attrs, size_t count);
+
+/* As skua_metric_f64, of many values of a histogram (metric_hot.c). No exemplars. */
+void skua__metric_put_many(skua_instrument *handle, const skua_attr *attrs, size_t count,
+                           const struct skua__metric_many *many);
 
 /* ---- collecting (metric_collect.c) ----------------------------------------------------------- */
 

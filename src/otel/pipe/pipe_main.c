@@ -330,7 +330,7 @@ static int pmain_fill(struct skua__pipe *pipe, const struct skua__pipe_options *
     /* Its main fiber shuts exporters down, which may talk over TLS. */
     return skua_runtime_new(&pipe->runtime,
                             SKUA_RUNTIME_OPTIONS(.name = "telemetry", .kind = SKUA_CURRENT_THREAD,
-                                                 .stack_size = (size_t)256 * 1024));
+                                                 .unseen = 1, .stack_size = (size_t)256 * 1024));
 }
 
 /* Waits until its fibers run, or could not be made: some 100 us. */

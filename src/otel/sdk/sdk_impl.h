@@ -20,6 +20,7 @@
 #include <skua/otel/sdk.h>
 #include <skua/telemetry.h>
 
+#include "otel/bridge/bridge_runtime.h"
 #include "otel/config/config_impl.h"
 #include "otel/core/otel_warn.h"
 #include "otel/log/log_impl.h"
@@ -44,6 +45,7 @@ struct skua__sdk {
     skua_otel_config *config; /* never NULL; as long as all this */
     bool made;                /* exporters are of the configuration: made here */
     bool self_metrics, metrics_on;
+    skua_otel_runtime_metrics runtime_metrics;
     skua_otel_sampler *sampler;       /* likewise; NULL: none */
     skua_otel_reader **dests_readers; /* by destination; NULL: not of metrics */
     size_t *dests_configs;            /* of those of metrics: which reader of the configuration */

@@ -339,6 +339,7 @@ static void life_fork_child(void)
     skua__pipe_forget();
     life.over = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
     skua__metric_forked();
+    skua__rtm_forked();
     if (life.state == LIFE_RUNNING) {
         life.state = LIFE_FORKED;
         life.last->trace_forked.filled = life_restart;

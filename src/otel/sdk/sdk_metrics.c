@@ -152,6 +152,7 @@ int skua__sdk_metrics(struct skua__sdk *sdk, const skua_otel_options *options)
     int rc;
 
     sdk->self_metrics = !options->self_metrics_off;
+    sdk->runtime_metrics = skua__rtm_level(options->runtime_metrics, !options->environment_off);
     sdk->dests_readers = skua__otel_malloc((sdk->dests_count + 1) * sizeof(void *));
     sdk->pages = skua__otel_malloc((sdk->config->readers_count + 1) * sizeof *sdk->pages);
     if (sdk->dests_readers == NULL || sdk->pages == NULL)
@@ -199,6 +200,8 @@ int skua__sdk_metrics_start(struct skua__sdk *sdk)
     sdk->metrics_on = rc == 0;
     if (rc == 0 && sdk->self_metrics)
         skua__sdk_self_begin(sdk);
+    if (rc == 0)
+        skua__rtm_begin(sdk->runtime_metrics);
     return rc;
 }
 
@@ -207,6 +210,7 @@ void skua__sdk_metrics_stop(struct skua__sdk *sdk)
     if (!sdk->metrics_on)
         return;
     sdk->metrics_on = false;
+    skua__rtm_end();
     if (sdk->self_metrics)
         skua__sdk_self_end();
     skua__metric_stop();

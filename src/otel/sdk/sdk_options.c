@@ -234,7 +234,8 @@ static int options_check(const skua_otel_options *options)
         (options->views == NULL && options->views_count != 0) ||
         (options->readers == NULL && options->readers_count != 0) ||
         (options->sampler != NULL && options->sampler->sample == NULL) ||
-        (unsigned)options->log_minimum > 24)
+        (unsigned)options->log_minimum > 24 ||
+        (unsigned)options->runtime_metrics > SKUA_OTEL_RUNTIME_FULL)
         return -EINVAL;
     if (options->buffer != 0 &&
         ((options->buffer & (options->buffer - 1)) != 0 || options->buffer < OPTIONS_BUFFER_MIN ||
