@@ -17,6 +17,29 @@
  *
  *     skua_probe_attach(&listener);
  *
+ * Operations are told where somebody calls and waits for them; each BEGUN has its ENDED, also when
+ * the caller is cancelled (-ECANCELED) or out of time. A listener that is attached or detached
+ * between the two gets one of them alone.
+ *
+ *   tcp.connect unix.connect         target: as it was given; names are looked up inside
+ *   tcp.accept unix.accept           from the wait for a connection on
+ *   dns.lookup                       target: the host, where somebody was asked; result: a count
+ *   file.open                        target: the path
+ *   file.read file.write             bytes; all reads and writes, with a cursor or without
+ *   file.close file.sync file.truncate file.allocate file.advise file.stat file.chmod file.lock
+ *   file.unlock
+ *   fs.read fs.write fs.copy         whole files; target: the path; bytes
+ *   fs.stat fs.chmod fs.realpath fs.rename fs.remove fs.rmdir fs.link fs.symlink fs.readlink
+ *   fs.mkdir fs.remove_all           target: the path (of two: where from)
+ *   process.run                      from its spawn to its end, which is told on a thread of the
+ *                                    library's; target: what was executed; result: its code, 128
+ *                                    and the signal that killed it, or why there was no spawn
+ *   blocking.run                     a job of the user's; queued
+ *
+ * Futures that are polled or selected are not told as operations. What goes through sockets is
+ * told as MOVED, of every form: "tcp.read", "tcp.write"; "udp.recv", "udp.send"; "unix.read",
+ * "unix.write" of streams, "unix.recv", "unix.send" of packets.
+ *
  * A listener is called on the thread where the event happens, in the middle of the library: it must
  * not wait, spawn, wake, or lock what others hold while they call the library. It may be attached
  * and detached at any time, also while runtimes run; a call that is under way then may still come,
@@ -44,6 +67,7 @@ typedef enum skua_probe_kind {
     SKUA_PROBE_BLOCKED,   /* task, arg: ns of a turn that was too long */
     SKUA_PROBE_BEGUN,     /* op: an operation of the library begins; on the thread that asks */
     SKUA_PROBE_ENDED,     /* op: it ended; on the thread that learns of it */
+    SKUA_PROBE_MOVED,     /* what, arg: bytes that went through a socket, in any form of call */
     SKUA_PROBE_KINDS
 } skua_probe_kind;
 
@@ -57,12 +81,17 @@ typedef enum skua_probe_kind {
 typedef struct skua_probe_op {
     const char *name;   /* static: "tcp.connect", "dns.lookup", "file.read" … */
     const char *target; /* what it works on, until ENDED: an address, a path, a host; or NULL */
+    const char *peer;   /* ENDED of a connection over TCP: the other side's address; or NULL */
     int64_t start;      /* monotonic, ns */
     int64_t end;        /* monotonic, ns; ENDED only */
     int64_t bytes;      /* moved, or 0; ENDED only */
-    int64_t number;     /* of its kind: a process's id, a port …; or 0 */
+    int64_t number;     /* process.run, ENDED: its id; else 0 */
+    int64_t queued;     /* blocking.run, ENDED: ns until a thread began it; else 0 */
     int result;         /* 0, a count or a negative code; ENDED only */
-    void *room[SKUA_PROBE_LISTENERS]; /* room[listener's place] is the listener's; NULL at BEGUN */
+    /* room[listener's place] is the listener's. NULL at BEGUN, and at an ENDED whose BEGUN it was
+     * not told. */
+    void *room[SKUA_PROBE_LISTENERS];
+    const void *told[SKUA_PROBE_LISTENERS]; /* whose room it is; private */
 } skua_probe_op;
 
 typedef struct skua_probe_event {
@@ -76,6 +105,7 @@ typedef struct skua_probe_event {
     int64_t arg;                 /* see the kinds */
     skua_probe_op *op;           /* BEGUN, ENDED */
     const skua_runtime *runtime; /* of the task or the worker; NULL: none. Since 0.5 */
+    const char *what;            /* MOVED: "tcp.read" …; static */
 } skua_probe_event;
 
 typedef struct skua_probe_listener {

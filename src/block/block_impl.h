@@ -52,6 +52,11 @@ unsigned skua__pool_stop(struct skua__pool *pool, int64_t deadline);
 /* For snapshots. */
 void skua__pool_stats(struct skua__pool *pool, skua_runtime_stats *ret);
 
+/* blocking.c: skua_blocking_with and skua_block_in_place for the library's own jobs, which are told
+ * as what they do. */
+int skua__blocking_quietly(skua_fiber_fn fn, void *arg, const skua_blocking_options *options);
+int skua__block_quietly(skua_fiber_fn fn, void *arg);
+
 /* blocking.c: runs a job on a thread of the pool. */
 void skua__job_run(struct skua__job *job);
 /* Ends a job that was in line and will not run: -EAGAIN. Any thread. */

@@ -188,12 +188,50 @@ skua_future *skua_blocking_init(skua_blocking_future *blocking, skua_fiber_fn fn
     return &blocking->future;
 }
 
-int skua_blocking_with(skua_fiber_fn fn, void *arg, const skua_blocking_options *options)
+int skua__blocking_quietly(skua_fiber_fn fn, void *arg, const skua_blocking_options *options)
 {
     skua_blocking_future blocking;
     int rc = (int)skua_await(skua_blocking_init(&blocking, fn, arg, options));
 
     return blocking.waited ? blocking.result : rc;
+}
+
+/* A job that tells how long it has waited in line. */
+struct blocking_told {
+    skua_probe_op op;
+    skua_fiber_fn fn;
+    void *arg;
+};
+
+static int blocking_told_run(void *arg)
+{
+    struct blocking_told *told = arg;
+
+    told->op.queued = skua__os_now() - told->op.start;
+    return told->fn(told->arg);
+}
+
+static SKUA__NOINLINE int blocking_tell(skua_fiber_fn fn, void *arg,
+                                        const skua_blocking_options *options)
+{
+    struct blocking_told told = {.fn = fn, .arg = arg};
+    int rc;
+
+    skua__op_begin(&told.op, "blocking.run", NULL);
+    /* One that may be let go of while it runs must not look back here. */
+    if (options == NULL && fn != NULL)
+        rc = skua__blocking_quietly(blocking_told_run, &told, NULL);
+    else
+        rc = skua__blocking_quietly(fn, arg, options);
+    skua__op_end(&told.op, rc, 0);
+    return rc;
+}
+
+int skua_blocking_with(skua_fiber_fn fn, void *arg, const skua_blocking_options *options)
+{
+    if (skua__probe_ops())
+        return blocking_tell(fn, arg, options);
+    return skua__blocking_quietly(fn, arg, options);
 }
 
 void skua_blocking_options_init(skua_blocking_options *options)
@@ -202,12 +240,24 @@ void skua_blocking_options_init(skua_blocking_options *options)
     options->size = sizeof *options;
 }
 
-int skua_block_in_place(skua_fiber_fn fn, void *arg)
+static int blocking_shielded(skua_fiber_fn fn, void *arg,
+                             int (*run)(skua_fiber_fn fn, void *arg,
+                                        const skua_blocking_options *options))
 {
     bool shielded = skua_shield_begin() == 0; /* on a fiber */
-    int rc = skua_blocking_with(fn, arg, NULL);
+    int rc = run(fn, arg, NULL);
 
     if (shielded)
         skua_shield_end();
     return rc;
+}
+
+int skua_block_in_place(skua_fiber_fn fn, void *arg)
+{
+    return blocking_shielded(fn, arg, skua_blocking_with);
+}
+
+int skua__block_quietly(skua_fiber_fn fn, void *arg)
+{
+    return blocking_shielded(fn, arg, skua__blocking_quietly);
 }

@@ -369,14 +369,30 @@ static int resolve_on_thread(const struct skua__name *name, const skua_resolve_o
     return resolve_lookup_take(lookup, options, ret);
 }
 
-int skua_resolve(skua_addresses *ret, const char *text, const skua_resolve_options *given)
+/* Asks about what `text` says, which is `name`. */
+static int resolve_ask(skua_addresses *ret, const char *text, const struct skua__name *name,
+                       const skua_resolve_options *options)
 {
     struct skua__thread *self = skua__thread_self();
     bool fiber = skua__fiber_current(self) != NULL;
+    bool system = options->resolver == &resolve_system_resolver;
     skua_resolve_future resolve;
+
+    if (fiber && system)
+        return (int)skua_await(skua_resolve_init(&resolve, ret, text, options));
+    if (!fiber && self->core != NULL)
+        return SKUA_EUSAGE;
+    if (!fiber && system && resolve_deadline(options) != SKUA_FOREVER)
+        return resolve_on_thread(name, options, ret);
+    return resolve_here(name, options, fiber, ret);
+}
+
+int skua_resolve(skua_addresses *ret, const char *text, const skua_resolve_options *given)
+{
     skua_resolve_options options;
     struct skua__name name;
-    bool system;
+    skua_probe_op op;
+    bool told;
     int rc = skua__task_leaf();
 
     if (rc != 0)
@@ -386,14 +402,13 @@ int skua_resolve(skua_addresses *ret, const char *text, const skua_resolve_optio
     if (rc != 1)
         return rc;
     options.resolver = resolve_whom(&options); /* once: the default may change meanwhile */
-    system = options.resolver == &resolve_system_resolver;
-    if (fiber && system)
-        return (int)skua_await(skua_resolve_init(&resolve, ret, text, &options));
-    if (!fiber && self->core != NULL)
-        return SKUA_EUSAGE;
-    if (!fiber && system && resolve_deadline(&options) != SKUA_FOREVER)
-        return resolve_on_thread(&name, &options, ret);
-    return resolve_here(&name, &options, fiber, ret);
+    told = skua__probe_ops();
+    if (told)
+        skua__op_begin(&op, "dns.lookup", name.host);
+    rc = resolve_ask(ret, text, &name, &options);
+    if (told)
+        skua__op_end(&op, rc == 0 ? (int64_t)ret->count : rc, 0);
+    return rc;
 }
 
 #undef RESOLVE_RUNNING

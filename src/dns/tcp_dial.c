@@ -267,7 +267,7 @@ static int dial_name(skua_tcp **ret, const char *text, const skua_connect_option
     return rc;
 }
 
-int skua_tcp_connect(skua_tcp **ret, const char *text, const skua_connect_options *given)
+static int dial_text(skua_tcp **ret, const char *text, const skua_connect_options *given)
 {
     skua_connect_options options = {.size = sizeof options};
     struct skua__address parsed;
@@ -289,6 +289,27 @@ int skua_tcp_connect(skua_tcp **ret, const char *text, const skua_connect_option
         return dial_name(ret, text, &options);
     address = name.known[0];
     return dial_run(ret, &address, 1, &options);
+}
+
+/* The same, told. */
+static SKUA__NOINLINE int dial_told(skua_tcp **ret, const char *text,
+                                    const skua_connect_options *given)
+{
+    char peer[SKUA_ADDRESS_MAX];
+    skua_probe_op op;
+    int rc;
+
+    skua__op_begin(&op, "tcp.connect", text);
+    rc = dial_text(ret, text, given);
+    if (rc == 0 && skua_tcp_peer_address(*ret, peer, sizeof peer) == 0)
+        op.peer = peer;
+    skua__op_end(&op, rc, 0);
+    return rc;
+}
+
+int skua_tcp_connect(skua_tcp **ret, const char *text, const skua_connect_options *given)
+{
+    return skua__probe_ops() ? dial_told(ret, text, given) : dial_text(ret, text, given);
 }
 
 #undef DIAL_MAX

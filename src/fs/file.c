@@ -113,6 +113,11 @@ static int64_t file_open_run(void *arg)
     return skua__os_file_open(SKUA__AT_CWD, open->path, open->flags, open->mode);
 }
 
+static int64_t file_open_now(void *open)
+{
+    return skua__fs_run(file_open_run, open);
+}
+
 /* The flags of os.h, or -EINVAL. */
 static int file_flags(const skua_file_options *options)
 {
@@ -156,7 +161,7 @@ int skua_file_open(skua_file **ret, const char *path, const skua_file_options *o
     file = skua__file_slot();
     if (file == NULL)
         return -ENOMEM;
-    fd = skua__fs_run(file_open_run, &open);
+    fd = skua__fs_told("file.open", path, false, file_open_now, &open);
     if (fd < 0) {
         skua__file_unslot(file);
         return (int)fd;
@@ -178,14 +183,13 @@ static void file_wait_idle(struct skua_file *file)
         (void)skua_shield_end();
 }
 
-int skua_file_close(skua_file *file)
+static int64_t file_close_now(void *arg)
 {
+    struct skua_file *file = arg;
     bool waits = skua__fs_may_wait();
     int error, rc;
     uint32_t life;
 
-    if (file == NULL)
-        return 0;
     life = skua__load_acquire(&file->life);
     if ((life & 1) == 0 || !skua__cas_strong_acq_rel(&file->life, &life, life + 1))
         return -EBADF;
@@ -200,6 +204,13 @@ int skua_file_close(skua_file *file)
         error = skua__file_take_error(file);
     rc = file_finish(file);
     return error != 0 ? error : rc;
+}
+
+int skua_file_close(skua_file *file)
+{
+    if (file == NULL)
+        return 0;
+    return (int)skua__fs_told("file.close", NULL, false, file_close_now, file);
 }
 
 int skua_file_number(skua_file *file)

@@ -27,15 +27,21 @@ static int64_t ctl_run(void *arg)
     return skua__file_closed(ctl->file) ? SKUA_ECLOSED : ctl->fn(ctl->file->fd, ctl);
 }
 
-static int ctl_call(struct ctl *ctl)
+static int64_t ctl_now(void *arg)
 {
+    struct ctl *ctl = arg;
     int64_t rc = skua__file_enter(ctl->file);
 
     if (rc != 0)
-        return (int)rc;
+        return rc;
     rc = skua__fs_run(ctl_run, ctl);
     skua__file_let_go(ctl->file);
-    return (int)rc;
+    return rc;
+}
+
+static int ctl_call(const char *what, struct ctl *ctl)
+{
+    return (int)skua__fs_told(what, NULL, false, ctl_now, ctl);
 }
 
 /* ---- to the disk ----------------------------------------------------------------------------- */
@@ -49,24 +55,31 @@ static int64_t ctl_sync(int fd, struct ctl *ctl)
 }
 
 /* By the worker's ring, or else by the pool. */
-static int ctl_sync_call(skua_file *file, bool data_only)
+static int64_t ctl_sync_now(void *arg)
 {
-    struct skua__file_request request = {.call =
-                                             data_only ? SKUA__FILE_SYNCS_DATA : SKUA__FILE_SYNCS};
-    struct ctl ctl = {.file = file, .fn = ctl_sync, .number = data_only};
-    int64_t rc = skua__file_enter(file);
+    struct ctl *ctl = arg;
+    struct skua__file_request request = {.call = ctl->number != 0 ? SKUA__FILE_SYNCS_DATA
+                                                                  : SKUA__FILE_SYNCS};
+    int64_t rc = skua__file_enter(ctl->file);
     int earlier;
 
     if (rc != 0)
-        return (int)rc;
-    if (skua__file_ring(file, &request, &rc)) {
-        earlier = skua__file_take_error(file);
+        return rc;
+    if (skua__file_ring(ctl->file, &request, &rc)) {
+        earlier = skua__file_take_error(ctl->file);
         rc = earlier != 0 ? earlier : rc;
     } else if (rc == SKUA__FS_ELSEWHERE) {
-        rc = skua__fs_run(ctl_run, &ctl);
+        rc = skua__fs_run(ctl_run, ctl);
     }
-    skua__file_let_go(file);
-    return (int)rc;
+    skua__file_let_go(ctl->file);
+    return rc;
+}
+
+static int ctl_sync_call(skua_file *file, bool data_only)
+{
+    struct ctl ctl = {.file = file, .fn = ctl_sync, .number = data_only};
+
+    return (int)skua__fs_told("file.sync", NULL, false, ctl_sync_now, &ctl);
 }
 
 int skua_file_sync(skua_file *file)
@@ -90,7 +103,7 @@ int skua_file_truncate(skua_file *file, int64_t size)
 {
     struct ctl ctl = {.file = file, .fn = ctl_truncate, .len = size};
 
-    return ctl_call(&ctl);
+    return ctl_call("file.truncate", &ctl);
 }
 
 static int64_t ctl_allocate(int fd, struct ctl *ctl)
@@ -105,7 +118,7 @@ int skua_file_allocate(skua_file *file, unsigned flags, int64_t offset, int64_t 
 
     if (flags & ~(SKUA_ALLOCATE_KEEP_SIZE | SKUA_ALLOCATE_PUNCH_HOLE))
         return -EINVAL;
-    return ctl_call(&ctl);
+    return ctl_call("file.allocate", &ctl);
 }
 
 static int64_t ctl_advise(int fd, struct ctl *ctl)
@@ -120,7 +133,7 @@ int skua_file_advise(skua_file *file, int64_t offset, int64_t len, skua_file_adv
 
     if (ctl.number > SKUA_ADVICE_DONT_NEED)
         return -EINVAL;
-    return ctl_call(&ctl);
+    return ctl_call("file.advise", &ctl);
 }
 
 /* ---- metadata -------------------------------------------------------------------------------- */
@@ -134,7 +147,7 @@ int skua_file_metadata(skua_file *file, skua_metadata *ret)
 {
     struct statx status;
     struct ctl ctl = {.file = file, .fn = ctl_status, .status = &status};
-    int rc = ctl_call(&ctl);
+    int rc = ctl_call("file.stat", &ctl);
 
     if (rc == 0)
         skua__fs_metadata(&status, ret);
@@ -150,7 +163,7 @@ int skua_file_set_permissions(skua_file *file, uint32_t mode)
 {
     struct ctl ctl = {.file = file, .fn = ctl_permissions, .number = mode};
 
-    return mode > 07777 ? -EINVAL : ctl_call(&ctl);
+    return mode > 07777 ? -EINVAL : ctl_call("file.chmod", &ctl);
 }
 
 /* ---- locks ----------------------------------------------------------------------------------- */
@@ -169,7 +182,7 @@ int skua_file_try_lock(skua_file *file, skua_file_lock_kind kind)
     if (kind != SKUA_FILE_SHARED && kind != SKUA_FILE_EXCLUSIVE)
         return -EINVAL;
     ctl.number = kind == SKUA_FILE_SHARED ? SKUA__LOCK_SHARED : SKUA__LOCK_EXCLUSIVE;
-    return ctl_call(&ctl);
+    return ctl_call("file.lock", &ctl);
 }
 
 /* The file is let go of while it sleeps: a close need not wait for it. */
@@ -200,7 +213,7 @@ int skua_file_unlock(skua_file *file)
 {
     struct ctl ctl = {.file = file, .fn = ctl_lock, .number = SKUA__LOCK_NONE};
 
-    return ctl_call(&ctl);
+    return ctl_call("file.unlock", &ctl);
 }
 
 _Static_assert(SKUA_ALLOCATE_KEEP_SIZE == SKUA__ALLOCATE_KEEP_SIZE &&

@@ -19,6 +19,8 @@ struct fio {
     int count;
     bool writes;
     int64_t offset; /* SKUA__AT_CURSOR: that is the caller's */
+    char *buf;      /* of fio_call_all, `len` bytes */
+    size_t len;
 };
 
 /* ---- one call -------------------------------------------------------------------------------- */
@@ -131,8 +133,9 @@ static void fio_end(struct skua_file *file, bool cursor)
     skua__file_let_go(file);
 }
 
-static ssize_t fio_call(struct fio *io)
+static int64_t fio_call_now(void *arg)
 {
+    struct fio *io = arg;
     bool cursor = io->offset == SKUA__AT_CURSOR;
     int64_t n;
 
@@ -140,22 +143,40 @@ static ssize_t fio_call(struct fio *io)
         return -EINVAL;
     n = fio_begin(io);
     if (n != 0)
-        return (ssize_t)n;
+        return n;
     n = fio_once(io);
     fio_end(io->file, cursor);
-    return (ssize_t)n;
+    return n;
 }
 
-static ssize_t fio_call_all(struct fio *io, void *buf, size_t len)
+static int64_t fio_all_now(void *arg)
 {
+    struct fio *io = arg;
     bool cursor = io->offset == SKUA__AT_CURSOR;
     int64_t n = fio_begin(io);
 
     if (n != 0)
-        return (ssize_t)n;
-    n = fio_all(io, buf, len);
+        return n;
+    n = fio_all(io, io->buf, io->len);
     fio_end(io->file, cursor);
-    return (ssize_t)n;
+    return n;
+}
+
+static ssize_t fio_told(struct fio *io, int64_t (*call)(void *io))
+{
+    return (ssize_t)skua__fs_told(io->writes ? "file.write" : "file.read", NULL, true, call, io);
+}
+
+static ssize_t fio_call(struct fio *io)
+{
+    return fio_told(io, fio_call_now);
+}
+
+static ssize_t fio_call_all(struct fio *io, void *buf, size_t len)
+{
+    io->buf = buf;
+    io->len = len;
+    return fio_told(io, fio_all_now);
 }
 
 /* An offset of the user's: -1 is none, and means no cursor. */
@@ -168,28 +189,28 @@ static int64_t fio_offset(int64_t offset)
 
 ssize_t skua_file_readv(skua_file *file, const struct iovec *iov, int count)
 {
-    struct fio io = {file, iov, count, false, SKUA__AT_CURSOR};
+    struct fio io = {file, iov, count, false, SKUA__AT_CURSOR, NULL, 0};
 
     return fio_call(&io);
 }
 
 ssize_t skua_file_writev(skua_file *file, const struct iovec *iov, int count)
 {
-    struct fio io = {file, iov, count, true, SKUA__AT_CURSOR};
+    struct fio io = {file, iov, count, true, SKUA__AT_CURSOR, NULL, 0};
 
     return fio_call(&io);
 }
 
 ssize_t skua_file_preadv(skua_file *file, const struct iovec *iov, int count, int64_t offset)
 {
-    struct fio io = {file, iov, count, false, fio_offset(offset)};
+    struct fio io = {file, iov, count, false, fio_offset(offset), NULL, 0};
 
     return fio_call(&io);
 }
 
 ssize_t skua_file_pwritev(skua_file *file, const struct iovec *iov, int count, int64_t offset)
 {
-    struct fio io = {file, iov, count, true, fio_offset(offset)};
+    struct fio io = {file, iov, count, true, fio_offset(offset), NULL, 0};
 
     return fio_call(&io);
 }
@@ -224,28 +245,28 @@ ssize_t skua_file_pwrite(skua_file *file, const void *buf, size_t len, int64_t o
 
 ssize_t skua_file_read_exact(skua_file *file, void *buf, size_t len)
 {
-    struct fio io = {file, NULL, 0, false, SKUA__AT_CURSOR};
+    struct fio io = {file, NULL, 0, false, SKUA__AT_CURSOR, NULL, 0};
 
     return fio_call_all(&io, buf, len);
 }
 
 ssize_t skua_file_write_all(skua_file *file, const void *buf, size_t len)
 {
-    struct fio io = {file, NULL, 0, true, SKUA__AT_CURSOR};
+    struct fio io = {file, NULL, 0, true, SKUA__AT_CURSOR, NULL, 0};
 
     return fio_call_all(&io, (void *)(uintptr_t)buf, len);
 }
 
 ssize_t skua_file_pread_exact(skua_file *file, void *buf, size_t len, int64_t offset)
 {
-    struct fio io = {file, NULL, 0, false, offset};
+    struct fio io = {file, NULL, 0, false, offset, NULL, 0};
 
     return offset < 0 ? -EINVAL : fio_call_all(&io, buf, len);
 }
 
 ssize_t skua_file_pwrite_all(skua_file *file, const void *buf, size_t len, int64_t offset)
 {
-    struct fio io = {file, NULL, 0, true, offset};
+    struct fio io = {file, NULL, 0, true, offset, NULL, 0};
 
     return offset < 0 ? -EINVAL : fio_call_all(&io, (void *)(uintptr_t)buf, len);
 }
@@ -264,23 +285,30 @@ static int64_t fio_rest_run(void *arg)
     return skua__file_closed(rest->file) ? SKUA_ECLOSED : skua__slurp_step(&rest->slurp);
 }
 
-ssize_t skua_file_read_to_end(skua_file *file, void **data, size_t limit)
+static int64_t fio_rest_now(void *arg)
 {
-    struct fio io = {file, NULL, 0, false, SKUA__AT_CURSOR};
-    struct fio_rest rest = {file, {.limit = limit}};
+    struct fio_rest *rest = arg;
+    struct fio io = {.file = rest->file, .offset = SKUA__AT_CURSOR};
     int64_t rc = fio_begin(&io);
 
     if (rc != 0)
-        return (ssize_t)rc;
-    rest.slurp.fd = file->fd;
-    rc = skua__fs_steps(fio_rest_run, &rest);
-    fio_end(file, true);
-    if (rc < 0) {
+        return rc;
+    rest->slurp.fd = rest->file->fd;
+    rc = skua__fs_steps(fio_rest_run, rest);
+    fio_end(rest->file, true);
+    return rc < 0 ? rc : (int64_t)rest->slurp.len;
+}
+
+ssize_t skua_file_read_to_end(skua_file *file, void **data, size_t limit)
+{
+    struct fio_rest rest = {file, {.limit = limit}};
+    int64_t rc = skua__fs_told("file.read", NULL, true, fio_rest_now, &rest);
+
+    if (rc < 0)
         skua__os_free(rest.slurp.data);
-        return (ssize_t)rc;
-    }
-    *data = rest.slurp.data;
-    return (ssize_t)rest.slurp.len;
+    else
+        *data = rest.slurp.data;
+    return (ssize_t)rc;
 }
 
 /* ---- the cursor ------------------------------------------------------------------------------ */
@@ -302,7 +330,7 @@ static int64_t fio_seek_run(void *arg)
 
 int64_t skua_file_seek(skua_file *file, int64_t offset, skua_seek from)
 {
-    struct fio io = {file, NULL, 0, false, SKUA__AT_CURSOR};
+    struct fio io = {file, NULL, 0, false, SKUA__AT_CURSOR, NULL, 0};
     struct fio_seek seek = {file, offset, (int)from};
     int64_t rc;
 

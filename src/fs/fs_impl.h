@@ -48,6 +48,12 @@ bool skua__fs_may_wait(void);
 int64_t skua__fs_run(int64_t (*fn)(void *arg), void *arg);
 /* The same until it says something else than SKUA__FS_MORE; in between it may be cancelled. */
 int64_t skua__fs_steps(int64_t (*fn)(void *arg), void *arg);
+/* Calls call(arg) here, and tells of it as an operation.
+ *
+ * path    what it works on; NULL: a file
+ * counts  its result is a count of bytes */
+int64_t skua__fs_told(const char *name, const char *path, bool counts, int64_t (*call)(void *arg),
+                      void *arg);
 /* By skua__file_ring: it is for the pool. */
 #define SKUA__FS_ELSEWHERE (INT64_MAX - 1)
 

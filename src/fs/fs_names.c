@@ -21,9 +21,16 @@ static int64_t names_run(void *arg)
     return names->fn(names);
 }
 
-static int64_t names_call(struct names *names)
+static int64_t names_now(void *names)
 {
-    return names->path == NULL || names->other == NULL ? -EINVAL : skua__fs_run(names_run, names);
+    return skua__fs_run(names_run, names);
+}
+
+static int64_t names_call(const char *what, struct names *names)
+{
+    if (names->path == NULL || names->other == NULL)
+        return -EINVAL;
+    return skua__fs_told(what, names->path, false, names_now, names);
 }
 
 /* ---- about a name ---------------------------------------------------------------------------- */
@@ -40,7 +47,7 @@ static int names_metadata(const char *path, bool follow, skua_metadata *ret)
 {
     struct statx status;
     struct names names = {names_status, path, "", follow, &status, 0};
-    int rc = (int)names_call(&names);
+    int rc = (int)names_call("fs.stat", &names);
 
     if (rc == 0)
         skua__fs_metadata(&status, ret);
@@ -76,7 +83,7 @@ int skua_fs_set_permissions(const char *path, uint32_t mode)
 {
     struct names names = {names_chmod, path, "", mode, NULL, 0};
 
-    return mode > 07777 ? -EINVAL : (int)names_call(&names);
+    return mode > 07777 ? -EINVAL : (int)names_call("fs.chmod", &names);
 }
 
 static int64_t names_realpath(struct names *names)
@@ -88,7 +95,7 @@ int skua_fs_canonicalize(const char *path, char **ret)
 {
     struct names names = {names_realpath, path, "", 0, ret, 0};
 
-    return (int)names_call(&names);
+    return (int)names_call("fs.realpath", &names);
 }
 
 /* ---- changing names -------------------------------------------------------------------------- */
@@ -104,7 +111,7 @@ int skua_fs_rename(const char *from, const char *to, unsigned flags)
 
     if (flags > SKUA_RENAME_EXCHANGE) /* both, or an unknown one */
         return -EINVAL;
-    return (int)names_call(&names);
+    return (int)names_call("fs.rename", &names);
 }
 
 static int64_t names_unlink(struct names *names)
@@ -116,14 +123,14 @@ int skua_fs_remove(const char *path)
 {
     struct names names = {names_unlink, path, "", 0, NULL, 0};
 
-    return (int)names_call(&names);
+    return (int)names_call("fs.remove", &names);
 }
 
 int skua_fs_remove_dir(const char *path)
 {
     struct names names = {names_unlink, path, "", 1, NULL, 0};
 
-    return (int)names_call(&names);
+    return (int)names_call("fs.rmdir", &names);
 }
 
 static int64_t names_link(struct names *names)
@@ -135,7 +142,7 @@ int skua_fs_link(const char *from, const char *to)
 {
     struct names names = {names_link, from, to, 0, NULL, 0};
 
-    return (int)names_call(&names);
+    return (int)names_call("fs.link", &names);
 }
 
 static int64_t names_symlink(struct names *names)
@@ -147,7 +154,7 @@ int skua_fs_symlink(const char *target, const char *path)
 {
     struct names names = {names_symlink, target, path, 0, NULL, 0};
 
-    return (int)names_call(&names);
+    return (int)names_call("fs.symlink", &names);
 }
 
 static int64_t names_readlink(struct names *names)
@@ -158,7 +165,7 @@ static int64_t names_readlink(struct names *names)
 ssize_t skua_fs_read_link(const char *path, char *buf, size_t len)
 {
     struct names names = {names_readlink, path, "", 0, buf, len};
-    int64_t n = len == 0 ? -EINVAL : names_call(&names);
+    int64_t n = len == 0 ? -EINVAL : names_call("fs.readlink", &names);
 
     if (n < 0)
         return (ssize_t)n;
@@ -179,7 +186,7 @@ int skua_fs_mkdir(const char *path, uint32_t mode)
 {
     struct names names = {names_mkdir, path, "", mode != 0 ? mode : 0777, NULL, 0};
 
-    return mode > 07777 ? -EINVAL : (int)names_call(&names);
+    return mode > 07777 ? -EINVAL : (int)names_call("fs.mkdir", &names);
 }
 
 /* Whether a directory is there: 0; -ENOTDIR: something else; or `otherwise`. */
@@ -244,7 +251,7 @@ int skua_fs_mkdir_all(const char *path, uint32_t mode)
     if (names.ret == NULL)
         return -ENOMEM;
     memcpy(names.ret, path, names.len);
-    rc = (int)names_call(&names);
+    rc = (int)names_call("fs.mkdir", &names);
     skua__os_free(names.ret);
     return rc;
 }

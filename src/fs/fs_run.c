@@ -3,6 +3,7 @@
  * A job without a .drop is waited for once it runs, and its result is handed on: so the job's
  * memory is the caller's stack, and what a call did is never lost.
  */
+#include "block/block_impl.h"
 #include "fs/fs_impl.h"
 #include "os/os_statx.h"
 
@@ -30,7 +31,7 @@ static int fs_work_run(void *arg)
 int64_t skua__fs_run(int64_t (*fn)(void *arg), void *arg)
 {
     struct fs_work work = {fn, arg, 0};
-    int rc = skua_blocking_with(fs_work_run, &work, NULL);
+    int rc = skua__blocking_quietly(fs_work_run, &work, NULL);
 
     return rc != 0 ? rc : work.result;
 }
@@ -42,6 +43,20 @@ int64_t skua__fs_steps(int64_t (*fn)(void *arg), void *arg)
     do {
         rc = skua__fs_run(fn, arg);
     } while (rc == SKUA__FS_MORE);
+    return rc;
+}
+
+int64_t skua__fs_told(const char *name, const char *path, bool counts, int64_t (*call)(void *arg),
+                      void *arg)
+{
+    skua_probe_op op;
+    int64_t rc;
+
+    if (!skua__probe_ops())
+        return call(arg);
+    skua__op_begin(&op, name, path);
+    rc = call(arg);
+    skua__op_end(&op, rc, counts && rc > 0 ? rc : 0);
     return rc;
 }
 
@@ -61,7 +76,7 @@ int skua__fs_close(int fd)
     int rc = SKUA_EUSAGE;
 
     if (skua__fs_may_wait())
-        rc = skua_block_in_place(fs_close_run, &fd);
+        rc = skua__block_quietly(fs_close_run, &fd);
     return fd == -1 ? rc : fs_close_run(&fd); /* no thread, no memory: it blocks a little here */
 }
 

@@ -187,13 +187,11 @@ static int64_t tree_step(void *arg)
     return rc < 0 ? rc : SKUA__FS_MORE;
 }
 
-int skua_fs_remove_all(const char *path)
+static int64_t tree_remove_all(void *path)
 {
     struct tree *tree;
     int rc;
 
-    if (path == NULL)
-        return -EINVAL;
     tree = skua__os_alloc(sizeof *tree);
     if (tree == NULL)
         return -ENOMEM;
@@ -205,6 +203,14 @@ int skua_fs_remove_all(const char *path)
     skua__os_free(tree->levels);
     skua__os_free(tree);
     return rc;
+}
+
+int skua_fs_remove_all(const char *path)
+{
+    if (path == NULL)
+        return -EINVAL;
+    return (int)skua__fs_told("fs.remove_all", path, false, tree_remove_all,
+                              (void *)(uintptr_t)path);
 }
 
 #undef TREE_ROOM

@@ -100,14 +100,23 @@ static int64_t whole_read_run(void *arg)
     return rc;
 }
 
+static int64_t whole_read_now(void *arg)
+{
+    struct whole_read *whole = arg;
+    int64_t rc = skua__fs_steps(whole_read_run, whole);
+
+    return rc == 0 ? (int64_t)whole->slurp.len : rc;
+}
+
 ssize_t skua_fs_read(const char *path, void **data, size_t limit)
 {
     struct whole_read whole = {path, {.fd = -1, .limit = limit}};
-    int64_t rc = path == NULL ? -EINVAL : skua__fs_steps(whole_read_run, &whole);
+    int64_t rc =
+        path == NULL ? -EINVAL : skua__fs_told("fs.read", path, true, whole_read_now, &whole);
 
-    if (rc == 0) {
+    if (rc >= 0) {
         *data = whole.slurp.data;
-        return (ssize_t)whole.slurp.len;
+        return (ssize_t)rc;
     }
     if (whole.slurp.fd >= 0) /* cancelled between two steps */
         (void)skua__fs_close(whole.slurp.fd);
@@ -236,13 +245,23 @@ static int64_t whole_write_run(void *arg)
     return rc;
 }
 
+static int64_t whole_write_now(void *arg)
+{
+    struct whole_write *write = arg;
+    int64_t rc = skua__fs_run(whole_write_run, write);
+
+    return rc == 0 ? (int64_t)write->len : rc;
+}
+
 int skua_fs_write_atomic(const char *path, const void *data, size_t len, uint32_t mode)
 {
     struct whole_write write = {path, data, len, mode};
+    int64_t rc;
 
     if (path == NULL || mode > 07777)
         return -EINVAL;
-    return (int)skua__fs_run(whole_write_run, &write);
+    rc = skua__fs_told("fs.write", path, true, whole_write_now, &write);
+    return rc < 0 ? (int)rc : 0;
 }
 
 /* ---- copying --------------------------------------------------------------------------------- */
@@ -338,18 +357,27 @@ static int64_t whole_copy_run(void *arg)
     return SKUA__FS_MORE;
 }
 
+static int64_t whole_copy_now(void *arg)
+{
+    struct whole_copy *copy = arg;
+    int64_t rc = skua__fs_steps(whole_copy_run, copy);
+    int closed = copy->to >= 0 ? skua__fs_close(copy->to) : 0;
+
+    if (copy->from >= 0)
+        (void)skua__fs_close(copy->from);
+    skua__os_free(copy->buf);
+    if (rc != 0 || closed != 0)
+        return rc != 0 ? rc : closed;
+    return copy->done;
+}
+
 int64_t skua_fs_copy(const char *from, const char *to)
 {
     struct whole_copy copy = {.from_path = from, .to_path = to, .from = -1, .to = -1};
-    int64_t rc = from == NULL || to == NULL ? -EINVAL : skua__fs_steps(whole_copy_run, &copy);
-    int closed = copy.to >= 0 ? skua__fs_close(copy.to) : 0;
 
-    if (copy.from >= 0)
-        (void)skua__fs_close(copy.from);
-    skua__os_free(copy.buf);
-    if (rc != 0 || closed != 0)
-        return rc != 0 ? rc : closed;
-    return copy.done;
+    if (from == NULL || to == NULL)
+        return -EINVAL;
+    return skua__fs_told("fs.copy", from, true, whole_copy_now, &copy);
 }
 
 /* ---- for a while ----------------------------------------------------------------------------- */

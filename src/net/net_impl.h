@@ -147,6 +147,29 @@ SKUA__INLINE bool skua__udp_hold(skua_udp *udp)
     return skua__slot_hold(&udp->life, skua__load_acquire(&udp->life), &udp->source);
 }
 
+/* Tells of bytes that went through a socket, if any did. (tcp.c) */
+SKUA__COLD void skua__tcp_tell(const skua_tcp *tcp, unsigned direction, int64_t bytes);
+SKUA__INLINE void skua__tcp_moved(const skua_tcp *tcp, unsigned direction, int64_t bytes)
+{
+    if (skua__probe_on(SKUA_PROBE_MOVED) && bytes > 0)
+        skua__tcp_tell(tcp, direction, bytes);
+}
+
+/* The same of a future's socket that is a skua_udp. */
+SKUA__INLINE void skua__udp_moved(const skua_udp_future *self, int64_t bytes)
+{
+    const struct skua_udp *udp = (const struct skua_udp *)self->source; /* its first member */
+
+    if (skua__probe_on(SKUA_PROBE_MOVED) && bytes > 0) {
+        bool local = skua__load_relaxed(&udp->family) == AF_UNIX;
+
+        if (self->kind & SKUA__WRITE)
+            skua__tell_moved(local ? "unix.send" : "udp.send", bytes);
+        else
+            skua__tell_moved(local ? "unix.recv" : "udp.recv", bytes);
+    }
+}
+
 /* ---- trying and waiting (udp_future.c) ------------------------------------------------------- */
 
 /* Besides SKUA__READ or SKUA__WRITE: there is no event to wait for, it is tried now and then. */

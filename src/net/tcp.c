@@ -239,6 +239,16 @@ ssize_t skua_tcp_try_write(skua_tcp *tcp, const void *buf, size_t len)
     return skua__tcp_try(skua_tcp_write_init(&write, tcp, buf, len));
 }
 
+void skua__tcp_tell(const skua_tcp *tcp, unsigned direction, int64_t bytes)
+{
+    bool writes = direction == SKUA__WRITE;
+
+    if (skua__load_relaxed(&tcp->rights) & SKUA__HAS_MARKS)
+        skua__tell_moved(writes ? "unix.write" : "unix.read", bytes);
+    else
+        skua__tell_moved(writes ? "tcp.write" : "tcp.read", bytes);
+}
+
 /* ---- options and addresses ------------------------------------------------------------------- */
 
 static int tcp_set(skua_tcp *tcp, int level, int name, const void *value, unsigned len)

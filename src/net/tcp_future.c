@@ -221,6 +221,7 @@ static int64_t tcp_collect(skua_tcp_future *self)
     skua__source_land(source);
     skua__source_forget(source, SKUA__READ, self->waker);
     self->waker = NULL;
+    skua__tcp_moved(self->tcp, SKUA__READ, self->result);
     if (tcp_is_short(self, self->result))
         skua__source_drained(source, SKUA__READABLE, skua__source_look(source));
     else
@@ -263,6 +264,7 @@ static int64_t tcp_try(skua_tcp_future *self)
     if (self->kind & TCP_READY)
         return 0;
     n = tcp_transfer(self);
+    skua__tcp_moved(self->tcp, self->kind & SKUA__WRITE, n);
     /* A close shuts the socket down, which may look like an end or an error. */
     if (n <= 0 && skua__source_look(&stream->source) & skua__source_closed_bit(direction))
         return SKUA_ECLOSED;

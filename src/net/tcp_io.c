@@ -98,6 +98,7 @@ static ssize_t tcp_kernel(skua_tcp *tcp, const struct tcp_kernel_call *self, int
         if (stream == NULL)
             return SKUA_ECLOSED;
         n = tcp_kernel_try(&stream->source, self);
+        skua__tcp_moved(tcp, self->direction, n);
         skua__source_unref(&stream->source);
     } while (n == -EAGAIN);
     return n;

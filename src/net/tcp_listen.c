@@ -429,7 +429,7 @@ static int listen_accept_thread(skua_listener *listener, void *ret, bool packets
     return rc;
 }
 
-int skua__accept_until(skua_listener *listener, void *ret, bool packets, int64_t deadline)
+static int listen_accept(skua_listener *listener, void *ret, bool packets, int64_t deadline)
 {
     uint32_t life = skua__load_acquire(&listener->life);
     skua_accept_future accept;
@@ -455,6 +455,30 @@ int skua__accept_until(skua_listener *listener, void *ret, bool packets, int64_t
     }
     skua__source_unref(&listener->source);
     return rc;
+}
+
+/* The same, told. */
+static SKUA__NOINLINE int listen_accept_told(skua_listener *listener, void *ret, bool packets,
+                                             int64_t deadline)
+{
+    bool tcp = listener->kind == SKUA__LISTENS_TCP;
+    char peer[SKUA_ADDRESS_MAX];
+    skua_probe_op op;
+    int rc;
+
+    skua__op_begin(&op, tcp ? "tcp.accept" : "unix.accept", NULL);
+    rc = listen_accept(listener, ret, packets, deadline);
+    if (rc == 0 && tcp && skua_tcp_peer_address(*(skua_tcp **)ret, peer, sizeof peer) == 0)
+        op.peer = peer;
+    skua__op_end(&op, rc, 0);
+    return rc;
+}
+
+int skua__accept_until(skua_listener *listener, void *ret, bool packets, int64_t deadline)
+{
+    if (skua__probe_ops())
+        return listen_accept_told(listener, ret, packets, deadline);
+    return listen_accept(listener, ret, packets, deadline);
 }
 
 int skua_tcp_accept_until(skua_listener *listener, skua_tcp **ret, int64_t deadline)

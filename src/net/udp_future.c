@@ -203,6 +203,7 @@ static int64_t udp_attempt_recv(skua_udp_future *self, int fd)
 {
     int64_t n = udp_receive(self, fd, 0);
 
+    skua__udp_moved(self, n);
     return n > (int64_t)self->len ? -EMSGSIZE : n;
 }
 
@@ -214,10 +215,13 @@ static int64_t udp_attempt_peek(skua_udp_future *self, int fd)
 static int64_t udp_attempt_send(skua_udp_future *self, int fd)
 {
     const skua_address *to = self->address;
+    ssize_t n =
+        skua__os_sendto(fd, self->buf, self->len,
+                        to == NULL ? NULL : (const struct sockaddr *)(const void *)to->words,
+                        to == NULL ? 0 : to->len);
 
-    return skua__os_sendto(fd, self->buf, self->len,
-                           to == NULL ? NULL : (const struct sockaddr *)(const void *)to->words,
-                           to == NULL ? 0 : to->len);
+    skua__udp_moved(self, n);
+    return n;
 }
 
 static int64_t udp_attempt_ready(skua_udp_future *self, int fd)

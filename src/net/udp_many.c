@@ -129,6 +129,19 @@ static unsigned batch_count(const skua_udp_future *self)
     return (unsigned)skua__min_size(self->len, SKUA_UDP_MANY);
 }
 
+/* Tells of so many messages that went through. */
+static void batch_moved(const skua_udp_future *self, int count)
+{
+    const skua_udp_message *messages = self->buf;
+    int64_t bytes = 0;
+
+    if (!skua__probe_on(SKUA_PROBE_MOVED))
+        return;
+    for (int i = 0; i < count; i++)
+        bytes += (int64_t)messages[i].count;
+    skua__udp_moved(self, bytes);
+}
+
 static int64_t batch_attempt_send(skua_udp_future *self, int fd)
 {
     skua_udp_message *messages = self->buf;
@@ -143,6 +156,7 @@ static int64_t batch_attempt_send(skua_udp_future *self, int fd)
         rc = skua__os_sendmmsg(fd, batch.headers, count);
     for (int i = 0; i < rc; i++)
         messages[i].count = batch.headers[i].msg_len;
+    batch_moved(self, rc);
     return rc;
 }
 
@@ -191,6 +205,7 @@ static int64_t batch_attempt_recv(skua_udp_future *self, int fd)
     rc = skua__os_recvmmsg(fd, batch.headers, count);
     for (int i = 0; i < rc; i++)
         batch_get(&batch.headers[i], &messages[i]);
+    batch_moved(self, rc);
     return rc;
 }
 

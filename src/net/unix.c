@@ -214,7 +214,7 @@ static int unix_try_connect(int fd, const struct unix_place *place, int64_t dead
 }
 
 /* A connected descriptor, or an error. */
-static int unix_connect(const char *path, int type, int64_t deadline)
+static int unix_connect_now(const char *path, int type, int64_t deadline)
 {
     struct unix_place place;
     int rc = unix_place(&place, path, type, NULL);
@@ -236,6 +236,20 @@ static int unix_connect(const char *path, int type, int64_t deadline)
         return fd;
     skua__os_close(fd);
     return rc;
+}
+
+static int unix_connect(const char *path, int type, int64_t deadline)
+{
+    skua_probe_op op;
+    bool told = skua__probe_ops();
+    int fd;
+
+    if (told)
+        skua__op_begin(&op, "unix.connect", path);
+    fd = unix_connect_now(path, type, deadline);
+    if (told)
+        skua__op_end(&op, fd < 0 ? fd : 0, 0);
+    return fd;
 }
 
 int skua_unix_connect_until(skua_tcp **ret, const char *path, int64_t deadline)

@@ -33,6 +33,7 @@ static int64_t fds_attempt_send(skua_udp_future *self, int fd)
     size_t bytes = message->fds_len * sizeof(int);
     union fds_control control;
     struct cmsghdr *part;
+    ssize_t n;
 
     if (!(skua__load_relaxed(&fds_tcp(self)->rights) & SKUA__MAY_WRITE))
         return SKUA_EUSAGE;
@@ -48,7 +49,9 @@ static int64_t fds_attempt_send(skua_udp_future *self, int fd)
         part->cmsg_len = CMSG_LEN(bytes);
         memcpy(CMSG_DATA(part), message->fds, bytes);
     }
-    return skua__os_sendmsg(fd, &header);
+    n = skua__os_sendmsg(fd, &header);
+    skua__tcp_moved(fds_tcp(self), SKUA__WRITE, n);
+    return n;
 }
 
 /* Hands descriptors over to the caller while there is room, and closes the others. */
@@ -90,6 +93,7 @@ static int64_t fds_attempt_recv(skua_udp_future *self, int fd)
     if (skua__source_look(&stream->source) & SKUA__STASHED)
         return skua__tcp_take_stash(stream, &iov, 1);
     n = skua__os_recvmsg(fd, &header);
+    skua__tcp_moved(fds_tcp(self), SKUA__READ, n);
     if (n < 0)
         return n;
     for (struct cmsghdr *part = CMSG_FIRSTHDR(&header); part != NULL;

@@ -87,6 +87,17 @@ void skua__probe_own(uint32_t more, uint32_t less)
     skua__lock_drop(&probe_lock);
 }
 
+/* What a listener left in an operation is not shown to another that has its place since. */
+static void probe_room(const skua_probe_event *event, const skua_probe_listener *listener)
+{
+    skua_probe_op *op = event->op;
+
+    if (event->kind == SKUA_PROBE_BEGUN)
+        op->told[event->place] = listener;
+    else if (op->told[event->place] != listener)
+        op->room[event->place] = NULL;
+}
+
 void skua__probe_emit(skua_probe_event *event)
 {
     if (!(skua__load_relaxed(&probe_heard) & SKUA_PROBE_BIT(event->kind)))
@@ -98,6 +109,8 @@ void skua__probe_emit(skua_probe_event *event)
         if (listener == NULL || !(listener->kinds & SKUA_PROBE_BIT(event->kind)))
             continue;
         event->place = i;
+        if (event->op != NULL)
+            probe_room(event, listener);
         listener->event(event, listener->arg);
     }
 }

@@ -19,6 +19,10 @@ extern _Atomic(uint32_t) skua__probe_mask;
 
 /* Kinds that the library itself wants, whoever listens: some more, some less. */
 void skua__probe_own(uint32_t more, uint32_t less);
+/* Whether anybody wants operations. */
+#define skua__probe_ops()                                                                          \
+    skua__unlikely(skua__load_relaxed(&skua__probe_mask) &                                         \
+                   (SKUA_PROBE_BIT(SKUA_PROBE_BEGUN) | SKUA_PROBE_BIT(SKUA_PROBE_ENDED)))
 
 /* Hands an event to those listeners that want its kind. */
 SKUA__COLD void skua__probe_emit(skua_probe_event *event);

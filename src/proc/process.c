@@ -46,6 +46,7 @@ static void process_free(struct skua_process *process)
 {
     if (process->pidfd >= 0)
         skua__os_close(process->pidfd);
+    skua__os_free(process->told);
     skua__os_free(process);
 }
 
@@ -99,6 +100,12 @@ void skua__process_end(struct skua_process *process)
     process->status.code = status & SKUA__STATUS_KILLED ? -1 : status & SKUA__STATUS_VALUE;
     process->status.signal = status & SKUA__STATUS_KILLED ? status & SKUA__STATUS_VALUE : 0;
     process->status.core = (status & SKUA__STATUS_CORE) != 0;
+    if (process->told != NULL)
+        skua__op_end(&process->told->op,
+                     process->lost != 0            ? process->lost
+                     : process->status.signal != 0 ? 128 + process->status.signal
+                                                   : process->status.code,
+                     0);
     /* Release pairs with process_ended: the status is there. */
     skua__store_seq(&process->state, SKUA__PROCESS_ENDED);
     skua__process_tell(process, false);

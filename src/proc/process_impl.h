@@ -39,8 +39,15 @@ struct skua_process {
     int lost;                  /* 0 or -ECHILD; written before ENDED, as status */
     skua_process_status status;
     skua_fd *pipes[3]; /* ours, until they are taken; the handle's owner */
-    bool grouped;      /* constant, as the next */
+    bool grouped;      /* constant, as the next two */
     int kill_on_close;
+    struct skua__process_told *told; /* NULL: nobody is told of its run */
+};
+
+/* A run as an operation, which is longer than any call. */
+struct skua__process_told {
+    skua_probe_op op; /* who spawns, then the reaper */
+    char program[];
 };
 
 /* Fills in what a handle begins with, all else being zero: one reference. */

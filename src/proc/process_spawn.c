@@ -11,8 +11,7 @@
  */
 #include <string.h>
 
-#include <skua/blocking.h>
-
+#include "block/block_impl.h"
 #include "proc/process_impl.h"
 
 #define SPAWN_FDS_MAX 250
@@ -22,6 +21,7 @@
 struct spawn_work {
     const skua_process_options *options;
     struct skua__plan *plan;
+    const char *program;
     struct skua_process *process;
     int close_after[3]; /* the child's ends, ours to close; -1: none */
     bool open[3];       /* our standard streams, before anything was opened */
@@ -145,7 +145,7 @@ static int spawn_now(void *arg)
 static int spawn_run(struct spawn_work *work)
 {
     if (skua__fiber_current(skua__thread_self()) != NULL && work->options->parent_death == 0)
-        (void)skua_block_in_place(spawn_now, work);
+        (void)skua__block_quietly(spawn_now, work);
     if (!work->ran) /* not on a fiber, or the pool has no thread to give */
         (void)spawn_now(work);
     return work->rc;
@@ -165,9 +165,28 @@ static int spawn_watched(struct spawn_work *work)
     }
     process->pid = work->pid;
     process->pidfd = work->pidfd;
+    if (process->told != NULL)
+        process->told->op.number = work->pid;
     skua__add_relaxed(&process->refs, 1); /* nobody else knows it yet */
     skua__reaper_add(process);
     return 0;
+}
+
+/* Tells that a run begins; not when there is no memory for that. */
+static void spawn_tell(struct spawn_work *work)
+{
+    const char *program = work->program;
+    struct skua__process_told *told;
+    size_t size = strlen(program) + 1;
+
+    if (!skua__probe_ops())
+        return;
+    told = skua__os_alloc(sizeof *told + size);
+    if (told == NULL)
+        return;
+    memcpy(told->program, program, size);
+    work->process->told = told;
+    skua__op_begin(&told->op, "process.run", told->program);
 }
 
 static int spawn_process(struct spawn_work *work)
@@ -181,6 +200,7 @@ static int spawn_process(struct spawn_work *work)
     skua__process_init(process);
     process->grouped = work->options->group != 0;
     process->kill_on_close = work->options->kill_on_close;
+    spawn_tell(work);
     rc = spawn_streams(work);
     if (rc == 0)
         rc = spawn_watched(work);
@@ -188,6 +208,8 @@ static int spawn_process(struct spawn_work *work)
         if (work->close_after[i] >= 0)
             skua__os_close(work->close_after[i]);
     if (rc != 0) {
+        if (process->told != NULL)
+            skua__op_end(&process->told->op, rc, 0);
         skua__process_close_pipes(process);
         skua__process_unref(process);
     }
@@ -214,6 +236,7 @@ int skua_process_spawn_with(skua_process **ret, const char *const *argv,
     rc = rc != 0 ? rc : skua__plan_make(argv, &options, &work.plan);
     if (rc != 0)
         return rc;
+    work.program = options.program != NULL ? options.program : argv[0];
     rc = spawn_process(&work);
     skua__os_free(work.plan);
     if (rc == 0)

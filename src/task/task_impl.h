@@ -483,10 +483,13 @@ SKUA__INLINE void skua__task_probe(skua_probe_kind kind, struct skua__thread *se
 }
 
 /* Tells that an operation of the library begins, and fills in `op`. Only behind
- * skua__probe_on(SKUA_PROBE_BEGUN); skua__op_end belongs to it then, whoever listens by that time.
- * On a fiber, a poll task or a plain thread. */
+ * skua__probe_ops(); skua__op_end belongs to it then, whoever listens by that time. On a fiber, a
+ * poll task or a plain thread. */
 SKUA__COLD void skua__op_begin(skua_probe_op *op, const char *name, const char *target);
-SKUA__COLD void skua__op_end(skua_probe_op *op, int result, int64_t bytes);
+SKUA__COLD void skua__op_end(skua_probe_op *op, int64_t result, int64_t bytes);
+
+/* Tells of bytes that went through a socket. Only behind skua__probe_on(SKUA_PROBE_MOVED). */
+SKUA__COLD void skua__tell_moved(const char *what, int64_t bytes);
 
 /* The site `site` with another name; made once for each pair. `site` itself when there is no memory
  * for it. */

@@ -7,6 +7,8 @@
  * at the spawn makes a copy of the site with that name, once for each pair. The copies are never
  * freed, as static sites are not: listeners keep them longer than a runtime lives.
  */
+#include <limits.h>
+
 #include "task/task_impl.h"
 
 struct tell_named {
@@ -62,33 +64,39 @@ void skua__task_tell(skua_probe_kind kind, struct skua__thread *self, struct sku
     skua__probe_emit(&event);
 }
 
-static void tell_op(skua_probe_kind kind, skua_probe_op *op)
+/* Of the calling task, if there is one. */
+static void tell_here(skua_probe_event *event)
 {
     struct skua__thread *self = skua__thread_self();
-    skua_probe_event event = {.kind = kind, .worker = self->index, .op = op};
 
     if (self->core != NULL && self->core->unseen)
         return;
-    event.runtime = (const skua_runtime *)self->core; /* whose first member it is */
+    event->worker = self->index;
+    event->runtime = (const skua_runtime *)self->core; /* whose first member it is */
     if (self->current != NULL) {
-        event.task = skua__task_id(self->current);
-        event.site = skua__load_relaxed(&self->current->site);
+        event->task = skua__task_id(self->current);
+        event->site = skua__load_relaxed(&self->current->site);
     }
-    skua__probe_emit(&event);
+    skua__probe_emit(event);
 }
 
 void skua__op_begin(skua_probe_op *op, const char *name, const char *target)
 {
     *op = (skua_probe_op){.name = name, .target = target, .start = skua__os_now()};
-    tell_op(SKUA_PROBE_BEGUN, op);
+    tell_here(&(skua_probe_event){.kind = SKUA_PROBE_BEGUN, .op = op});
 }
 
-void skua__op_end(skua_probe_op *op, int result, int64_t bytes)
+void skua__op_end(skua_probe_op *op, int64_t result, int64_t bytes)
 {
     op->end = skua__os_now();
-    op->result = result;
+    op->result = result < INT_MAX ? (int)result : INT_MAX;
     op->bytes = bytes;
-    tell_op(SKUA_PROBE_ENDED, op);
+    tell_here(&(skua_probe_event){.kind = SKUA_PROBE_ENDED, .op = op});
+}
+
+void skua__tell_moved(const char *what, int64_t bytes)
+{
+    tell_here(&(skua_probe_event){.kind = SKUA_PROBE_MOVED, .what = what, .arg = bytes});
 }
 
 const skua_site *skua__site_named(const skua_site *site, const char *name)

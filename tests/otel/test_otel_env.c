@@ -112,8 +112,8 @@ static void say_limits(const char *signal, const struct skua__config_limits *sel
 static void say_config(const skua_otel_config *self)
 {
     words[0] = '\0';
-    say("disabled=%d;\nlevel=%d;\npropagators=%s;\nexemplars=%d;\nresource=", self->disabled,
-        self->log_level, self->propagators, self->exemplars);
+    say("disabled=%d;\nlevel=%d;\npropagators=%s;\nexemplars=%d;\noperations=%d;\nresource=",
+        self->disabled, self->log_level, self->propagators, self->exemplars, self->operations);
     for (size_t i = 0; i < self->resource.attrs_count; i++)
         say("%s=%s ", self->resource.attrs[i].key, self->resource.attrs[i].value.str);
     say(";\nsampler=");
@@ -243,6 +243,12 @@ static const struct {
      "logs.limits=3,64,4,128,128,128,128",
      0},
     {{"OTEL_SPAN_LINK_COUNT_LIMIT=-5"}, "spans.limits=-1,64,128,128,128,128,128", 1},
+    /* our own */
+    {{NULL}, "operations=0", 0},
+    {{"SKUA_OTEL_OPERATIONS=off"}, "operations=1", 0},
+    {{"SKUA_OTEL_OPERATIONS=Metrics"}, "operations=2", 0},
+    {{"SKUA_OTEL_OPERATIONS=all"}, "operations=3", 0},
+    {{"SKUA_OTEL_OPERATIONS=yes"}, "operations=0", 1},
     /* which exporters */
     {{NULL}, "spans.0=otlp", 0},
     {{NULL}, "logs.0=otlp", 0},

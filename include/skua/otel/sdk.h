@@ -84,6 +84,22 @@ typedef enum skua_otel_runtime_metrics {
     SKUA_OTEL_RUNTIME_FULL   /* and how long turns, queues and waits take: some 50 ns a turn */
 } skua_otel_runtime_metrics;
 
+/* What the library's operations make: connections, names, files, processes, blocking jobs.
+ * SKUA_OTEL_OPERATIONS=off|metrics|all of the environment says it where the options do not.
+ *
+ * METRICS    dns.lookup.duration, skua.net.io, skua.net.connections, skua.net.connect.duration,
+ *            skua.file.io, skua.process.spawned, skua.operation.duration: docs/operations.md
+ * ALL        and a span of each connect, lookup, file that is opened or handled as a whole, process
+ *            and blocking job, as a child of the span that is current there, if that is recorded;
+ *            there are no traces of them alone. Reads and writes are counted only.
+ * What telemetry does itself, and what is suppressed (skua_trace_suppress), makes nothing. */
+typedef enum skua_otel_operations {
+    SKUA_OTEL_OPERATIONS_DEFAULT, /* METRICS */
+    SKUA_OTEL_OPERATIONS_OFF,
+    SKUA_OTEL_OPERATIONS_METRICS,
+    SKUA_OTEL_OPERATIONS_ALL
+} skua_otel_operations;
+
 /* Zero means the default. All is the caller's and copied, but for what it says. */
 typedef struct skua_otel_options {
     size_t size; /* of this struct; SKUA_OTEL_OPTIONS sets it */
@@ -114,6 +130,7 @@ typedef struct skua_otel_options {
     skua_otel_reader *const *readers;
     size_t readers_count;
     skua_otel_runtime_metrics runtime_metrics; /* (default basic). Since 0.5 */
+    skua_otel_operations operations;           /* Since 0.5 */
     unsigned self_metrics_off; /* 1: no otel.sdk.*: telemetry's own numbers, as metrics */
     /* Ids of traces and spans, of 16 and 8 bytes; any thread (default: random). */
     void (*new_trace_id)(uint8_t id[16]);

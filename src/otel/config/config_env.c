@@ -167,6 +167,13 @@ static void env_resource(struct skua__env *self)
     self->config->resource.attrs_count = used;
 }
 
+static void env_operations(struct skua__env *self)
+{
+    static const char *const names[] = {"off", "metrics", "all", NULL};
+
+    self->config->operations = skua__env_choice(self, "SKUA_OTEL_OPERATIONS", names) + 1;
+}
+
 static void env_limits(struct skua__env *self)
 {
     struct skua__config_limits *spans = &self->config->span_limits;
@@ -328,6 +335,7 @@ int skua__config_from_env(const struct skua__config_env *env, skua_otel_config *
     env_propagators(&self);
     env_resource(&self);
     env_limits(&self);
+    env_operations(&self);
     env_sampler(&self);
     env_processors(&self, SKUA_OTEL_TRACES);
     env_readers(&self);

@@ -265,6 +265,7 @@ struct skua_otel_config {
     size_t views_count;
     enum skua__config_exemplars exemplars;
     struct skua__config_scopes tracers, meters, loggers;
+    int operations; /* a skua_otel_operations */
 };
 
 /* Where a configuration comes from, and who is told what is wrong with it. */

@@ -46,6 +46,7 @@ struct skua__sdk {
     bool made;                /* exporters are of the configuration: made here */
     bool self_metrics, metrics_on;
     skua_otel_runtime_metrics runtime_metrics;
+    skua_otel_operations operations;
     skua_otel_sampler *sampler;       /* likewise; NULL: none */
     skua_otel_reader **dests_readers; /* by destination; NULL: not of metrics */
     size_t *dests_configs;            /* of those of metrics: which reader of the configuration */

@@ -19,6 +19,7 @@
 
 #include <skua/time.h>
 
+#include "otel/bridge/bridge_op.h"
 #include "otel/sdk/sdk_impl.h"
 
 enum life_state { LIFE_IDLE, LIFE_STARTING, LIFE_RUNNING, LIFE_STOPPING, LIFE_FORKED };
@@ -190,6 +191,8 @@ int skua_otel_start(const skua_otel_options *options)
     if (rc == 0) {
         (void)skua_log_install(&skua__log_ops);
         skua__sdk_tasks_begin(sdk);
+        if (sdk->metrics_on || sdk->operations == SKUA_OTEL_OPERATIONS_ALL)
+            skua__bridge_ops_start(sdk->operations);
     }
     return rc;
 }
@@ -246,6 +249,7 @@ int skua_otel_shutdown(int64_t deadline)
 
     if (skua__pipe_here())
         return SKUA_EUSAGE;
+    skua__bridge_ops_stop(); /* before the mutex: a fork takes its lock first */
     pthread_mutex_lock(&life.mutex);
     if (life.state == LIFE_RUNNING) {
         life_close();

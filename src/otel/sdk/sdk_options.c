@@ -235,13 +235,24 @@ static int options_check(const skua_otel_options *options)
         (options->readers == NULL && options->readers_count != 0) ||
         (options->sampler != NULL && options->sampler->sample == NULL) ||
         (unsigned)options->log_minimum > 24 ||
-        (unsigned)options->runtime_metrics > SKUA_OTEL_RUNTIME_FULL)
+        (unsigned)options->runtime_metrics > SKUA_OTEL_RUNTIME_FULL ||
+        (unsigned)options->operations > SKUA_OTEL_OPERATIONS_ALL)
         return -EINVAL;
     if (options->buffer != 0 &&
         ((options->buffer & (options->buffer - 1)) != 0 || options->buffer < OPTIONS_BUFFER_MIN ||
          options->buffer > OPTIONS_BUFFER_MAX))
         return -EINVAL;
     return 0;
+}
+
+static skua_otel_operations options_operations(const struct skua__sdk *sdk,
+                                               const skua_otel_options *options)
+{
+    if (options->operations != SKUA_OTEL_OPERATIONS_DEFAULT)
+        return options->operations;
+    if (sdk->config->operations != SKUA_OTEL_OPERATIONS_DEFAULT)
+        return (skua_otel_operations)sdk->config->operations;
+    return SKUA_OTEL_OPERATIONS_METRICS;
 }
 
 int skua__sdk_new(struct skua__sdk **ret, const skua_otel_options *options)
@@ -276,6 +287,7 @@ int skua__sdk_new(struct skua__sdk **ret, const skua_otel_options *options)
         return rc;
     }
     sdk->exit_timeout = options->exit_timeout != 0 ? options->exit_timeout : 2000 * OPTIONS_MS;
+    sdk->operations = options_operations(sdk, options);
     options_trace(sdk, options);
     options_log(sdk, options);
     skua__otel_warn_to(options->on_warning, options->arg);
