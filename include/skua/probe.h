@@ -96,16 +96,17 @@ typedef struct skua_probe_op {
 
 typedef struct skua_probe_event {
     skua_probe_kind kind;
-    unsigned worker;             /* index, or ~0u outside the workers */
-    unsigned place;              /* the listener's, for op->room */
-    skua_task_id task;           /* 0 where the event has none */
-    skua_task_id parent;         /* SPAWNED, WOKEN: the task that did it; 0: none */
-    const skua_site *site;       /* of the task; valid as long as the process */
-    const char *waiting_for;     /* PARKED: the future's name, static */
-    int64_t arg;                 /* see the kinds */
-    skua_probe_op *op;           /* BEGUN, ENDED */
-    const skua_runtime *runtime; /* of the task or the worker; NULL: none. Since 0.5 */
-    const char *what;            /* MOVED: "tcp.read" …; static */
+    unsigned worker;         /* index, or ~0u outside the workers */
+    unsigned place;          /* the listener's, for op->room */
+    skua_task_id task;       /* 0 where the event has none */
+    skua_task_id parent;     /* SPAWNED, WOKEN: the task that did it; 0: none */
+    const skua_site *site;   /* of the task; valid as long as the process */
+    const char *waiting_for; /* PARKED: the future's name, static */
+    int64_t arg;             /* see the kinds */
+    skua_probe_op *op;       /* BEGUN, ENDED */
+    skua_runtime *runtime;   /* the task's, whose ids are its own; else the worker's; NULL:
+                                    none. Since 0.5 */
+    const char *what;        /* MOVED: "tcp.read" …; static */
 } skua_probe_event;
 
 typedef struct skua_probe_listener {

@@ -36,6 +36,7 @@
  *   file.h           open files: read, write, sync, lock
  *   fs.h             names of files, directories, whole files
  *   probe.h          what the runtime tells whoever listens
+ *   task_tracker.h   what every task does now
  *   process.h        child processes
  *   io.h             any stream of bytes; a connection in memory; copying
  *   buffered.h       a buffer in front of one: lines, pieces, printf
@@ -102,6 +103,7 @@
 #include <skua/stream_adapters.h>
 #include <skua/sync.h>
 #include <skua/task.h>
+#include <skua/task_tracker.h>
 #include <skua/test.h>
 #include <skua/telemetry.h>
 #include <skua/time.h>

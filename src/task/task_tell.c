@@ -45,12 +45,12 @@ static void tell_span(skua_probe_kind kind, struct skua__thread *self, struct sk
 void skua__task_tell(skua_probe_kind kind, struct skua__thread *self, struct skua_task *task,
                      int64_t arg)
 {
-    const struct skua__core *core = task != NULL ? skua__task_core(task) : self->core;
     skua_probe_event event = {.kind = kind, .worker = self->index, .arg = arg};
+    struct skua__core *core = task != NULL ? skua__task_core(task) : self->core;
 
     if (core != NULL && core->unseen)
         return;
-    event.runtime = (const skua_runtime *)core; /* whose first member it is */
+    event.runtime = (skua_runtime *)(void *)core; /* whose first member it is */
     tell_span(kind, self, task);
     if ((kind == SKUA_PROBE_SPAWNED || kind == SKUA_PROBE_WOKEN) && self->current != NULL &&
         self->current != task)
@@ -72,7 +72,7 @@ static void tell_here(skua_probe_event *event)
     if (self->core != NULL && self->core->unseen)
         return;
     event->worker = self->index;
-    event->runtime = (const skua_runtime *)self->core; /* whose first member it is */
+    event->runtime = (skua_runtime *)(void *)self->core; /* whose first member it is */
     if (self->current != NULL) {
         event->task = skua__task_id(self->current);
         event->site = skua__load_relaxed(&self->current->site);
