@@ -1,9 +1,10 @@
 /* exported.c - sends the sample batches to a collector.
  *
- *     exported PROTOCOL URL [gzip] [tame] [NAME=VALUE]...
+ *     exported PROTOCOL URL [gzip] [tame] [ca:FILE] [NAME=VALUE]...
  *
- * PROTOCOL is protobuf, json or grpc; NAME=VALUE are headers. It says how each signal went, and
- * how many requests it took: "traces 0 requests 2".
+ * PROTOCOL is protobuf, json or grpc; ca:FILE is whom TLS trusts; NAME=VALUE are headers.
+ *
+ * It says how each signal went, and how many requests it took: "traces 0 requests 2".
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -74,6 +75,8 @@ static int exported(void *arg)
         tamed = tamed || strcmp(args->argv[i], "tame") == 0;
         if (strcmp(args->argv[i], "gzip") == 0)
             options.compression = SKUA_OTLP_GZIP;
+        if (strncmp(args->argv[i], "ca:", 3) == 0)
+            options.certificate = args->argv[i] + 3;
         if (equals == NULL)
             continue;
         *equals = '\0';
@@ -103,5 +106,6 @@ int main(int argc, char **argv)
 
     if (argc < 3)
         return 2;
-    return skua_main(exported, &args, SKUA_RUNTIME_OPTIONS(.kind = SKUA_CURRENT_THREAD));
+    return skua_main(exported, &args,
+                     SKUA_RUNTIME_OPTIONS(.kind = SKUA_CURRENT_THREAD, .stack_size = 256 * 1024));
 }
