@@ -1,7 +1,5 @@
 /* test_prometheus.c - metrics as text for Prometheus: names, labels, kinds, both formats; and the
- * page that serves them.
- *
- * PROMETHEUS_PAGES=folder keeps two pages for a judge: see tests/otel/judges/prometheus.
+ * page that serves them. Prometheus itself reads a page in tests/otel/judges/prometheus.
  */
 #include "../http/ask.h"
 #include "metered.h"
@@ -176,7 +174,6 @@ TEST(prometheus_target_info_and_exemplars)
     static const skua_span_context sampled = {
         {0xab, 2, 3}, {0xcd, 5, 6}, SKUA_TRACE_SAMPLED, 1, NULL};
     skua_span_frame frame;
-    const char *folder = getenv("PROMETHEUS_PAGES");
 
     CHECK_EQ(skua_trace_install(&no_ops), 0);
     metered_start(NULL, 0);
@@ -190,18 +187,8 @@ TEST(prometheus_target_info_and_exemplars)
     metered_collect(0);
     metered.got->batch.resource = &resource;
     for (int i = 0; i < 2; i++) {
-        char name[512];
-        FILE *file;
-
         write_page((skua_otel_prometheus){0}, (skua_otel_prometheus_format)i);
         CHECK(has("target_info{service_name=\"shop\"} 1\n"));
-        if (folder == NULL)
-            continue;
-        (void)snprintf(name, sizeof name, "%s/%s", folder, i == 0 ? "text" : "open");
-        file = fopen(name, "w");
-        MUST(file != NULL);
-        (void)fputs(page, file);
-        (void)fclose(file);
     }
     CHECK(has("# TYPE target info\n"));
     CHECK(has("shop_orders_total{" SCOPE "} 1 # {trace_id=\"ab020300000000000000000000000000\","

@@ -14,8 +14,8 @@
  *     gzip=1       compressed
  *
  * Each span has its thread and its number, both from 0: who receives them knows what is missing,
- * and what has come twice. At the end one line of JSON says where they have gone; it is the sender's
- * own account, which a judge compares with the receiver's.
+ * and what has come twice. At the end one line of JSON says where they have gone; it is the
+ * sender's own account, which a judge compares with the receiver's.
  */
 #include <pthread.h>
 #include <stdatomic.h>
