@@ -1,6 +1,6 @@
 /* api.c - the routes of the service, and what stands around them.
  *
- *     around everything     metrics, request id, access log, error pages (problem+json, RFC 9457)
+ *     around everything     request id, access log, error pages (problem+json, RFC 9457)
  *     around the API        a time-out, and a limit of requests at a time: more get 503
  *     outside of the limit  a busy service is not a sick one:
  *     GET  /health          whether it takes requests: it has started, is not stopping, and the
@@ -28,6 +28,7 @@
 #include <string.h>
 
 #include "order_json.h"
+#include "telemetry.h"
 
 #define PAGE_DEFAULT 20
 
@@ -211,6 +212,11 @@ static int post_order(skua_http_exchange *exchange, void *state)
         return skua_http_fail(exchange, rc, 409, "the Idempotency-Key was used for another order");
     if (rc != 0)
         return store_failed(exchange, rc);
+    if (!again) {
+        skua_counter_add(&orders_created, 1);
+        skua_log_debug(&orders_log, "order stored", SKUA_I64("order.id", order.id),
+                       SKUA_I64("order.total", order.total));
+    }
     (void)snprintf(location, sizeof location, "/orders/%" PRId64, order.id);
     rc = skua_http_set_header(exchange, "Location", location);
     if (rc == 0 && again)
@@ -245,7 +251,7 @@ static int api_routes(struct api *self)
     if (rc == 0)
         rc = skua_http_route(self->router, "GET", "/health", skua_http_health_ready, self->health);
     if (rc == 0)
-        rc = skua_http_route(self->router, "GET", "/metrics", skua_http_prometheus, self->metrics);
+        rc = skua_http_route(self->router, "GET", "/metrics", telemetry_page, NULL);
     return rc;
 }
 
@@ -257,17 +263,14 @@ int api_init(struct api *self, const struct config *config, struct store *store)
         .config = config,
         .store = store,
         .limit = SKUA_HTTP_LIMIT(.limiter = &self->running),
-        .log = SKUA_HTTP_LOG(.format = config->log == CONFIG_LOG_COMMON ? SKUA_HTTP_LOG_COMMON
-                                                                        : SKUA_HTTP_LOG_JSON,
-                             .file = config->log != CONFIG_LOG_OFF ? stderr : NULL),
+        .log = SKUA_HTTP_LOG(.format = SKUA_HTTP_LOG_COMMON,
+                             .file = config->log == CONFIG_LOG_COMMON ? stderr : NULL),
         .pages = SKUA_HTTP_PAGES(.page = problem_page),
         .timeout = config->timeout_ms * SKUA_MILLISECOND,
     };
     rc =
         skua_limiter_init(&self->running, SKUA_LIMITER_OPTIONS(.running = (size_t)config->running,
                                                                .waiting = (size_t)config->waiting));
-    if (rc == 0)
-        rc = skua_http_metrics_new(&self->metrics, NULL);
     if (rc == 0)
         rc = skua_http_health_new(&self->health);
     if (rc == 0)
@@ -280,10 +283,11 @@ int api_init(struct api *self, const struct config *config, struct store *store)
         api_done(self);
         return rc;
     }
-    self->around[0] = (skua_http_layer){skua_http_metrics_layer, self->metrics};
-    self->around[1] = (skua_http_layer){skua_http_request_id_layer, NULL};
-    self->around[2] = (skua_http_layer){skua_http_log_layer, &self->log};
-    self->around[3] = (skua_http_layer){skua_http_pages_layer, &self->pages};
+    self->around[0] = (skua_http_layer){skua_http_request_id_layer, NULL};
+    self->around[1] = config->log == CONFIG_LOG_JSON
+                          ? (skua_http_layer){telemetry_access, NULL}
+                          : (skua_http_layer){skua_http_log_layer, &self->log};
+    self->around[2] = (skua_http_layer){skua_http_pages_layer, &self->pages};
     self->chain =
         (skua_http_chain)SKUA_HTTP_CHAIN(self->around, skua_http_router_handler, self->router);
     return 0;
@@ -293,5 +297,4 @@ void api_done(struct api *self)
 {
     skua_http_router_free(self->router);
     skua_http_health_free(self->health);
-    skua_http_metrics_free(self->metrics);
 }

@@ -4,7 +4,6 @@
 
 #include <skua/http/health.h>
 #include <skua/http/middleware.h>
-#include <skua/http/prometheus.h>
 #include <skua/http/router.h>
 
 #include "config.h"
@@ -15,14 +14,13 @@ struct api {
     const struct config *config;
     struct store *store;
     skua_http_router *router;
-    skua_http_health *health;   /* whoever serves says when it is ready */
-    skua_http_metrics *metrics; /* ... and adds what else there is to be told */
+    skua_http_health *health; /* whoever serves says when it is ready */
     skua_limiter running;
     skua_http_limit limit;
     skua_http_log log;
     skua_http_pages pages;
     int64_t timeout;
-    skua_http_layer around[4];
+    skua_http_layer around[3];
     skua_http_chain chain; /* the whole: skua_http_chain_handler's state */
 };
 

@@ -15,7 +15,8 @@
  *   store_sqlite.c    ... in SQLite, on threads that may block
  *   batch.c           what many want written, written together
  *   store_postgres.c  ... in PostgreSQL, pipelined over a few connections (adapters/skua_pg.h)
- *   telemetry.c       traces, and spans of statements
+ *   telemetry.c       where spans, metrics and log records go; the access log
+ *   sql.c             spans and durations of statements
  *   load.c            a program of its own: many clients, and what they saw
  *
  * The environment (a name with ORDERS_ that is not listed here is an error, too):
@@ -25,7 +26,8 @@
  *   ORDERS_DB              SQLite's file (":memory:": gone with the process)
  *   ORDERS_DB_CONNECTIONS  to the database, 1 to 64 (4)
  *   ORDERS_TLS_CERT, _KEY  files in PEM: then it speaks TLS. SIGHUP reads them again
- *   ORDERS_LOG             json, common or off: a line for each request, on standard error (json)
+ *   ORDERS_LOG             json, common or off: of each request a log record, lines of standard
+ *                          error in JSON, or as Apache writes it (json)
  *   ORDERS_MAX_CLIENTS     connections at a time; others wait to be accepted (10000)
  *   ORDERS_MAX_RUNNING     requests at a time (256) ...
  *   ORDERS_MAX_WAITING     ... and so many more in line; others get 503 (1024)
@@ -33,9 +35,10 @@
  *   ORDERS_TIMEOUT_MS      of a request (5000)
  *   ORDERS_DRAIN_MS        of an orderly stop (8000)
  *   OTEL_...               as OpenTelemetry has them (skua/otel/sdk.h). Nothing is sent unless one
- *                          of these says where to: OTEL_EXPORTER_OTLP_ENDPOINT (a URL),
- *                          OTEL_CONFIG_FILE, OTEL_{TRACES,METRICS,LOGS}_EXPORTER; traces to
- *                          "console" are lines on standard error
+ *                          of these says where to: OTEL_EXPORTER_OTLP_ENDPOINT (a URL: then all
+ *                          is), OTEL_CONFIG_FILE, OTEL_{TRACES,METRICS,LOGS}_EXPORTER; "console"
+ *                          is standard error. Metrics are on /metrics in any case, and log records
+ *                          on standard error unless they are sent
  *
  * Stop       SIGTERM or Ctrl-C: no new connections, requests under way get their answers, the
  *            database is closed, status 0. A second signal ends the process at once.
@@ -75,7 +78,8 @@ static int tls_load(struct service *self)
                                : skua_tls_context_reload(self->tls, options);
 
     if (rc != 0)
-        fprintf(stderr, "orders: certificate: %s%s%s\n", skua_strerror(rc), *why ? ": " : "", why);
+        skua_logf(&orders_log, SKUA_ERROR, "certificate: %s%s%s", skua_strerror(rc),
+                  *why ? ": " : "", why);
     return rc;
 }
 
@@ -96,7 +100,7 @@ static int reloads(void *arg)
         return rc;
     while ((rc = skua_signals_next(signals)) > 0)
         if (self->tls != NULL && skua_blocking(tls_load_job, arg) == 0)
-            fputs("orders: certificate reloaded\n", stderr);
+            skua_log_info(&orders_log, "certificate reloaded");
     skua_signals_close(signals);
     return 0;
 }
@@ -143,11 +147,7 @@ static int serve(struct service *self)
     if (rc != 0)
         return rc;
     (void)skua_scope_open(&scope, SKUA_COLLECT);
-    rc = skua_http_metrics_add_server(self->api.metrics, "orders", self->server);
-    if (rc == 0)
-        rc = skua_http_metrics_add_runtime(self->api.metrics, skua_runtime_current());
-    if (rc == 0)
-        rc = skua_spawn(&scope, reloads, self);
+    rc = skua_spawn(&scope, reloads, self);
     if (rc == 0)
         rc = listen_on(self);
     if (rc == 0) {
@@ -194,7 +194,7 @@ int main(void)
     int64_t drain;
     int rc;
 
-    if (!config_read(&service.config) || !telemetry_start())
+    if (!config_read(&service.config) || !telemetry_start(&service.config))
         return 2;
     drain = service.config.drain_ms * SKUA_MILLISECOND;
     rc = skua_main(run, &service,

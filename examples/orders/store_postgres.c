@@ -74,23 +74,33 @@ static const char *postgres_sql(const char *name)
     return postgres_statements[i].sql;
 }
 
+static void postgres_complain(const char *statement, const char *text)
+{
+    skua_log_error(&orders_log, "the database refuses", SKUA_STR("db.system.name", "postgresql"),
+                   SKUA_STR("db.statement.name", statement),
+                   SKUA_TEXT("exception.message", text, strcspn(text, "\n")));
+}
+
 /* As skua_pg_query; what the server says against a statement is a line in the log. */
 static int postgres_ask(struct store *store, const char *statement, const char *const *params,
                         int count, PGresult **result)
 {
-    skua_span *span = SKUA_TRACE_ON() ? sql_span("postgresql", postgres_sql(statement)) : NULL;
-    int rc = skua_pg_query(((struct postgres_store *)store)->pg, statement, params, count, result);
-    const char *state = *result != NULL ? PQresultErrorField(*result, PG_DIAG_SQLSTATE) : NULL;
+    const char *state;
+    struct sql sql;
+    int rc;
 
+    sql_begin(&sql, "postgresql", postgres_sql(statement));
+    rc = skua_pg_query(((struct postgres_store *)store)->pg, statement, params, count, result);
+    state = *result != NULL ? PQresultErrorField(*result, PG_DIAG_SQLSTATE) : NULL;
     if (state != NULL)
-        skua_span_set(span, SKUA_STR("db.response.status_code", state));
-    sql_span_end(span, rc);
+        skua_span_set(sql.span, SKUA_STR("db.response.status_code", state));
+    sql_end(&sql, rc);
     if (rc == 0)
         return 0;
     if (state != NULL && strcmp(state, "23503") == 0) /* foreign_key_violation: orders.user_id */
         rc = -ENOENT;
     else if (*result != NULL)
-        fprintf(stderr, "orders: PostgreSQL: %s: %s", statement, PQresultErrorMessage(*result));
+        postgres_complain(statement, PQresultErrorMessage(*result));
     PQclear(*result);
     *result = NULL;
     return rc;
@@ -211,7 +221,7 @@ static void postgres_close(struct store *self)
 static void postgres_log(const char *text, void *arg)
 {
     (void)arg;
-    fprintf(stderr, "orders: %s\n", text);
+    skua_log_at(&orders_log, strstr(text, " is up") != NULL ? SKUA_INFO : SKUA_WARN, text);
 }
 
 /* Makes the schema where there is none, on a connection of its own, once: the others come up later

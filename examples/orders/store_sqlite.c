@@ -195,10 +195,12 @@ static int sqlite_use(skua_pool *pool, skua_fiber_fn fn, struct job *job)
 static int sqlite_work(struct sqlite_store *self, const char *sql, skua_fiber_fn fn,
                        struct job *job)
 {
-    skua_span *span = sql_span("sqlite", sql);
-    int rc = sqlite_use(self->readers, fn, job);
+    struct sql statement;
+    int rc;
 
-    sql_span_end(span, rc);
+    sql_begin(&statement, "sqlite", sql);
+    rc = sqlite_use(self->readers, fn, job);
+    sql_end(&statement, rc);
     return rc;
 }
 
@@ -364,14 +366,14 @@ static void sqlite_add_all(void *ctx, struct batch_item *first)
 {
     struct sqlite_store *self = ctx;
     struct sql_batch batch = {.count = 0};
-    skua_span *span;
+    struct sql statement;
     int rc;
 
     for (struct batch_item *at = first; at != NULL; at = at->next)
         sql_batch_add(&batch, &((struct adding *)at)->asker);
-    span = sql_batch_span(&batch, "sqlite", sqlite_statements[ASK_ADD]);
+    sql_batch_begin(&statement, &batch, "sqlite", sqlite_statements[ASK_ADD]);
     rc = sqlite_use(self->writers, sqlite_job_add, &(struct job){.adding = first});
-    sql_span_end(span, rc);
+    sql_end(&statement, rc);
     for (struct batch_item *at = first; rc != 0 && at != NULL; at = at->next)
         at->rc = rc;
 }
@@ -421,12 +423,13 @@ static int sqlite_add(struct store *self, const struct new_order *order, struct 
                       bool *again)
 {
     struct adding adding = {.new_order = order, .order = ret};
-    skua_span *span = sql_span("sqlite", sqlite_statements[ASK_ADD]);
+    struct sql statement;
     int rc;
 
-    (void)skua_span_context_of(span, &adding.asker);
+    sql_begin(&statement, "sqlite", sqlite_statements[ASK_ADD]);
+    (void)skua_span_context_of(statement.span, &adding.asker);
     rc = batch_add(&sqlite_of(self)->adding, &adding.item);
-    sql_span_end(span, rc);
+    sql_end(&statement, rc);
     *again = adding.again;
     return rc;
 }

@@ -1,4 +1,13 @@
-/* telemetry.c - what telemetry.h says, by the semantic conventions of database spans. */
+/* telemetry.c - telemetry's life, and the page of metrics.
+ *
+ *     traces    where OTEL_TRACES_EXPORTER says; nowhere else: then there are no spans at all
+ *     metrics   on GET /metrics; and where OTEL_METRICS_EXPORTER says
+ *     logs      on standard error; or where OTEL_LOGS_EXPORTER says
+ *
+ * The environment is read by the SDK. What it does not say is said here, as if it had been there.
+ * "stderr" is an exporter of the service's own: the console's, which does not write to standard
+ * output, where the service says that it is ready. "console" is taken for it.
+ */
 #include "telemetry.h"
 
 #include <errno.h>
@@ -6,151 +15,182 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <skua/http/middleware.h>
+#include <skua/http/router.h>
 #include <skua/skua.h>
 
+skua_logger orders_log = SKUA_LOGGER("orders");
+
 #ifdef ORDERS_WITH_OTEL
+
 #include <skua/otel/console.h>
+#include <skua/otel/prometheus.h>
 #include <skua/otel/sdk.h>
 #include <skua/propagation.h>
-#endif
-
-/* ---- start and stop -------------------------------------------------------------------------- */
-
-#ifdef ORDERS_WITH_OTEL
 
 #define TELEMETRY_STOP (2 * SKUA_SECOND)
 
-/* Something says where to: without it nothing is started, and nobody is asked at localhost:4318. */
-static bool telemetry_wanted(void)
+static skua_otel_prometheus telemetry_prometheus;
+static bool telemetry_json; /* lines of standard error are */
+
+/* ---- "stderr" -------------------------------------------------------------------------------- */
+
+static int telemetry_stderr(const skua_otel_provider *self, const skua_otel_properties *properties,
+                            void **ret)
 {
-    static const char *const names[] = {"OTEL_CONFIG_FILE", "OTEL_EXPORTER_OTLP_ENDPOINT",
-                                        "OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER",
-                                        "OTEL_LOGS_EXPORTER"};
+    skua_otel_exporter *exporter;
+    int rc;
 
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const char *value = getenv(names[i]);
-
-        if (value != NULL && *value != '\0')
-            return true;
-    }
-    return false;
+    (void)properties;
+    rc = skua_otel_console_new(
+        &exporter, SKUA_OTEL_CONSOLE_OPTIONS(.stream = stderr,
+                                             .json = self->component == SKUA_OTEL_LOG_EXPORTER &&
+                                                     telemetry_json));
+    if (rc == 0)
+        *ret = exporter;
+    return rc;
 }
 
-bool telemetry_start(void)
-{
-    const char *traces = getenv("OTEL_TRACES_EXPORTER");
-    skua_otel_destination to = {.signal = SKUA_OTEL_TRACES};
-    skua_attr name = SKUA_STR("service.name", "orders");
-    int rc = 0;
+static const skua_otel_provider telemetry_providers[] = {
+    {SKUA_OTEL_SPAN_EXPORTER, "stderr", telemetry_stderr},
+    {SKUA_OTEL_METRIC_EXPORTER, "stderr", telemetry_stderr},
+    {SKUA_OTEL_LOG_EXPORTER, "stderr", telemetry_stderr},
+};
 
+/* ---- the environment ------------------------------------------------------------------------- */
+
+static bool telemetry_said(const char *name)
+{
+    const char *value = getenv(name);
+
+    return value != NULL && *value != '\0';
+}
+
+static void telemetry_say(const char *name, const char *value)
+{
+    if (!telemetry_said(name))
+        (void)setenv(name, value, 1);
+}
+
+/* Nobody else runs yet: the environment may be changed. */
+static void telemetry_defaults(void)
+{
+    static const char *const exporters[] = {"OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER",
+                                            "OTEL_LOGS_EXPORTER"};
+
+    if (!telemetry_said("OTEL_RESOURCE_ATTRIBUTES"))
+        telemetry_say("OTEL_SERVICE_NAME", "orders");
+    for (size_t i = 0; i < sizeof exporters / sizeof *exporters; i++) {
+        const char *value = getenv(exporters[i]);
+
+        if (value != NULL && strcmp(value, "console") == 0)
+            (void)setenv(exporters[i], "stderr", 1);
+        if (!telemetry_said("OTEL_EXPORTER_OTLP_ENDPOINT")) /* with it all three are sent there */
+            telemetry_say(exporters[i], i == 2 ? "stderr" : "none");
+    }
+    /* A line for each request, soon, and room for what comes meanwhile. */
+    telemetry_say("OTEL_BLRP_SCHEDULE_DELAY", "100");
+    telemetry_say("OTEL_BLRP_MAX_QUEUE_SIZE", "16384");
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+bool telemetry_start(const struct config *config)
+{
+    skua_otel_reader *reader = skua_otel_reader_new(NULL);
+    int rc = reader != NULL ? 0 : -ENOMEM;
+
+    telemetry_json = config->log == CONFIG_LOG_JSON;
+    telemetry_defaults();
+    if (!telemetry_said("SKUA_LOG"))
+        (void)skua_log_levels("info");
     (void)skua_propagation_use("tracecontext,baggage");
-    if (!telemetry_wanted())
-        return true;
-    if (traces != NULL && strcmp(traces, "console") == 0) /* standard output is the service's */
-        rc = skua_otel_console_new(&to.exporter, SKUA_OTEL_CONSOLE_OPTIONS(.stream = stderr));
+    for (size_t i = 0; i < sizeof telemetry_providers / sizeof *telemetry_providers && rc == 0; i++)
+        rc = skua_otel_provide(&telemetry_providers[i]);
     if (rc == 0)
-        rc = skua_otel_start(SKUA_OTEL_OPTIONS(.destinations = to.exporter != NULL ? &to : NULL,
-                                               .destinations_count = to.exporter != NULL,
-                                               .resource = &name, .resource_count = 1));
-    if (rc != 0)
+        rc = skua_otel_start(SKUA_OTEL_OPTIONS(.readers = &reader, .readers_count = 1));
+    if (rc != 0) {
         fprintf(stderr, "orders: telemetry: %s\n", skua_strerror(rc));
-    return rc == 0;
+        skua_otel_reader_free(reader);
+        return false;
+    }
+    telemetry_prometheus = (skua_otel_prometheus){.reader = reader, .without_scope = 1};
+    return true;
 }
 
 void telemetry_stop(void)
 {
     (void)skua_otel_shutdown(skua_now() + TELEMETRY_STOP);
+    skua_otel_reader_free(telemetry_prometheus.reader);
+}
+
+int telemetry_page(skua_http_exchange *exchange, void *state)
+{
+    (void)state;
+    return skua_otel_prometheus_handler(exchange, &telemetry_prometheus);
 }
 
 #undef TELEMETRY_STOP
 
 #else
 
-bool telemetry_start(void)
+/* Without an SDK log records are lines of standard error, as log.h writes them. */
+bool telemetry_start(const struct config *config)
 {
-    return true;
+    (void)config;
+    return skua_log_levels("info") == 0;
 }
 
 void telemetry_stop(void)
 {
 }
 
+int telemetry_page(skua_http_exchange *exchange, void *state)
+{
+    (void)state;
+    return skua_http_refuse(exchange, 501, "built without libskua-otel");
+}
+
 #endif
 
-/* ---- spans of statements --------------------------------------------------------------------- */
+/* ---- the access log -------------------------------------------------------------------------- */
 
-static skua_tracer sql_tracer = SKUA_TRACER("orders.sql", "1");
+static skua_logger access_log = SKUA_LOGGER("orders.access");
 
-/* The table of a statement: the word behind FROM, INTO or UPDATE. Ours name one each. */
-static const char *sql_table(const char *sql, size_t *len)
+static void access_ended(skua_http_exchange *exchange, const skua_http_summary *summary,
+                         void *state)
 {
-    static const char *const before[] = {" FROM ", "INTO ", "UPDATE "};
-
-    for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
-        const char *at = strstr(sql, before[i]);
-
-        if (at == NULL)
-            continue;
-        at += strlen(before[i]);
-        *len = strcspn(at, " (;");
-        return at;
-    }
-    *len = 0;
-    return "";
-}
-
-/* Name and attributes of a statement; the attributes' count. */
-static size_t sql_describe(const char *system, const char *sql, char name[64], skua_attr attrs[4])
-{
-    size_t len, operation = strcspn(sql, " ");
-    const char *table = sql_table(sql, &len);
+    const char *route = skua_http_route_of(exchange), *id = skua_http_request_id(exchange);
+    int error = summary->error != 0 ? summary->error : summary->code;
+    skua_attr attrs[11];
     size_t count = 0;
+    char text[160];
 
-    (void)snprintf(name, 64, "%.*s%s%.*s", (int)operation, sql, len != 0 ? " " : "", (int)len,
-                   table);
-    attrs[count++] = SKUA_STR("db.system.name", system);
-    attrs[count++] = SKUA_TEXT("db.operation.name", sql, operation);
-    attrs[count++] = SKUA_STR("db.query.text", sql);
-    if (len != 0)
-        attrs[count++] = SKUA_TEXT("db.collection.name", table, len);
-    return count;
+    (void)state;
+    attrs[count++] = SKUA_STR("http.request.method", skua_http_method(exchange));
+    attrs[count++] = SKUA_STR("url.path", skua_http_path(exchange));
+    if (*skua_http_query(exchange) != '\0')
+        attrs[count++] = SKUA_STR("url.query", skua_http_query(exchange));
+    if (route != NULL)
+        attrs[count++] = SKUA_STR("http.route", route);
+    attrs[count++] = SKUA_I64("http.response.status_code", summary->status);
+    attrs[count++] = SKUA_I64("http.request.body.size", (int64_t)summary->received);
+    attrs[count++] = SKUA_I64("http.response.body.size", (int64_t)summary->sent);
+    attrs[count++] = SKUA_STR("client.address", skua_http_peer(exchange));
+    attrs[count++] = SKUA_F64("duration", (double)summary->duration / SKUA_SECOND);
+    if (id != NULL)
+        attrs[count++] = SKUA_STR("request.id", id);
+    if (error < 0)
+        attrs[count++] = SKUA_STR("error.type", skua_error_name(error));
+    (void)snprintf(text, sizeof text, "%s %.100s %d", skua_http_method(exchange),
+                   skua_http_path(exchange), summary->status);
+    skua_log_text(&access_log, summary->status >= 500 ? SKUA_ERROR : SKUA_INFO, text, strlen(text),
+                  attrs, count);
 }
 
-skua_span *sql_span(const char *system, const char *sql)
+int telemetry_access(skua_http_exchange *exchange, const skua_http_chain *rest, void *state)
 {
-    skua_attr attrs[4];
-    char name[64];
-    size_t count;
+    int rc = skua_http_on_end(exchange, access_ended, state);
 
-    if (!SKUA_TRACE_ON())
-        return NULL;
-    count = sql_describe(system, sql, name, attrs);
-    return skua_span_start(
-        &sql_tracer, name,
-        SKUA_SPAN_OPTIONS(.kind = SKUA_SPAN_CLIENT, .attrs = attrs, .attrs_count = count));
-}
-
-void sql_span_end(skua_span *span, int rc)
-{
-    if (rc < 0 && rc != -ENOENT && rc != -EEXIST) { /* those are answers */
-        skua_span_set(span, SKUA_STR("error.type", skua_error_name(rc)));
-        skua_span_set_status(span, SKUA_SPAN_ERROR, skua_strerror(rc));
-    }
-    skua_span_end(span);
-}
-
-void sql_batch_add(struct sql_batch *self, const skua_span_context *context)
-{
-    if (self->count < sizeof self->of / sizeof *self->of && skua_span_context_valid(context))
-        self->of[self->count++] = *context;
-}
-
-skua_span *sql_batch_span(const struct sql_batch *self, const char *system, const char *sql)
-{
-    skua_span *span = sql_span(system, sql);
-
-    skua_span_rename(span, "write a batch");
-    for (size_t i = 0; i < self->count; i++)
-        skua_span_link_to(span, &self->of[i], NULL, 0);
-    return span;
+    return rc == 0 ? skua_http_chain_run(exchange, rest) : rc;
 }

@@ -1,19 +1,51 @@
-/* telemetry.h - traces: started from the environment, and spans of statements of SQL. HTTP's are
- * made by the server itself. Built without libskua-otel nobody sees them, and they cost nothing. */
+/* telemetry.h - what the service tells of itself: spans, metrics and log records, started from the
+ * environment. Spans and metrics of HTTP are made by the server; here are those of SQL, the access
+ * log, and the page of metrics. Built without libskua-otel nobody sees them, and they cost nothing.
+ */
 #ifndef ORDERS_TELEMETRY_H
 #define ORDERS_TELEMETRY_H
 
+#include <skua/http/layer.h>
+#include <skua/log.h>
+#include <skua/metric.h>
 #include <skua/trace.h>
 #include <stdbool.h>
 
+#include "config.h"
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
 /* By OTEL_* (main.c): false: what it says cannot be started; it was told why. */
-bool telemetry_start(void);
+bool telemetry_start(const struct config *config);
 void telemetry_stop(void);
 
-/* Before a statement, and behind it with the store's code; `sql` has no values in it, but $1 or ?1.
- * NULL: off. */
-skua_span *sql_span(const char *system, const char *sql);
-void sql_span_end(skua_span *span, int rc);
+/* A handler: all metrics as they are now, for Prometheus. */
+int telemetry_page(skua_http_exchange *exchange, void *state);
+
+/* ---- what is told ---------------------------------------------------------------------------- */
+
+/* Of the service: what goes wrong while it runs, a reload, an order. */
+extern skua_logger orders_log;
+
+/* Orders that were stored; not those that were there already, by their idempotency key. */
+extern skua_counter orders_created;
+
+/* A layer: a record for each request, with the ids of its span. */
+int telemetry_access(skua_http_exchange *exchange, const skua_http_chain *rest, void *state);
+
+/* ---- statements of SQL ----------------------------------------------------------------------- */
+
+/* One that runs: its span, and when it began. In its asker's stack. */
+struct sql {
+    const char *system, *text;
+    skua_span *span;
+    int64_t began; /* 0: it is not measured */
+};
+
+/* Before a statement, and behind it with the store's code; `text` has no values in it, but $1 or
+ * ?1. */
+void sql_begin(struct sql *self, const char *system, const char *text);
+void sql_end(struct sql *self, int rc);
 
 /* Of a transaction that does what `count` requests have asked for. They are no children of each
  * other: it is linked to them, as far as there is room. */
@@ -23,6 +55,7 @@ struct sql_batch {
 };
 
 void sql_batch_add(struct sql_batch *self, const skua_span_context *context);
-skua_span *sql_batch_span(const struct sql_batch *self, const char *system, const char *sql);
+void sql_batch_begin(struct sql *self, const struct sql_batch *batch, const char *system,
+                     const char *text);
 
 #endif

@@ -1,6 +1,7 @@
 """service.py - start, stop, configuration, and what happens when the database goes away."""
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -59,10 +60,91 @@ def the_log_is_json(env):
         check(answer.headers["X-Request-Id"] == "abc-1", "the id is the client's")
         service.client().get("/no/where")
         check(service.stop() == 0, "it stops")
+        if " INFO " in service.stderr():
+            raise Skipped("without libskua-otel")
         lines = [json.loads(line) for line in service.stderr().splitlines()]
-        check([line["status"] for line in lines] == [200, 404], "two lines", str(lines))
-        check(lines[0]["route"] == "/users/:id" and lines[0]["id"] == "abc-1", "route and id",
-              str(lines[0]))
+        what = [line["attributes"] for line in lines]
+        check([one["http.response.status_code"] for one in what] == [200, 404], "two lines",
+              str(lines))
+        check(what[0]["http.route"] == "/users/:id" and what[0]["request.id"] == "abc-1",
+              "route and id", str(lines[0]))
+        check(lines[0]["severity"] == "INFO" and lines[0]["logger"] == "orders.access"
+              and "traceId" not in lines[0], "whose it is", str(lines[0]))
+
+
+@test
+def logs_and_spans_have_the_trace_of_the_request(env):
+    trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    with Service(env, OTEL_TRACES_EXPORTER="console", SKUA_LOG="debug") as service:
+        answer = service.client().order(traceparent=f"00-{trace}-{parent}-01")
+        check(answer.status == 201, "an order", answer.text)
+        check(service.stop() == 0, "it stops")
+        text = service.stderr()
+        if " INFO " in text:
+            raise Skipped("without libskua-otel")
+        records = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        check([record["logger"] for record in records] == ["orders", "orders.access"],
+              "the order's record, and the request's", text)
+        check(all(record["traceId"] == trace for record in records), "the trace is the client's")
+        spans = {record["spanId"] for record in records}
+        check(len(spans) == 1 and parent not in spans, "of the server's span", str(spans))
+        check(" ms  POST /orders " in text and " ms    INSERT orders " in text,
+              "the spans are a tree", text)
+
+
+def samples(text):
+    """{name: {labels: value}} of a page in Prometheus' text format."""
+    found = {}
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            name, labels, value = re.fullmatch(r"(\w+)(\{.*\})? (\S+)", line).groups()
+            found.setdefault(name, {})[labels or ""] = float(value)
+    return found
+
+
+@on_each_store
+def metrics_are_one_page(env, store):
+    with Service(env, ORDERS_LOG="off", **store.environment) as service:
+        client = service.client()
+        check(client.order(Idempotency_Key="of-the-page").status == 201, "an order")
+        check(client.order(Idempotency_Key="of-the-page").status == 201, "the same one")
+        client.get("/orders/1")
+        client.get("/no/where")
+        answer = client.get("/metrics")
+        if answer.status == 501:
+            raise Skipped("without libskua-otel")
+        page = samples(answer.text)
+        check(page["orders_created_total"] == {"{}": 1} or page["orders_created_total"] == {"": 1},
+              "one order was made", str(page["orders_created_total"]))
+        served = page["http_server_request_duration_seconds_count"]
+        posts = [value for labels, value in served.items()
+                 if 'http_route="/orders"' in labels and 'status_code="201"' in labels]
+        check(posts == [2], "two requests to make it", str(served))
+        check(any('status_code="404"' in labels and "http_route" not in labels
+                  for labels in served), "a request without a route", str(served))
+        check(sum(page["http_server_active_requests"].values()) == 1, "this one is under way",
+              str(page["http_server_active_requests"]))
+        sql = page["db_client_operation_duration_seconds_count"]
+        check(any('db_operation_name="INSERT"' in labels and f'"{store.name}"' in labels
+                  for labels in sql), "statements are measured", str(sql))
+        check('service_name="orders"' in str(page["target_info"]), "who tells it")
+        check("http_server_requests_total" not in page, "and tells it once")
+        check(answer.headers["Content-Type"].startswith("text/plain; version=0.0.4"), "as text",
+              answer.headers["Content-Type"])
+        check(service.stop() == 0, "it stops")
+
+
+@test
+def a_dead_collector_holds_nobody_up(env):
+    with Service(env, ORDERS_LOG="off", OTEL_TRACES_EXPORTER="otlp",
+                 OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="http://127.0.0.1:1/v1/traces") as service:
+        check(service.client().order().status == 201, "an order")
+        before = time.monotonic()
+        check(service.stop() == 0, "it stops")
+        check(time.monotonic() - before < 20, "soon")
+        text = service.stderr()
+        check("without libskua-otel" in text or "did not get to http://127.0.0.1:1/" in text
+              or " INFO " in text, "and says what was lost", text)
 
 
 @test
@@ -120,7 +202,7 @@ def tls_and_its_certificates(env):
         with open(f"{env.folder}/cert.pem", "w", encoding="ascii") as file:
             file.write("nothing")
         service.process.send_signal(signal.SIGHUP)
-        check(until(lambda: "orders: certificate: " in service.stderr()), "a wrong one is told",
+        check(until(lambda: "certificate: " in service.stderr()), "a wrong one is told",
               service.stderr())
         check(service.process.poll() is None, "and nothing else happens")
         status = service.stop()

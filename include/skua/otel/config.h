@@ -15,7 +15,7 @@
  *            with its line; there is no half of a configuration. Environment variables count only
  *            where the file refers to them.
  * Plugins    components that a program brings along are named in the file; skua_otel_provide says
- *            who makes them.
+ *            who makes them. Exporters may also be named by OTEL_{TRACES,METRICS,LOGS}_EXPORTER.
  *
  * Source     OpenTelemetry specification 1.60, configuration; opentelemetry-configuration 1.1.
  */
@@ -140,7 +140,7 @@ typedef enum skua_otel_component {
 
 typedef struct skua_otel_provider {
     skua_otel_component component;
-    const char *name; /* as in the file */
+    const char *name; /* as in the file; of 15 characters at most in OTEL_…_EXPORTER */
     /* Makes it. 0, or an error, and then telemetry does not start. */
     int (*create)(const struct skua_otel_provider *self, const skua_otel_properties *properties,
                   void **ret);

@@ -1,10 +1,13 @@
-/* console.h - an exporter that prints spans, for people: on standard output, or another stream.
+/* console.h - an exporter that prints, for people: on standard output, or another stream.
  *
  *     18:02:11.123456 server   4.211 ms  GET /orders {http.status=200}
  *     18:02:11.123501 client   3.907 ms    SELECT orders {db.system=sqlite}  error: locked
  *
- * Lines are indented below the parent, where that is in the same export; or, as JSON, one object a
- * line. Nothing else is printed to where it is set to.
+ * Lines of spans are indented below the parent, where that is in the same export. Metrics have a
+ * line a point, log records one each; or all, as JSON, one object a line:
+ *
+ *     {"time":"2026-11-21T18:02:11.123456Z","severity":"INFO","logger":"shop.orders",
+ *      "message":"stored","traceId":"4bf9…","spanId":"00f0…","attributes":{"order.id":7}}
  */
 #ifndef SKUA_OTEL_CONSOLE_H
 #define SKUA_OTEL_CONSOLE_H
@@ -27,7 +30,7 @@ typedef struct skua_otel_console_options {
     (&(const skua_otel_console_options){.size = sizeof(skua_otel_console_options), __VA_ARGS__})
 #endif
 
-/* Makes one. It prints spans; of other signals it says how many there were.
+/* Makes one, of any signal.
  *
  * options    NULL: all defaults
  * Returns    0; -EINVAL, -ENOMEM

@@ -25,6 +25,9 @@
  *              beside a file, too.
  *              SKUA_OTEL_RUNTIME=off|basic|full: what is measured of runtimes (.runtime_metrics);
  *              with a file, too.
+ * Signals      with no destination and no processor log records are not made, and spans record
+ *              nothing: they have ids and are sampled, so that traces go on where this process is
+ *              between others. Metrics are on where there is a reader.
  * Thread       telemetry has one thread of its own, with a runtime of its own: there it collects,
  *              and there exporters run. Who makes spans never waits for it.
  * Flow         spans that end go through a buffer of their thread into batches, and these into the

@@ -211,7 +211,26 @@ static int way_once(struct client_way *way, struct skua__client_origin *origin,
     return *room ? way_exchange(way, conn, &ask, again) : way_exchange_h2(way, conn, &ask, again);
 }
 
-/* The same with a span around it; of a call it goes on until that is closed. */
+static void way_measure(const struct client_way *way, int rc, int64_t ns)
+{
+    const struct skua__http_answer *head = &way->response->head;
+    struct skua__http_trace_peer server = skua__http_trace_peer(way->step.url.address);
+    char number[SKUA__HTTP_TRACE_NUMBER];
+    struct skua__http_measured what = {
+        .method = skua__http_trace_method(way->step.method),
+        .secure = strcmp(way->step.url.scheme, "https") == 0,
+        .version = rc == 0 ? skua__http_trace_version(head->version) : NULL,
+        .status = rc == 0 ? head->status : 0,
+        .error = skua__http_trace_error(rc == 0 ? head->status : 0, 400, rc, number),
+        .server = server.host,
+        .server_len = server.host_len,
+        .port = server.port,
+    };
+
+    skua__http_measure_asked(&what, ns);
+}
+
+/* The same with a span around it, and measured; of a call it goes on until that is closed. */
 static int way_traced(struct client_way *way, struct skua__client_origin *origin,
                       struct skua__http_fields *fields, bool *room, bool *again)
 {
@@ -222,12 +241,16 @@ static int way_traced(struct client_way *way, struct skua__client_origin *origin
                                                             .url = way->step.url.text,
                                                             .resend = way->sent++},
                              fields, &response->arena);
+    bool measured = SKUA_METRIC_ON() && !way->call && !skua_trace_suppressed();
+    int64_t began = measured ? skua_now() : 0;
     int rc = way_once(way, origin, fields, room, again);
 
     if (rc == 0 && way->call) {
         response->span = span;
         return 0;
     }
+    if (measured)
+        way_measure(way, rc, skua_now() - began);
     skua__http_trace_answered(span, rc, response->head.status, response->head.version);
     skua_span_end(span);
     return rc;
@@ -240,7 +263,7 @@ static int way_on(struct client_way *way, struct skua__client_origin *origin,
 
     for (;;) {
         bool again = false;
-        int rc = __builtin_expect(skua__http_trace_on(), 0)
+        int rc = __builtin_expect(skua__http_trace_on() || SKUA_METRIC_ON(), 0)
                      ? way_traced(way, origin, fields, &room, &again)
                      : way_once(way, origin, fields, &room, &again);
 

@@ -200,6 +200,7 @@ struct skua_http_exchange {
     const char *fail_reason;
     bool heading;           /* observers of the head are being called */
     struct skua_span *span; /* of telemetry, under way; NULL: none (http_trace.h) */
+    bool measured;          /* so far: its end is to be told to metrics */
     int64_t began;          /* ns; the carrier sets it before the handler is called */
     uint64_t sent;          /* bytes of the body */
 };

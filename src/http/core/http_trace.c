@@ -8,7 +8,9 @@
  *
  * Without an SDK what came in is current nevertheless, so that it goes out with what is asked for.
  *
- * Cost     off: two loads. Else the frame of what is read is left before the handler is called: a
+ * Metrics  of the same requests, from begin to end (http_measure.h).
+ *
+ * Cost     off: three loads. Else the frame of what is read is left before the handler is called: a
  *          fiber's stack is dear.
  */
 #include <skua/task.h>
@@ -145,17 +147,37 @@ void skua__http_trace_route(skua_http_exchange *exchange)
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
+/* While the span is current: its ids are an example of the value. */
+static void trace_measure(skua_http_exchange *exchange, int status, int error)
+{
+    char number[SKUA__HTTP_TRACE_NUMBER];
+    struct skua__http_measured what = {
+        .method = skua__http_trace_method(exchange->method),
+        .secure = exchange->secure,
+        .route = exchange->route,
+        .version = skua__http_trace_version(exchange->version),
+        .status = status,
+        .error = skua__http_trace_error(status, 500, error, number),
+    };
+
+    exchange->measured = false;
+    skua__http_measure_end(&what, skua_now() - exchange->began);
+}
+
 void skua__http_trace_end(skua_http_exchange *exchange, int code, int error)
 {
     skua_span *span = exchange->span;
+    /* Of an answer that nobody has got a head of there is no status. */
+    int status = exchange->begun ? exchange->status : 0;
 
+    if (error == 0 && exchange->status >= 500)
+        error = code < 0 ? code : 0;
+    if (exchange->measured)
+        trace_measure(exchange, status, error);
     if (span == NULL)
         return;
     exchange->span = NULL;
-    if (error == 0 && exchange->status >= 500)
-        error = code < 0 ? code : 0;
-    /* Of an answer that nobody has got a head of there is no status. */
-    skua__http_trace_status(span, exchange->begun ? exchange->status : 0, 500, error);
+    skua__http_trace_status(span, status, 500, error);
     skua_span_end(span);
 }
 
@@ -182,8 +204,14 @@ int skua__http_exchange_run(skua_http_exchange *exchange, skua_http_handler hand
 
     exchange->began = skua_now();
     exchange->span = NULL;
-    if (__builtin_expect(!skua__http_trace_on(), 1))
-        return trace_run(exchange, handler, state, timeout, &code);
+    exchange->measured = SKUA_METRIC_ON();
+    if (exchange->measured)
+        skua__http_measure_begin(skua__http_trace_method(exchange->method), exchange->secure);
+    if (__builtin_expect(!skua__http_trace_on(), 1)) {
+        rc = trace_run(exchange, handler, state, timeout, &code);
+        skua__http_trace_end(exchange, code, rc);
+        return rc;
+    }
     trace_begin(exchange, &trace);
     rc = trace_run(exchange, handler, state, timeout, &code);
     skua__http_trace_end(exchange, code, rc);

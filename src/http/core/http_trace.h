@@ -12,6 +12,7 @@
 #include <skua/propagation.h>
 
 #include "http/core/http_impl.h"
+#include "http/measure/http_measure.h"
 
 /* ---- for both (http_trace_text.c) ------------------------------------------------------------ */
 
@@ -35,6 +36,10 @@ const char *skua__http_trace_version(int version);
 /* A query without its signatures, in `room` where they are there, cut to fit. */
 const char *skua__http_trace_query(const char *query, size_t len, char *room, size_t size,
                                    size_t *ret_len);
+#define SKUA__HTTP_TRACE_NUMBER 12
+/* error.type: a code's name, else a status from `from` on, as text in `room`; NULL: no error. */
+const char *skua__http_trace_error(int status, int from, int error,
+                                   char room[SKUA__HTTP_TRACE_NUMBER]);
 /* How it ended: the attributes of a status and of an error (0: none), and the span's own status.
  * from: statuses from here on are errors. */
 void skua__http_trace_status(skua_span *span, int status, int from, int error);

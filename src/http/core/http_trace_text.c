@@ -108,19 +108,27 @@ const char *skua__http_trace_query(const char *query, size_t len, char *room, si
 
 /* ---- the end --------------------------------------------------------------------------------- */
 
+const char *skua__http_trace_error(int status, int from, int error,
+                                   char room[SKUA__HTTP_TRACE_NUMBER])
+{
+    if (error != 0)
+        return skua_error_name(error);
+    if (status < from)
+        return NULL;
+    (void)snprintf(room, SKUA__HTTP_TRACE_NUMBER, "%d", status);
+    return room;
+}
+
 void skua__http_trace_status(skua_span *span, int status, int from, int error)
 {
-    const char *type = error != 0 ? skua_error_name(error) : NULL;
-    char number[12];
+    char number[SKUA__HTTP_TRACE_NUMBER];
+    const char *type;
 
     if (!skua_span_recording(span))
         return;
     if (status != 0)
         skua_span_set(span, SKUA_I64("http.response.status_code", status));
-    if (type == NULL && status >= from) {
-        (void)snprintf(number, sizeof number, "%d", status);
-        type = number;
-    }
+    type = skua__http_trace_error(status, from, error, number);
     if (type == NULL)
         return;
     skua_span_set(span, SKUA_STR("error.type", type));

@@ -19,12 +19,13 @@
 struct env_signal {
     const char *name; /* "TRACES" */
     const char *path; /* "/v1/traces" */
+    skua_otel_component made;
 };
 
 static const struct env_signal env_signals[] = {
-    [SKUA_OTEL_TRACES] = {"TRACES", "/v1/traces"},
-    [SKUA_OTEL_METRICS] = {"METRICS", "/v1/metrics"},
-    [SKUA_OTEL_LOGS] = {"LOGS", "/v1/logs"},
+    [SKUA_OTEL_TRACES] = {"TRACES", "/v1/traces", SKUA_OTEL_SPAN_EXPORTER},
+    [SKUA_OTEL_METRICS] = {"METRICS", "/v1/metrics", SKUA_OTEL_METRIC_EXPORTER},
+    [SKUA_OTEL_LOGS] = {"LOGS", "/v1/logs", SKUA_OTEL_LOG_EXPORTER},
 };
 
 /* The name of the signal's variable when it is set, else that of all; in `name`. */
@@ -173,7 +174,12 @@ static bool env_exporter(struct skua__env *self, skua_otel_signal signal, const 
         (void)skua__env_integer(self, "OTEL_EXPORTER_PROMETHEUS_PORT", 0, UINT16_MAX, &port);
         out->port = (uint16_t)port;
     } else {
-        return false;
+        const skua_otel_provider *provider = skua__config_provider(env_signals[signal].made, name);
+
+        if (provider == NULL)
+            return false;
+        out->kind = SKUA__EXPORTER_PLUGIN;
+        out->plugin.name = provider->name; /* static */
     }
     return true;
 }

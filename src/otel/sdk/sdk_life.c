@@ -129,6 +129,16 @@ static int life_begin(void)
     return rc;
 }
 
+/* Whether anybody would get what is made. Nobody: log records are not made, of spans only what
+ * others need: their contexts. */
+static bool life_heard(const struct skua__sdk *sdk, skua_otel_signal signal)
+{
+    for (size_t i = 0; i < sdk->dests_count; i++)
+        if (sdk->dests[i].signal == signal)
+            return true;
+    return sdk->processors_count != 0;
+}
+
 /* Its thread, and then spans are on. */
 static int life_run(struct skua__sdk *sdk)
 {
@@ -149,6 +159,7 @@ static int life_run(struct skua__sdk *sdk)
     life.state = LIFE_RUNNING;
     life.pipe = pipe;
     pthread_mutex_unlock(&life.mutex);
+    sdk->trace.unheard = !life_heard(sdk, SKUA_OTEL_TRACES);
     skua__trace_use(&sdk->trace);
     skua__log_use(&sdk->log);
     return 0;
@@ -186,10 +197,10 @@ int skua_otel_start(const skua_otel_options *options)
     }
     if (rc != 0)
         life_set(LIFE_IDLE, NULL);
-    else
-        (void)skua_trace_install(&skua__trace_ops);
     if (rc == 0) {
-        (void)skua_log_install(&skua__log_ops);
+        (void)skua_trace_install(&skua__trace_ops);
+        if (life_heard(sdk, SKUA_OTEL_LOGS))
+            (void)skua_log_install(&skua__log_ops);
         skua__sdk_tasks_begin(sdk);
         if (sdk->metrics_on || sdk->operations == SKUA_OTEL_OPERATIONS_ALL)
             skua__bridge_ops_start(sdk->operations);
@@ -305,6 +316,7 @@ static void life_restart(void)
                         skua_strerror(rc));
         return;
     }
+    sdk->trace.unheard = !life_heard(sdk, SKUA_OTEL_TRACES);
     skua__trace_use(&sdk->trace);
     skua__log_use(&sdk->log);
     life_set(LIFE_RUNNING, pipe);

@@ -56,6 +56,7 @@ struct skua__span {
 struct skua__trace_sdk {
     const void *owner;          /* of who installs it, for its functions */
     bool closed;                /* telemetry is off: what ends late is counted */
+    bool unheard;               /* nobody gets spans: they are contexts, sampled as ever, alone */
     skua_otel_sampler *sampler; /* NULL: what follows says it */
     uint64_t threshold;         /* a root is kept when the lower 56 bits of its id are not below */
     bool orphan;                /* so is every span; else as the parent was */

@@ -291,6 +291,8 @@ static __attribute__((noinline)) skua_span *span_ask(skua_tracer *tracer, const 
         return (skua_span *)span;
     if (sampling == SKUA_OTEL_SAMPLE)
         context->flags |= SKUA_TRACE_SAMPLED;
+    if (skua__trace_used()->unheard)
+        return (skua_span *)span;
     return span_record(tracer, name, parent, options, span, &result);
 }
 
@@ -315,6 +317,8 @@ static skua_span *span_start(skua_tracer *tracer, const char *name, const skua_s
     if (sampling == SKUA_OTEL_DROP)
         return (skua_span *)span;
     span->head.context.flags |= SKUA_TRACE_SAMPLED;
+    if (__builtin_expect(sdk->unheard, 0))
+        return (skua_span *)span;
     return span_record(tracer, name, parent, options, span, NULL);
 }
 #undef SKUA__SPAN_INLINE

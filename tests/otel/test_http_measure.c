@@ -1,0 +1,242 @@
+/* drivers: both */
+/* test_http_measure.c - servers and clients of HTTP make metrics by themselves.
+ *
+ * Specifies: durations and requests under way by the semantic conventions, on both sides, with
+ * routes and errors; also where there are no spans; the span as an example of the value; nothing
+ * where telemetry is suppressed; and that a signal without a destination is off.
+ */
+#include <skua/http/router.h>
+#include <skua/otel/reader.h>
+
+#include "traced.h"
+
+static skua_otel_reader *reader;
+static skua_otel_collected *got;
+
+static int answers(skua_http_exchange *exchange, void *state)
+{
+    int status = (int)(intptr_t)state;
+
+    return status > 0 ? skua_http_reply(exchange, status, NULL, "x", 1) : status;
+}
+
+struct place {
+    struct site site;
+    skua_http_router *router;
+    skua_http_client *client;
+};
+
+static void place_begin(struct place *place)
+{
+    MUST(skua_http_router_new(&place->router) == 0);
+    MUST(skua_http_route(place->router, "GET", "/things/:id", answers, (void *)200) == 0);
+    MUST(skua_http_route(place->router, "GET", "/busy", answers, (void *)503) == 0);
+    MUST(skua_http_route(place->router, "GET", "/breaks", answers, (void *)(intptr_t)-EIO) == 0);
+    place->client = client_with(NULL);
+    site_begin(&place->site, skua_http_router_handler, place->router, NULL);
+}
+
+static void place_end(struct place *place)
+{
+    site_end(&place->site);
+    skua_http_client_free(place->client);
+    skua_http_router_free(place->router);
+}
+
+/* Metrics alone. */
+static void measured_begin(void)
+{
+    reader = skua_otel_reader_new(NULL);
+    MUST(reader != NULL);
+    MUST(skua_otel_start(SKUA_OTEL_OPTIONS(.readers = &reader, .readers_count = 1,
+                                           .environment_off = 1)) == 0);
+}
+
+static void measured_end(void)
+{
+    skua_otel_collected_free(got);
+    got = NULL;
+    CHECK_EQ(skua_otel_shutdown(skua_now() + 2 * TEST_LATE), 0);
+    skua_otel_reader_free(reader);
+}
+
+static const skua_attr *attr_of(const skua_otel_point *point, const char *key)
+{
+    for (uint32_t i = 0; i < point->attrs.count; i++)
+        if (strcmp(point->attrs.at[i].key, key) == 0)
+            return &point->attrs.at[i];
+    return NULL;
+}
+
+static bool has(const skua_otel_point *point, const char *key, const char *value)
+{
+    const skua_attr *attr = attr_of(point, key);
+    char number[24];
+
+    if (attr == NULL || value == NULL)
+        return attr == NULL && value == NULL;
+    if (attr->type == SKUA_ATTR_STR)
+        return attr->count == strlen(value) && memcmp(attr->value.str, value, attr->count) == 0;
+    (void)snprintf(number, sizeof number, "%lld", (long long)attr->value.i64);
+    return strcmp(number, value) == 0;
+}
+
+/* The point of a metric whose attribute is that; NULL: there is none. */
+static const skua_otel_point *point(const char *name, const char *key, const char *value)
+{
+    for (uint32_t m = 0; m < got->batch.count; m++) {
+        const skua_otel_metric *metric = &got->batch.items.metrics[m];
+
+        if (metric->name.len != strlen(name) || memcmp(metric->name.at, name, strlen(name)) != 0)
+            continue;
+        for (uint32_t i = 0; i < metric->points_count; i++)
+            if (has(&metric->points[i], key, value))
+                return &metric->points[i];
+    }
+    return NULL;
+}
+
+/* Until the server has counted so many, whose answers may be there before. */
+static const skua_otel_point *counted(const char *name, const char *key, const char *value,
+                                      uint64_t count)
+{
+    int64_t deadline = skua_now() + 2 * TEST_LATE;
+
+    for (;;) {
+        const skua_otel_point *at;
+
+        skua_otel_collected_free(got);
+        MUST(skua_otel_collect(reader, &got) == 0);
+        at = point(name, key, value);
+        if ((at != NULL && at->count >= count) || skua_now() > deadline)
+            return at;
+        (void)skua_sleep(MS(1));
+    }
+}
+
+#define SERVED "http.server.request.duration"
+#define ASKED "http.client.request.duration"
+#define ACTIVE "http.server.active_requests"
+
+TEST_FIBER(requests_are_measured_on_both_sides)
+{
+    const skua_otel_point *at;
+    struct place place;
+
+    measured_begin();
+    place_begin(&place);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(gets_(place.client, AT(place.site.url, "/things/7"), "x"), 200);
+    at = counted(SERVED, "http.route", "/things/:id", 3);
+    MUST(at != NULL);
+    CHECK_EQ(at->count, 3);
+    CHECK(at->has_sum && at->sum > 0 && at->sum < 60 && at->bounds_count == 14);
+    CHECK(has(at, "http.request.method", "GET") && has(at, "url.scheme", "http"));
+    CHECK(has(at, "http.response.status_code", "200") && has(at, "error.type", NULL));
+    CHECK(has(at, "network.protocol.version", "1.1") && at->attrs.count == 5);
+    at = point(ASKED, "http.response.status_code", "200");
+    MUST(at != NULL);
+    CHECK_EQ(at->count, 3);
+    CHECK(has(at, "server.address", "127.0.0.1") && attr_of(at, "server.port") != NULL);
+    CHECK(has(at, "http.route", NULL) && has(at, "url.scheme", "http"));
+    at = point(ACTIVE, "http.request.method", "GET");
+    MUST(at != NULL);
+    CHECK_EQ(at->value.i64, 0);
+    CHECK_EQ(at->attrs.count, 2);
+    place_end(&place);
+    measured_end();
+}
+
+TEST_FIBER(errors_have_a_type)
+{
+    const skua_otel_point *at;
+    struct place place;
+
+    measured_begin();
+    place_begin(&place);
+    CHECK_EQ(gets_(place.client, AT(place.site.url, "/busy"), NULL), 503);
+    CHECK_EQ(gets_(place.client, AT(place.site.url, "/breaks"), NULL), 500);
+    CHECK_EQ(gets_(place.client, AT(place.site.url, "/nowhere"), NULL), 404);
+    at = counted(SERVED, "http.response.status_code", "503", 1);
+    MUST(at != NULL);
+    CHECK(has(at, "error.type", "503"));
+    at = counted(SERVED, "http.response.status_code", "500", 1);
+    MUST(at != NULL);
+    CHECK(has(at, "error.type", skua_error_name(-EIO)));
+    at = counted(SERVED, "http.response.status_code", "404", 1);
+    MUST(at != NULL);
+    CHECK(has(at, "error.type", NULL) && has(at, "http.route", NULL));
+    at = point(ASKED, "http.response.status_code", "404");
+    MUST(at != NULL);
+    CHECK(has(at, "error.type", "404"));
+    place_end(&place);
+    CHECK(gets_(place.client = client_with(NULL), "http://127.0.0.1:1/", NULL) < 0);
+    skua_http_client_free(place.client);
+    at = counted(ASKED, "server.port", "1", 1);
+    MUST(at != NULL);
+    CHECK(has(at, "error.type", skua_error_name(-ECONNREFUSED)));
+    CHECK(has(at, "http.response.status_code", NULL) && has(at, "network.protocol.version", NULL));
+    measured_end();
+}
+
+TEST_FIBER(a_span_is_the_example_of_its_duration)
+{
+    skua_otel_destination to = {.signal = SKUA_OTEL_TRACES};
+    const skua_otel_point *at;
+    struct place place;
+
+    MUST(skua_otel_memory_new(&traced_memory) == 0);
+    to.exporter = traced_memory;
+    reader = skua_otel_reader_new(NULL);
+    MUST(reader != NULL);
+    MUST(skua_otel_start(SKUA_OTEL_OPTIONS(.destinations = &to, .destinations_count = 1,
+                                           .readers = &reader, .readers_count = 1,
+                                           .environment_off = 1)) == 0);
+    place_begin(&place);
+    CHECK_EQ(gets_(place.client, AT(place.site.url, "/things/7"), "x"), 200);
+    at = counted(SERVED, "http.route", "/things/:id", 1);
+    MUST(at != NULL && traced_wait(2) && at->exemplars_count == 1);
+    for (size_t i = 0; i < traced_count; i++)
+        if (traced[i].kind == SKUA_SPAN_SERVER)
+            CHECK(memcmp(at->exemplars[0].span_id, traced[i].span_id, 8) == 0);
+    place_end(&place);
+    measured_end();
+    skua_otel_memory_free(traced_memory);
+}
+
+TEST_FIBER(suppressed_requests_are_not_measured)
+{
+    struct place place;
+
+    measured_begin();
+    place_begin(&place);
+    MUST(skua_trace_suppress_begin(&(skua_suppress_frame){0}) == 0);
+    CHECK_EQ(gets_(place.client, AT(place.site.url, "/things/7"), "x"), 200);
+    place_end(&place);
+    measured_end();
+}
+
+/* ---- signals that nobody gets ---------------------------------------------------------------- */
+
+TEST(what_goes_nowhere_is_off)
+{
+    skua_otel_destination to = {.signal = SKUA_OTEL_LOGS};
+
+    measured_begin();
+    CHECK(skua_metric_installed() != NULL);
+    CHECK(skua_trace_installed() == NULL && skua_log_installed() == NULL);
+    measured_end();
+    MUST(skua_otel_memory_new(&to.exporter) == 0);
+    MUST(skua_otel_start(SKUA_OTEL_OPTIONS(.destinations = &to, .destinations_count = 1)) == 0);
+    CHECK(skua_trace_installed() == NULL && skua_log_installed() != NULL);
+    CHECK_EQ(skua_otel_shutdown(skua_now() + 2 * TEST_LATE), 0);
+    skua_otel_memory_free(to.exporter);
+    to = (skua_otel_destination){.signal = SKUA_OTEL_TRACES};
+    MUST(skua_otel_memory_new(&to.exporter) == 0);
+    MUST(skua_otel_start(SKUA_OTEL_OPTIONS(.destinations = &to, .destinations_count = 1)) == 0);
+    CHECK(skua_trace_installed() != NULL && skua_log_installed() == NULL);
+    CHECK_EQ(skua_otel_shutdown(skua_now() + 2 * TEST_LATE), 0);
+    skua_otel_memory_free(to.exporter);
+}
+
+TEST_MAIN()
