@@ -48,8 +48,8 @@ static void measured_begin(void)
 {
     reader = skua_otel_reader_new(NULL);
     MUST(reader != NULL);
-    MUST(skua_otel_start(SKUA_OTEL_OPTIONS(.readers = &reader, .readers_count = 1,
-                                           .environment_off = 1)) == 0);
+    MUST(skua_otel_start(
+             SKUA_OTEL_OPTIONS(.readers = &reader, .readers_count = 1, .environment_off = 1)) == 0);
 }
 
 static void measured_end(void)

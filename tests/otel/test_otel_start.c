@@ -78,6 +78,7 @@ static const char *const names[] = {"OTEL_SDK_DISABLED",
                                     "OTEL_EXPORTER_OTLP_HEADERS",
                                     "OTEL_EXPORTER_OTLP_COMPRESSION",
                                     "OTEL_EXPORTER_PROMETHEUS_PORT",
+                                    "OTEL_EXPORTER_ZIPKIN_ENDPOINT",
                                     "OTEL_BSP_MAX_QUEUE_SIZE",
                                     "OTEL_BSP_SCHEDULE_DELAY",
                                     "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
@@ -156,7 +157,8 @@ static const struct row {
     {"OTEL_TRACES_SAMPLER", "always_off", NULL, NULL, 0, 1, 1, 0, 0, 0, NULL},
     {"OTEL_METRICS_EXPORTER", "prometheus", "OTEL_EXPORTER_PROMETHEUS_PORT", "0", 1, 0, 1, 0, 0, 0,
      NULL},
-    {"OTEL_TRACES_EXPORTER", "zipkin", NULL, NULL, 0, 1, 1, 0, 0, 0, "cannot be made"},
+    {"OTEL_TRACES_EXPORTER", "zipkin", "OTEL_EXPORTER_ZIPKIN_ENDPOINT", "localhost:9411", 0, 1, 1,
+     0, 0, 0, "cannot be made"},
 };
 
 TEST_FIBER_CURRENT(the_environment_says_what_goes_where)

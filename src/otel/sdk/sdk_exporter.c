@@ -5,6 +5,7 @@
 #include <skua/otel/console.h>
 #include <skua/otel/file.h>
 #include <skua/otel/otlp.h>
+#include <skua/otel/zipkin.h>
 
 #include "otel/sdk/sdk_impl.h"
 
@@ -45,6 +46,16 @@ static int sexport_otlp(const struct skua__config_exporter *config, skua_otel_si
     return rc;
 }
 
+static int sexport_zipkin(const struct skua__config_exporter *config, char *text, size_t size,
+                          skua_otel_exporter **ret)
+{
+    return skua_otel_zipkin_new(
+        ret, SKUA_OTEL_ZIPKIN_OPTIONS(.endpoint = config->endpoint,
+                                      .timeout =
+                                          config->timeout != 0 ? config->timeout : INT64_C(1) << 60,
+                                      .error_text = text, .error_size = size));
+}
+
 static int sexport_plugin(const struct skua__config_plugin *plugin, skua_otel_signal signal,
                           skua_otel_exporter **ret)
 {
@@ -78,6 +89,7 @@ int skua__sdk_exporter(const struct skua__config_exporter *config, skua_otel_sig
     case SKUA__EXPORTER_PLUGIN:
         return sexport_plugin(&config->plugin, signal, ret);
     case SKUA__EXPORTER_ZIPKIN:
+        return sexport_zipkin(config, text, size, ret);
     case SKUA__EXPORTER_PROMETHEUS: /* of a reader that pushes */
         break;
     }

@@ -13,6 +13,7 @@
 #include <skua/retry.h>
 #include <skua/task.h>
 
+#include "otel/output/output_impl.h"
 #include "otel/send/send_impl.h"
 
 static void exporter_add(_Atomic uint64_t *count, uint64_t n)
@@ -47,7 +48,9 @@ static int exporter_client_new(struct skua__send *self, skua_http_client **ret)
                                  .connections_max = (size_t)self->concurrency * SKUA_OTEL_SIGNALS,
                                  .redirects_max = -1, .connect_timeout = SKUA_FOREVER,
                                  .head_timeout = SKUA_FOREVER, .read_timeout = SKUA_FOREVER,
-                                 .write_timeout = SKUA_FOREVER, .user_agent = SKUA__SEND_AGENT,
+                                 .write_timeout = SKUA_FOREVER,
+                                 .user_agent =
+                                     self->zipkin ? SKUA__SEND_ZIPKIN_AGENT : SKUA__SEND_AGENT,
                                  .tls = self->tls, .http2 = grpc ? SKUA_HTTP2_ONLY : SKUA_HTTP2_OFF,
 
                                  .proxy_from_env = exporter_proxied(self)));
@@ -237,9 +240,12 @@ static int64_t exporter_encoded(const struct skua__send *self, struct skua__send
 {
     int rc;
 
+    if (self->zipkin && batch->signal != SKUA_OTEL_TRACES)
+        return -EINVAL; /* it has a place for spans alone */
     if (self->protocol == SKUA_OTLP_HTTP_JSON) {
         skua__json_begin(&slot->json, self->request_max);
-        rc = skua__otlp_json_request(&slot->json, batch);
+        rc = self->zipkin ? skua__zipkin_spans(&slot->json, batch)
+                          : skua__otlp_json_request(&slot->json, batch);
         *ret = slot->json.bytes;
         *len = slot->json.len;
     } else {
@@ -360,7 +366,7 @@ void skua__send_ops(struct skua__send *self,
                                         "otlp_grpc_exporter"};
 
     self->ops = (skua_otel_exporter_ops){
-        .name = names[self->protocol],
+        .name = self->zipkin ? "zipkin_http_span_exporter" : names[self->protocol],
         .export_batch = exporter_batch,
         .shutdown = exporter_shutdown,
         .free = exporter_free,
@@ -368,7 +374,9 @@ void skua__send_ops(struct skua__send *self,
         .concurrency = self->concurrency,
         .encode = exporter_encode,
         .export_bytes = exporter_bytes,
-        .encoding = self->protocol == SKUA_OTLP_HTTP_JSON ? "otlp_json" : "otlp_proto"};
+        .encoding = self->zipkin                            ? "zipkin_json"
+                    : self->protocol == SKUA_OTLP_HTTP_JSON ? "otlp_json"
+                                                            : "otlp_proto"};
     self->base.ops = &self->ops;
 }
 

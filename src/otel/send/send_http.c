@@ -31,12 +31,12 @@ static bool http_is(const skua_http_response *response, const char *type)
 }
 
 /* Success: what the body says. A body that is not what was asked for is from somebody else. */
-static void http_success(const skua_http_response *response, const char *body, size_t len,
-                         struct skua__send_answer *answer)
+static void http_success(const struct skua__send *self, const skua_http_response *response,
+                         const char *body, size_t len, struct skua__send_answer *answer)
 {
     answer->rc = 0;
-    if (len == 0)
-        return; /* an empty message of protobuf is empty */
+    if (len == 0 || self->zipkin)
+        return; /* an empty message of protobuf is empty; Zipkin's bodies say nothing */
     if (http_is(response, "application/x-protobuf"))
         answer->rc = skua__send_reply(body, len, answer) == 0 ? answer->rc : -EBADMSG;
     else if (http_is(response, "application/json"))
@@ -109,7 +109,7 @@ static void http_answer(const struct skua__send *self, skua_http_response *respo
     if (rc != 0)
         http_error(rc, answer);
     else if (answer->status >= 200 && answer->status <= 299)
-        http_success(response, body, len, answer);
+        http_success(self, response, body, len, answer);
     else
         http_failure(response, body, len, answer);
 }

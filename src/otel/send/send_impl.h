@@ -1,6 +1,7 @@
 /* send_impl.h - batches on their way to a collector.
  *
  *   send_options.c    from options to an exporter: endpoints, headers, TLS
+ *   send_zipkin.c     likewise, to one that speaks Zipkin's JSON
  *   send_exporter.c   the exporter: encodes, tries, waits, counts
  *   send_http.c       one try over HTTP: a request, its answer, what that means
  *   send_grpc.c       one try over gRPC
@@ -34,6 +35,7 @@
 #define SKUA__SEND_AFTER_MAX 3600 /* s; who wants more is taken to want this */
 
 #define SKUA__SEND_AGENT "OTel-OTLP-Exporter-C/" SKUA_VERSION
+#define SKUA__SEND_ZIPKIN_AGENT "OTel-Zipkin-Exporter-C/" SKUA_VERSION
 
 /* A client of a process. */
 struct skua__send_client {
@@ -59,7 +61,8 @@ struct skua__send_counts {
 struct skua__send {
     skua_otel_exporter base; /* first */
     skua_otel_exporter_ops ops;
-    skua_otlp_protocol protocol;
+    skua_otlp_protocol protocol; /* of Zipkin JSON over HTTP, too */
+    bool zipkin; /* what is sent are Zipkin's spans, and any answer of 2xx will do */
     char *urls[SKUA_OTEL_SIGNALS];
     char *shown[SKUA_OTEL_SIGNALS]; /* the same without queries, for people */
     char *unix_path;
@@ -97,6 +100,8 @@ struct skua__send_request {
 
 /* ---- options (send_options.c) ---------------------------------------------------------------- */
 
+/* An exporter of `options`; zipkin: of spans as Zipkin has them, by JSON over HTTP. */
+int skua__send_new(skua_otel_exporter **ret, const skua_otlp_options *options, bool zipkin);
 void skua__send_free(struct skua__send *self);
 
 /* ---- the exporter (send_exporter.c) ---------------------------------------------------------- */

@@ -276,21 +276,16 @@ void skua__send_free(struct skua__send *self)
     skua__otel_free(self);
 }
 
-int skua_otlp_exporter_new(skua_otel_exporter **ret, const skua_otlp_options *options)
+int skua__send_new(skua_otel_exporter **ret, const skua_otlp_options *options, bool zipkin)
 {
-    static const skua_otlp_options defaults = {.size = sizeof defaults};
     skua_http_client *client;
-    struct skua__send *self;
+    struct skua__send *self = skua__otel_malloc(sizeof *self);
     int rc;
 
-    if (options == NULL)
-        options = &defaults;
-    if (options->size != sizeof *options)
-        return -EINVAL;
-    self = skua__otel_malloc(sizeof *self);
     if (self == NULL)
         return -ENOMEM;
     (void)options_no(options, 0, "");
+    self->zipkin = zipkin;
     rc = options_fill(self, options);
     if (rc != 0) {
         skua__send_free(self);
@@ -303,6 +298,15 @@ int skua_otlp_exporter_new(skua_otel_exporter **ret, const skua_otlp_options *op
     else
         skua__send_free(self);
     return rc;
+}
+
+int skua_otlp_exporter_new(skua_otel_exporter **ret, const skua_otlp_options *options)
+{
+    static const skua_otlp_options defaults = {.size = sizeof defaults};
+
+    if (options == NULL)
+        options = &defaults;
+    return options->size == sizeof *options ? skua__send_new(ret, options, false) : -EINVAL;
 }
 
 #undef OPTIONS_TIMEOUT

@@ -2,7 +2,8 @@
  *
  *     exported PROTOCOL URL [gzip] [tame] [ca:FILE] [NAME=VALUE]...
  *
- * PROTOCOL is protobuf, json or grpc; ca:FILE is whom TLS trusts; NAME=VALUE are headers.
+ * PROTOCOL is protobuf, json, grpc, or zipkin, for spans alone; ca:FILE is whom TLS trusts;
+ * NAME=VALUE are headers.
  *
  * It says how each signal went, and how many requests it took: "traces 0 requests 2".
  */
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #include <skua/otel/otlp.h>
+#include <skua/otel/zipkin.h>
 #include <skua/runtime.h>
 #include <skua/task.h>
 #include <skua/time.h>
@@ -58,7 +60,7 @@ static int exported(void *arg)
     skua_otlp_options options;
     skua_otel_exporter *exporter;
     skua_otlp_stats before, after;
-    bool tamed = false;
+    bool tamed = false, zipkin = strcmp(args->argv[1], "zipkin") == 0;
 
     skua_otlp_options_init(&options);
     options.endpoint = args->argv[2];
@@ -82,9 +84,15 @@ static int exported(void *arg)
         *equals = '\0';
         headers[options.headers_count++] = (skua_http_field){args->argv[i], equals + 1};
     }
-    if (skua_otlp_exporter_new(&exporter, &options) != 0)
+    if (zipkin
+            ? skua_otel_zipkin_new(
+                  &exporter, SKUA_OTEL_ZIPKIN_OPTIONS(.endpoint = options.endpoint,
+                                                      .gzip = options.compression == SKUA_OTLP_GZIP,
+                                                      .headers = headers,
+                                                      .headers_count = options.headers_count)) != 0
+            : skua_otlp_exporter_new(&exporter, &options) != 0)
         return 2;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < (zipkin ? 1 : 3); i++) {
         int64_t rc;
 
         skua_otlp_stats_of(exporter, &before);
