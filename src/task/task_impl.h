@@ -482,9 +482,8 @@ SKUA__INLINE void skua__task_probe(skua_probe_kind kind, struct skua__thread *se
         skua__task_tell(kind, self, task, arg);
 }
 
-/* Tells that an operation of the library begins, and fills in `op`. Only behind
- * skua__probe_ops(); skua__op_end belongs to it then, whoever listens by that time. On a fiber, a
- * poll task or a plain thread. */
+/* Tells that an operation of the library begins, and fills in `op`. Only behind skua__probe_ops();
+ * skua__op_end belongs to it then, whoever listens by that time. On any thread. */
 SKUA__COLD void skua__op_begin(skua_probe_op *op, const char *name, const char *target);
 SKUA__COLD void skua__op_end(skua_probe_op *op, int64_t result, int64_t bytes);
 

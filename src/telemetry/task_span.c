@@ -4,10 +4,10 @@
  *            inherits -> its turns are told (skua__task_span_turn) -> skua__task_span_end
  * Owner      the task's span is found by its link: made by this task, of this generation. Frames of
  *            the task's own may stand in front of it, and end before it.
- * Figures    are measured between the events of the task's turns, by whoever holds it: plain memory,
- *            ordered by its state word. They are in a spare cell, which is given back with the task;
- *            the link may live longer, in those who inherit it. Where there is no memory for them,
- *            or the span is not recorded, there are none.
+ * Figures    are measured between the events of the task's turns, by whoever holds it: plain
+ *            memory, ordered by its state word. They are in a spare cell, which is given back with
+ *            the task; the link may live longer, in those who inherit it. Where there is no memory
+ *            for them, or the span is not recorded, there are none.
  * Cost       nothing, until a span is asked for. Then turns of all tasks are told until the SDK
  *            goes: a call and some compares; of one with figures a look at the clock.
  */

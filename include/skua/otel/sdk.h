@@ -138,8 +138,9 @@ typedef struct skua_otel_options {
     /* Ids of traces and spans, of 16 and 8 bytes; any thread (default: random). */
     void (*new_trace_id)(uint8_t id[16]);
     void (*new_span_id)(uint8_t id[8]);
-    /* Which tasks have spans of their own (trace.h, "Tasks"), by their names: "all", or "name,name*"
-     * (default: what SKUA_OTEL_TASKS says; "none": those with SKUA_TRACED alone). Copied. */
+    /* Which tasks have spans of their own (trace.h, "Tasks"), by their names: "all", or
+     * "name,name*" (default: what SKUA_OTEL_TASKS says; "none": those with SKUA_TRACED alone).
+     * Copied. */
     const char *tasks;
     size_t buffer;        /* bytes of each thread's, a power of two, 64 KiB to 64 MiB (default 512
                              KiB) */
