@@ -4,6 +4,7 @@
 
 #include "commands.h"
 #include "store/mem.h"
+#include "trace.h"
 
 #define COMMAND_PREPARE_MIN (16 * 1024) /* arguments that are copied before the lock */
 #define COMMAND_NAME_MAX 16
@@ -170,6 +171,36 @@ static void command_clean_up(struct call *call)
     free(call->prepared);
 }
 
+/* A command that was found. */
+static void command_call(struct call *call)
+{
+    struct store *store = &call->server->store;
+    uint64_t shards;
+
+    if (!command_admit(call))
+        return;
+    shards = command_shards(call);
+    command_prepare(call);
+    call->now = clock_ms();
+    store_lock(store, shards);
+    call->command->run(call);
+    store_unlock(store, shards);
+    command_clean_up(call);
+    if (call->expires != HEAP_NEVER)
+        expirer_tell(&call->server->expirer, call->expires);
+}
+
+/* The same with a span around it. */
+static void command_traced(struct call *call)
+{
+    const struct reply *reply = call->reply;
+    size_t before = reply->len;
+    skua_span *span = trace_begin(call->command->name);
+
+    command_call(call);
+    trace_end(span, reply->len > before && reply->buf[before] == '-');
+}
+
 void command_run(struct conn *conn, int argc, const struct arg *argv)
 {
     struct call call = {.server = conn->server,
@@ -179,23 +210,13 @@ void command_run(struct conn *conn, int argc, const struct arg *argv)
                         .argv = argv,
                         .reply = &conn->reply,
                         .expires = HEAP_NEVER};
-    uint64_t shards;
 
-    if (call.command == NULL) {
+    if (call.command == NULL)
         command_unknown(conn, argc, argv);
-        return;
-    }
-    if (!command_admit(&call))
-        return;
-    shards = command_shards(&call);
-    command_prepare(&call);
-    call.now = clock_ms();
-    store_lock(&conn->server->store, shards);
-    call.command->run(&call);
-    store_unlock(&conn->server->store, shards);
-    command_clean_up(&call);
-    if (call.expires != HEAP_NEVER)
-        expirer_tell(&conn->server->expirer, call.expires);
+    else if (SKUA_TRACE_ON())
+        command_traced(&call);
+    else
+        command_call(&call);
 }
 
 /* ---- for the handler ------------------------------------------------------------------------- */

@@ -14,6 +14,7 @@
  *   expire.c        the fiber that throws away what has expired
  *   pubsub.c        channels, and the second fiber of a subscriber
  *   bell.c          a future of one's own: what those two sleep on
+ *   trace.c         a span for each command, where OTEL_* asks for it
  *
  * Nothing in here is asynchronous to look at: every wait is a call that returns when it is done,
  * and a signal makes all of them return -ECANCELED, from the inside out.
@@ -27,6 +28,7 @@
 
 #include "conn.h"
 #include "store/mem.h"
+#include "trace.h"
 
 #define MAIN_PORT 6379
 #define MAIN_CLIENTS 10000
@@ -52,6 +54,7 @@ static const char main_usage[] =
     "                     (default: twice --max-bulk)\n"
     "  --help             this text\n"
     "\n"
+    "OTEL_TRACES_EXPORTER and the other variables of OpenTelemetry have commands traced.\n"
     "BYTES take k, m or g. SIGINT and SIGTERM stop the server: clients get the reply to the\n"
     "command at hand and are closed.\n";
 
@@ -274,6 +277,8 @@ int main(int argc, char **argv)
 
     if (rc != 0)
         return rc < 0 ? 0 : rc;
+    if (!trace_start())
+        return 2;
     main_raise_descriptors(&options);
     dict_seed();
     server = mem_zeroed(1, sizeof *server);
@@ -287,6 +292,7 @@ int main(int argc, char **argv)
                    SKUA_RUNTIME_OPTIONS(.name = "mini-redis", .workers = (unsigned)options.workers,
                                         .driver = options.driver, .stop_on = SKUA_SIGNALS_TERM));
 
+    trace_stop();
     pubsub_done(&server->pubsub);
     expirer_done(&server->expirer);
     store_done(&server->store);

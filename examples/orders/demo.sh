@@ -1,12 +1,14 @@
 #!/bin/sh
-# demo.sh - the orders service, a few requests to it, and load.
+# demo.sh - the orders service, a few requests to it, and load; and what it tells of that: the spans
+# of one request, and its metrics.
 #
 # Usage: demo.sh BUILD_DIR
 #
 # BUILD_DIR is where orders was built (BUILD_DIR/orders or BUILD_DIR/examples/orders). The service
 # listens on a free port of 127.0.0.1 and keeps its orders in a temporary SQLite file, or where
 # DATABASE_URL says. It is stopped at the end, and on Ctrl-C; nothing is left behind. Environment:
-# DEMO_CLIENTS (64), DEMO_SECONDS (5), DATABASE_URL, SKUA_DRIVER, SKUA_WORKERS.
+# DEMO_CLIENTS (64), DEMO_SECONDS (5), DATABASE_URL, SKUA_DRIVER, SKUA_WORKERS; and where OTEL_*
+# say where telemetry goes (OTEL_EXPORTER_OTLP_ENDPOINT, say), it goes there, and not to the screen.
 set -u
 
 build=${1:-}
@@ -54,17 +56,17 @@ done
     die "no orders in $build: it is built where llhttp, jansson and sqlite3 are (./dev setup)"
 folder=$(mktemp -d) || die "no temporary folder"
 
-# start [NAME=VALUE]: the service, with a variable more; what it says of spans is kept.
+# start [NAME=VALUE]...: the service, with variables more; what it tells is kept in $folder/told.
 start() {
     : >"$folder/ready"
-    env ${1+"$1"} ORDERS_LISTEN=127.0.0.1:0 ORDERS_DB="$folder/orders.db" ORDERS_LOG=off \
-        "$place/orders" >"$folder/ready" 2>"$folder/spans" &
+    env "$@" ORDERS_LISTEN=127.0.0.1:0 ORDERS_DB="$folder/orders.db" ORDERS_LOG=off \
+        "$place/orders" >"$folder/ready" 2>"$folder/told" &
     orders_pid=$!
     tries=0
     while ! grep -q '^ready on' "$folder/ready"; do
         tries=$((tries + 1))
         if [ $tries -ge 100 ] || ! kill -0 "$orders_pid" 2>/dev/null; then
-            cat "$folder/spans" >&2
+            cat "$folder/told" >&2
             die "orders did not start"
         fi
         sleep 0.1
@@ -72,41 +74,65 @@ start() {
     url=$(sed -n 's/^ready on \([^ ]*\) .*/\1/p' "$folder/ready")
 }
 
-start
-say "orders        $(cat "$folder/ready")"
-say
+# stop: the service, in order; its status.
+stop() {
+    kill "$orders_pid"
+    wait "$orders_pid"
+    status=$?
+    orders_pid=
+    return $status
+}
+
+# Whether it was said where telemetry goes.
+elsewhere=
+[ -n "${OTEL_CONFIG_FILE:-}${OTEL_EXPORTER_OTLP_ENDPOINT:-}${OTEL_TRACES_EXPORTER:-}" ] &&
+    elsewhere=1
+[ -n "${OTEL_METRICS_EXPORTER:-}${OTEL_LOGS_EXPORTER:-}" ] && elsewhere=1
 
 # ---- ask, and load --------------------------------------------------------------------------
 
+# Without spans: how fast it is.
+if [ -n "$elsewhere" ]; then
+    start OTEL_TRACES_EXPORTER=none
+else
+    start OTEL_METRICS_EXPORTER=console
+fi
+say "orders        $(cat "$folder/ready")"
+say
 run "$place/orders-tour" "$url" || die "an answer was not what it is to be"
 say "load, by ${DEMO_CLIENTS:-64} clients on this machine, too:"
 run "$place/orders-load" "$url" "${DEMO_CLIENTS:-64}" "${DEMO_SECONDS:-5}" ||
     die "not all requests were answered as they are to be"
 say
-
-# ---- stop -----------------------------------------------------------------------------------
-
-kill "$orders_pid"
-wait "$orders_pid"
+stop
 status=$?
-orders_pid=
 say "orders        $(tail -n 1 "$folder/ready"), with status $status"
 [ "$status" -eq 0 ] || exit 1
+mv "$folder/told" "$folder/metrics"
 
 # ---- traced ---------------------------------------------------------------------------------
 
-# The same requests once more, each with its spans; shown is the first that writes.
-start OTEL_TRACES_EXPORTER=console
+# The same requests once more, each with its spans.
+if [ -n "$elsewhere" ]; then
+    start
+else
+    start OTEL_TRACES_EXPORTER=console
+fi
 run "$place/orders-tour" "$url" >/dev/null || die "an answer was not what it is to be"
-kill "$orders_pid"
-wait "$orders_pid"
+stop
 status=$?
-orders_pid=
-if grep -q 'POST /orders' "$folder/spans"; then
-    say
+say
+if [ -n "$elsewhere" ]; then
+    say "spans and metrics went where OTEL_* say; of that the service says:"
+    cat "$folder/metrics" "$folder/told" | cut -c 1-200
+elif grep -q 'POST /orders' "$folder/told"; then
     say "one request, as its spans tell it (OTEL_TRACES_EXPORTER=console):"
     awk '!shown && / ms  POST \/orders/ { shown = 1; print; next }
          shown && !/ ms    / { exit }
-         shown' "$folder/spans" | cut -c 1-150
+         shown' "$folder/told" | cut -c 1-150
+    say
+    say "the load, as its metrics tell it (OTEL_METRICS_EXPORTER=console, or GET /metrics):"
+    grep -E '^(http\.server\.request|db\.client|orders)\.' "$folder/metrics" |
+        sed 's/, network.protocol.version=1.1, url.scheme=http//' | cut -c 1-150
 fi
 [ "$status" -eq 0 ]

@@ -103,13 +103,13 @@ static const skua_otel_point *counted(const char *name, const char *key, const c
     int64_t deadline = skua_now() + 2 * TEST_LATE;
 
     for (;;) {
-        const skua_otel_point *at;
+        const skua_otel_point *seen;
 
         skua_otel_collected_free(got);
         MUST(skua_otel_collect(reader, &got) == 0);
-        at = point(name, key, value);
-        if ((at != NULL && at->count >= count) || skua_now() > deadline)
-            return at;
+        seen = point(name, key, value);
+        if ((seen != NULL && seen->count >= count) || skua_now() > deadline)
+            return seen;
         (void)skua_sleep(MS(1));
     }
 }
@@ -120,36 +120,37 @@ static const skua_otel_point *counted(const char *name, const char *key, const c
 
 TEST_FIBER(requests_are_measured_on_both_sides)
 {
-    const skua_otel_point *at;
+    const skua_otel_point *seen;
     struct place place;
 
     measured_begin();
     place_begin(&place);
     for (int i = 0; i < 3; i++)
         CHECK_EQ(gets_(place.client, AT(place.site.url, "/things/7"), "x"), 200);
-    at = counted(SERVED, "http.route", "/things/:id", 3);
-    MUST(at != NULL);
-    CHECK_EQ(at->count, 3);
-    CHECK(at->has_sum && at->sum > 0 && at->sum < 60 && at->bounds_count == 14);
-    CHECK(has(at, "http.request.method", "GET") && has(at, "url.scheme", "http"));
-    CHECK(has(at, "http.response.status_code", "200") && has(at, "error.type", NULL));
-    CHECK(has(at, "network.protocol.version", "1.1") && at->attrs.count == 5);
-    at = point(ASKED, "http.response.status_code", "200");
-    MUST(at != NULL);
-    CHECK_EQ(at->count, 3);
-    CHECK(has(at, "server.address", "127.0.0.1") && attr_of(at, "server.port") != NULL);
-    CHECK(has(at, "http.route", NULL) && has(at, "url.scheme", "http"));
-    at = point(ACTIVE, "http.request.method", "GET");
-    MUST(at != NULL);
-    CHECK_EQ(at->value.i64, 0);
-    CHECK_EQ(at->attrs.count, 2);
+    seen = counted(SERVED, "http.route", "/things/:id", 3);
+    MUST(seen != NULL);
+    CHECK_EQ(seen->count, 3);
+    CHECK(seen->has_sum && seen->sum > 0 && seen->sum < 60 && seen->bounds_count == 14);
+    CHECK(has(seen, "http.request.method", "GET") && has(seen, "url.scheme", "http"));
+    CHECK(has(seen, "http.response.status_code", "200") && has(seen, "error.type", NULL));
+    CHECK(has(seen, "network.protocol.version", "1.1") && seen->attrs.count == 5);
+    seen = point(ASKED, "http.response.status_code", "200");
+    MUST(seen != NULL);
+    CHECK_EQ(seen->count, 3);
+    CHECK(has(seen, "server.address", "127.0.0.1") && attr_of(seen, "server.port") != NULL);
+    CHECK(has(seen, "http.route", NULL) && has(seen, "url.scheme", "http"));
+    seen = point(ACTIVE, "http.request.method", "GET");
+    MUST(seen != NULL);
+    CHECK_EQ(seen->value.i64, 0);
+    CHECK_EQ(seen->attrs.count, 2);
     place_end(&place);
     measured_end();
+    return 0;
 }
 
 TEST_FIBER(errors_have_a_type)
 {
-    const skua_otel_point *at;
+    const skua_otel_point *seen;
     struct place place;
 
     measured_begin();
@@ -157,32 +158,34 @@ TEST_FIBER(errors_have_a_type)
     CHECK_EQ(gets_(place.client, AT(place.site.url, "/busy"), NULL), 503);
     CHECK_EQ(gets_(place.client, AT(place.site.url, "/breaks"), NULL), 500);
     CHECK_EQ(gets_(place.client, AT(place.site.url, "/nowhere"), NULL), 404);
-    at = counted(SERVED, "http.response.status_code", "503", 1);
-    MUST(at != NULL);
-    CHECK(has(at, "error.type", "503"));
-    at = counted(SERVED, "http.response.status_code", "500", 1);
-    MUST(at != NULL);
-    CHECK(has(at, "error.type", skua_error_name(-EIO)));
-    at = counted(SERVED, "http.response.status_code", "404", 1);
-    MUST(at != NULL);
-    CHECK(has(at, "error.type", NULL) && has(at, "http.route", NULL));
-    at = point(ASKED, "http.response.status_code", "404");
-    MUST(at != NULL);
-    CHECK(has(at, "error.type", "404"));
+    seen = counted(SERVED, "http.response.status_code", "503", 1);
+    MUST(seen != NULL);
+    CHECK(has(seen, "error.type", "503"));
+    seen = counted(SERVED, "http.response.status_code", "500", 1);
+    MUST(seen != NULL);
+    CHECK(has(seen, "error.type", skua_error_name(-EIO)));
+    seen = counted(SERVED, "http.response.status_code", "404", 1);
+    MUST(seen != NULL);
+    CHECK(has(seen, "error.type", NULL) && has(seen, "http.route", NULL));
+    seen = point(ASKED, "http.response.status_code", "404");
+    MUST(seen != NULL);
+    CHECK(has(seen, "error.type", "404"));
     place_end(&place);
     CHECK(gets_(place.client = client_with(NULL), "http://127.0.0.1:1/", NULL) < 0);
     skua_http_client_free(place.client);
-    at = counted(ASKED, "server.port", "1", 1);
-    MUST(at != NULL);
-    CHECK(has(at, "error.type", skua_error_name(-ECONNREFUSED)));
-    CHECK(has(at, "http.response.status_code", NULL) && has(at, "network.protocol.version", NULL));
+    seen = counted(ASKED, "server.port", "1", 1);
+    MUST(seen != NULL);
+    CHECK(has(seen, "error.type", skua_error_name(-ECONNREFUSED)));
+    CHECK(has(seen, "http.response.status_code", NULL) &&
+          has(seen, "network.protocol.version", NULL));
     measured_end();
+    return 0;
 }
 
 TEST_FIBER(a_span_is_the_example_of_its_duration)
 {
     skua_otel_destination to = {.signal = SKUA_OTEL_TRACES};
-    const skua_otel_point *at;
+    const skua_otel_point *seen;
     struct place place;
 
     MUST(skua_otel_memory_new(&traced_memory) == 0);
@@ -194,26 +197,32 @@ TEST_FIBER(a_span_is_the_example_of_its_duration)
                                            .environment_off = 1)) == 0);
     place_begin(&place);
     CHECK_EQ(gets_(place.client, AT(place.site.url, "/things/7"), "x"), 200);
-    at = counted(SERVED, "http.route", "/things/:id", 1);
-    MUST(at != NULL && traced_wait(2) && at->exemplars_count == 1);
+    seen = counted(SERVED, "http.route", "/things/:id", 1);
+    MUST(seen != NULL && traced_wait(2) && seen->exemplars_count == 1);
     for (size_t i = 0; i < traced_count; i++)
         if (traced[i].kind == SKUA_SPAN_SERVER)
-            CHECK(memcmp(at->exemplars[0].span_id, traced[i].span_id, 8) == 0);
+            CHECK(memcmp(seen->exemplars[0].span_id, traced[i].span_id, 8) == 0);
     place_end(&place);
     measured_end();
     skua_otel_memory_free(traced_memory);
+    return 0;
 }
 
 TEST_FIBER(suppressed_requests_are_not_measured)
 {
+    skua_span_frame frame;
     struct place place;
 
     measured_begin();
     place_begin(&place);
-    MUST(skua_trace_suppress_begin(&(skua_suppress_frame){0}) == 0);
+    MUST(skua_trace_suppress(&frame) == 0);
     CHECK_EQ(gets_(place.client, AT(place.site.url, "/things/7"), "x"), 200);
+    (void)skua_span_leave(&frame);
+    MUST(counted(SERVED, "http.route", "/things/:id", 1) != NULL);
+    CHECK(point(ASKED, "http.request.method", "GET") == NULL);
     place_end(&place);
     measured_end();
+    return 0;
 }
 
 /* ---- signals that nobody gets ---------------------------------------------------------------- */
@@ -239,4 +248,15 @@ TEST(what_goes_nowhere_is_off)
     skua_otel_memory_free(to.exporter);
 }
 
-TEST_MAIN()
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(requests_are_measured_on_both_sides),
+        cmocka_unit_test(errors_have_a_type),
+        cmocka_unit_test(a_span_is_the_example_of_its_duration),
+        cmocka_unit_test(suppressed_requests_are_not_measured),
+        cmocka_unit_test(what_goes_nowhere_is_off),
+    };
+
+    return TEST_MAIN(tests);
+}

@@ -1,4 +1,4 @@
-/* test_otel_console.c - spans as lines, and metrics read in a rhythm.
+/* test_otel_console.c - spans, metrics and log records as lines, and metrics read in a rhythm.
  */
 #include <skua/otel/console.h>
 #include <skua/otel/memory.h>
@@ -81,6 +81,114 @@ TEST(json_is_one_object_a_line)
     free(text);
 }
 
+/* What the console prints of a batch. */
+static char *printed_batch(const skua_otel_batch *batch, unsigned json)
+{
+    skua_otel_exporter *exporter;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+
+    MUST(stream != NULL);
+    MUST(skua_otel_console_new(&exporter,
+                               SKUA_OTEL_CONSOLE_OPTIONS(.stream = stream, .json = json)) == 0);
+    CHECK_EQ(exporter->ops->export_batch(exporter, batch, SKUA_FOREVER), 0);
+    exporter->ops->free(exporter);
+    (void)fclose(stream);
+    return text;
+}
+
+static void check_printed(const skua_otel_batch *batch, unsigned json, const char *wanted)
+{
+    char *text = printed_batch(batch, json);
+
+    if (strcmp(text, wanted) != 0)
+        test_note("%s", text);
+    CHECK(strcmp(text, wanted) == 0);
+    free(text);
+}
+
+TEST(metrics_have_a_line_a_point)
+{
+    skua_attr attr = SKUA_STR("k", "v");
+    const double bounds[] = {1, 2};
+    const uint64_t counts[] = {1, 0, 3};
+    const skua_otel_point sums[] = {{.time = 7, .attrs = {.at = &attr, .count = 1}, .value.i64 = 5},
+                                    {.time = 8, .is_f64 = 1, .value.f64 = 0.1}};
+    const skua_otel_point spread = {.time = 9,
+                                    .has_sum = 1,
+                                    .has_min = 1,
+                                    .has_max = 1,
+                                    .count = 4,
+                                    .sum = 8,
+                                    .min = 0.5,
+                                    .max = 3,
+                                    .bounds = bounds,
+                                    .counts = counts,
+                                    .bounds_count = 2};
+    const skua_otel_point none = {.time = 9};
+    const skua_otel_metric metrics[] = {{.name = {"a\x1b", 2},
+                                         .unit = {"By", 2},
+                                         .type = SKUA_OTEL_SUM,
+                                         .points = sums,
+                                         .points_count = 2},
+                                        {.name = {"h", 1},
+                                         .unit = {"s", 1},
+                                         .type = SKUA_OTEL_HISTOGRAM,
+                                         .points = &spread,
+                                         .points_count = 1},
+                                        {.name = {"e", 1},
+                                         .unit = {"1", 1},
+                                         .type = SKUA_OTEL_EXPONENTIAL,
+                                         .points = &none,
+                                         .points_count = 1}};
+    const skua_otel_batch batch = {
+        .signal = SKUA_OTEL_METRICS, .count = 3, .items.metrics = metrics};
+
+    check_printed(&batch, 0,
+                  "a\\x1b {k=v}  5 By\n"
+                  "a\\x1b  0.1 By\n"
+                  "h  4 times, mean 2 s, 0.5 to 3\n"
+                  "e  0 times\n");
+    check_printed(&batch, 1,
+                  "{\"metric\":\"a\\u001b\",\"unit\":\"By\",\"type\":\"sum\",\"time\":7,"
+                  "\"attributes\":{\"k\":\"v\"},\"value\":5}\n"
+                  "{\"metric\":\"a\\u001b\",\"unit\":\"By\",\"type\":\"sum\",\"time\":8,"
+                  "\"attributes\":{},\"value\":0.1}\n"
+                  "{\"metric\":\"h\",\"unit\":\"s\",\"type\":\"histogram\",\"time\":9,"
+                  "\"attributes\":{},\"count\":4,\"sum\":8,\"min\":0.5,\"max\":3,"
+                  "\"bounds\":[1,2],\"counts\":[1,0,3]}\n"
+                  "{\"metric\":\"e\",\"unit\":\"1\",\"type\":\"exponential\",\"time\":9,"
+                  "\"attributes\":{},\"count\":0,\"scale\":0}\n");
+}
+
+TEST(log_records_name_their_trace)
+{
+    static const skua_otel_scope scope = {.name = {"shop", 4}};
+    skua_attr attr = SKUA_I64("n", 7);
+    const skua_otel_log logs[] = {{.time = 1000000000123456789,
+                                   .severity = SKUA_WARN + 1,
+                                   .trace_id = {0xab, [15] = 1},
+                                   .span_id = {0xcd, [7] = 2},
+                                   .body = SKUA_STR("", "a\nb"),
+                                   .attrs = {.at = &attr, .count = 1},
+                                   .scope = &scope},
+                                  {.observed = 1000000000, .event_name = {"e", 1}, .severity = 99}};
+    const skua_otel_batch batch = {.signal = SKUA_OTEL_LOGS, .count = 2, .items.logs = logs};
+
+    check_printed(&batch, 0,
+                  "01:46:40.123456 WARN  shop: a\\x0ab {n=7}"
+                  " trace=ab000000000000000000000000000001 span=cd00000000000002\n"
+                  "00:00:01.000000       \n");
+    check_printed(&batch, 1,
+                  "{\"time\":\"2001-09-09T01:46:40.123456Z\",\"severity\":\"WARN\","
+                  "\"logger\":\"shop\",\"message\":\"a\\u000ab\","
+                  "\"traceId\":\"ab000000000000000000000000000001\","
+                  "\"spanId\":\"cd00000000000002\",\"attributes\":{\"n\":7}}\n"
+                  "{\"time\":\"1970-01-01T00:00:01.000000Z\",\"severity\":\"\",\"event\":\"e\","
+                  "\"attributes\":{}}\n");
+}
+
 TEST(bad_options_make_no_console)
 {
     skua_otel_exporter *exporter;
@@ -88,6 +196,41 @@ TEST(bad_options_make_no_console)
 
     CHECK_EQ(skua_otel_console_new(&exporter, &options), -EINVAL);
     CHECK_EQ(skua_otel_console_new(&exporter, SKUA_OTEL_CONSOLE_OPTIONS(.json = 2)), -EINVAL);
+}
+
+/* ---- chosen by the environment --------------------------------------------------------------- */
+
+static FILE *mine_stream;
+
+static int make_mine(const skua_otel_provider *self, const skua_otel_properties *properties,
+                     void **ret)
+{
+    CHECK(properties == NULL && strcmp(self->name, "mine") == 0);
+    return skua_otel_console_new((skua_otel_exporter **)ret,
+                                 SKUA_OTEL_CONSOLE_OPTIONS(.stream = mine_stream));
+}
+
+TEST(a_programs_own_exporter_is_named_by_the_environment)
+{
+    static const skua_otel_provider mine = {SKUA_OTEL_SPAN_EXPORTER, "mine", make_mine};
+    static const char *const names[] = {"OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER",
+                                        "OTEL_LOGS_EXPORTER"};
+    char *text = NULL;
+    size_t size = 0;
+
+    mine_stream = open_memstream(&text, &size);
+    MUST(mine_stream != NULL && skua_otel_provide(&mine) == 0);
+    for (unsigned i = 0; i < 3; i++)
+        (void)setenv(names[i], i == 0 ? "mine" : "none", 1);
+    MUST(skua_otel_start(NULL) == 0);
+    SKUA_SPAN(span, &tracer, "work")
+    skua_span_set(span, SKUA_I64("n", 7));
+    CHECK_EQ(skua_otel_shutdown(soon()), 0);
+    for (unsigned i = 0; i < 3; i++)
+        (void)unsetenv(names[i]);
+    (void)fclose(mine_stream);
+    CHECK(strstr(text, " ms  work {n=7}\n") != NULL);
+    free(text);
 }
 
 /* ---- metrics, which others collect ----------------------------------------------------------- */
@@ -224,7 +367,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_are_a_tree_and_move_no_cursor),
         cmocka_unit_test(json_is_one_object_a_line),
+        cmocka_unit_test(metrics_have_a_line_a_point),
+        cmocka_unit_test(log_records_name_their_trace),
         cmocka_unit_test(bad_options_make_no_console),
+        cmocka_unit_test(a_programs_own_exporter_is_named_by_the_environment),
         cmocka_unit_test(metrics_are_collected_in_a_rhythm_at_a_flush_and_at_the_end),
 #ifdef SKUA_FAULTS
         cmocka_unit_test(a_start_without_memory_leaves_nothing_behind),
