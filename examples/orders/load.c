@@ -200,7 +200,7 @@ static uint64_t report(const struct client *clients, int count, double seconds)
 struct options {
     const char *origin;
     int clients;
-    int seconds;
+    double seconds;
 };
 
 static int run(void *arg)
@@ -218,7 +218,7 @@ static int run(void *arg)
         &load.http, SKUA_HTTP_CLIENT_OPTIONS(.connections_max = (size_t)options->clients,
                                              .connections_per_origin = (size_t)options->clients));
     if (rc == 0) {
-        load.end = begin + options->seconds * SKUA_SECOND;
+        load.end = begin + (int64_t)(options->seconds * SKUA_SECOND);
         (void)skua_scope_open(&scope, SKUA_COLLECT);
         for (int i = 0; rc == 0 && i < options->clients; i++) {
             clients[i].load = &load;
@@ -239,11 +239,12 @@ int main(int argc, char **argv)
     struct options options = {
         .origin = argc > 1 ? argv[1] : NULL,
         .clients = argc > 2 ? atoi(argv[2]) : 64,
-        .seconds = argc > 3 ? atoi(argv[3]) : 5,
+        .seconds = argc > 3 ? strtod(argv[3], NULL) : 5,
     };
 
     if (argc < 2 || argc > 4 || strncmp(argv[1], "http://", 7) != 0 || strlen(argv[1]) > 100 ||
-        options.clients < 1 || options.clients > CLIENTS_MAX || options.seconds < 1) {
+        options.clients < 1 || options.clients > CLIENTS_MAX ||
+        !(options.seconds > 0 && options.seconds < 1e6)) {
         fputs("Usage: orders-load http://HOST:PORT [CLIENTS [SECONDS]]\n", stderr);
         return 2;
     }
