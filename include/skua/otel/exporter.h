@@ -30,6 +30,12 @@ SKUA_C_BEGIN
 
 typedef struct skua_otel_exporter skua_otel_exporter;
 
+/* What the receiver of an export has answered. */
+typedef struct skua_otel_answer {
+    int http_status; /* -1: none; so are they before */
+    int grpc_status;
+} skua_otel_answer;
+
 typedef struct skua_otel_exporter_ops {
     const char *name; /* the component's type, "otlp_http_exporter" */
     /* Sends one batch. 0: all of it arrived; more than 0: so many items were rejected, the rest
@@ -58,6 +64,12 @@ typedef struct skua_otel_exporter_ops {
     int64_t (*export_bytes)(skua_otel_exporter *exporter, skua_otel_signal signal,
                             const void *bytes, size_t len, size_t items, int64_t deadline);
     const char *encoding; /* what these bytes are, "otlp_proto"; of both halves */
+    /* For telemetry's own numbers; since 0.5. Whom it sends a signal to, as long as the exporter,
+     * and at which port (0: none); NULL, or returns NULL: nobody. */
+    const char *(*server)(const skua_otel_exporter *exporter, skua_otel_signal signal, int *port);
+    /* As export_batch, and says what the last answer was; NULL: export_batch is called. */
+    int64_t (*export_told)(skua_otel_exporter *exporter, const skua_otel_batch *batch,
+                           int64_t deadline, skua_otel_answer *answer);
 } skua_otel_exporter_ops;
 
 /* The beginning of every exporter; its own data stands behind it. */

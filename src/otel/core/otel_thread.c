@@ -103,8 +103,10 @@ static uint64_t threads_load(_Atomic uint64_t *count)
 
 static void threads_add(struct skua__otel_counts *counts, struct skua__otel_thread *thread)
 {
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 9; i++)
         counts->started[i] += threads_load(&thread->started[i]);
+    for (size_t i = 0; i < 2; i++)
+        counts->ended[i] += threads_load(&thread->ended[i]);
     counts->logs += threads_load(&thread->logs);
     counts->lost += threads_load(&thread->lost);
     for (size_t i = 0; i <= SKUA__OTEL_LOG; i++)

@@ -12,6 +12,9 @@
 
 #include "otel/core/otel_ring.h"
 
+/* Where a span is counted: by its parent (0: none, 1: local, 2: remote) and skua_otel_sampling. */
+#define SKUA__OTEL_STARTED(parent, sampling) ((unsigned)(parent)*3 + (unsigned)(sampling))
+
 struct skua__otel_thread {
     struct skua__otel_thread *next; /* of all; guard: the list's mutex */
     struct skua__otel_ring ring;
@@ -19,9 +22,11 @@ struct skua__otel_thread {
     void *spare;        /* spans to be used again; the thread's */
     unsigned spare_count;
     void (*spare_free)(void *spare); /* frees one of them and returns; the thread's */
-    _Atomic uint64_t started[3];     /* spans, by skua_otel_sampling; one writer, relaxed */
-    _Atomic uint64_t logs;           /* records made; one writer, relaxed */
-    _Atomic uint64_t lost;           /* for lack of memory; one writer, relaxed */
+    /* Spans; one writer, relaxed. Those that were started by SKUA__OTEL_STARTED, those recorded
+     * that have ended on this thread by whether they are sampled. */
+    _Atomic uint64_t started[9], ended[2];
+    _Atomic uint64_t logs; /* records made; one writer, relaxed */
+    _Atomic uint64_t lost; /* for lack of memory; one writer, relaxed */
 };
 
 extern __thread struct skua__otel_thread *skua__otel_thread_own
@@ -60,7 +65,7 @@ static inline void skua__otel_bump(_Atomic uint64_t *count, uint64_t n)
 void skua__otel_threads_each(void (*fn)(struct skua__otel_thread *thread, void *arg), void *arg);
 /* Sums of all counts, those of threads that have ended, too. */
 struct skua__otel_counts {
-    uint64_t started[3], logs, lost, dropped[SKUA__OTEL_LOG + 1];
+    uint64_t started[9], ended[2], logs, lost, dropped[SKUA__OTEL_LOG + 1];
 };
 void skua__otel_threads_count(struct skua__otel_counts *ret);
 /* Size of rings that are made from now on; a power of two. */

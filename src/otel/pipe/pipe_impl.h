@@ -64,14 +64,25 @@ void skua__batch_group(struct skua__batch *batch, const struct skua__otel_reader
 
 /* ---- counts ---------------------------------------------------------------------------------- */
 
+#define SKUA__DEST_ERRORS 8 /* kinds that are told apart */
+
 /* Of one destination. Written by telemetry's thread (relaxed, one writer), read by all. */
 struct skua__dest_counts {
-    _Atomic uint64_t queued, inflight;         /* now */
-    _Atomic uint64_t exported, rejected;       /* arrived; refused by who received them */
-    _Atomic uint64_t failed;                   /* the exporter gave up */
+    _Atomic uint64_t queued, inflight;     /* now */
+    _Atomic uint64_t exported, rejected;   /* arrived; refused by who received them */
+    _Atomic uint64_t failed;               /* the exporter gave up */
+    _Atomic int errors[SKUA__DEST_ERRORS]; /* of these the first ones, in order; 0: no more */
+    _Atomic uint64_t errors_items[SKUA__DEST_ERRORS];
     _Atomic uint64_t dropped_full;             /* the queue was full */
     _Atomic uint64_t dropped_shutdown;         /* left over at the end */
     _Atomic uint64_t exports, export_ns, late; /* calls, ns in them, beyond the time-out */
+};
+
+/* Who wants to know how long things took, on telemetry's thread; as long as the pipe. */
+struct skua__dest_watch {
+    void (*exported)(const struct skua__dest_watch *watch, int64_t ns, int64_t rc,
+                     const skua_otel_answer *answer);
+    void (*collected)(const struct skua__dest_watch *watch, int64_t ns, int rc); /* of metrics */
 };
 
 /* ---- a destination (pipe_queue.c) ------------------------------------------------------------ */
@@ -83,9 +94,10 @@ struct skua__dest_options {
     skua_otel_signal signal;
     uint32_t max_queue; /* items */
     uint32_t max_batch;
-    int64_t delay;                    /* ns; 0: at once */
-    int64_t timeout;                  /* ns of one export */
-    struct skua__dest_counts *counts; /* live longer than the pipe */
+    int64_t delay;                        /* ns; 0: at once */
+    int64_t timeout;                      /* ns of one export */
+    struct skua__dest_counts *counts;     /* live longer than the pipe */
+    const struct skua__dest_watch *watch; /* NULL: nobody */
 };
 
 /* A part of a batch, in a queue. */
@@ -126,9 +138,8 @@ void skua__dest_close(struct skua__dest *dest, bool cancel);
 /* Counts and frees what is in the queue. */
 void skua__dest_drop(struct skua__dest *dest);
 /* One call of an exporter: in its turn, with a deadline. As export_batch returns. */
-int64_t skua__dest_call(struct skua__pipe *pipe, skua_otel_exporter *exporter,
-                        const skua_otel_batch *part, int64_t timeout,
-                        struct skua__dest_counts *counts);
+int64_t skua__dest_call(struct skua__pipe *pipe, const struct skua__dest_options *options,
+                        const skua_otel_batch *part);
 /* What came of it. */
 void skua__dest_count(struct skua__dest_counts *counts, skua_otel_exporter *exporter, size_t size,
                       int64_t rc);
@@ -144,6 +155,7 @@ struct skua__periodic_options {
     uint32_t max_batch; /* points; 0: all in one */
     int64_t interval, timeout;
     struct skua__dest_counts *counts;
+    const struct skua__dest_watch *watch; /* NULL: nobody */
 };
 
 struct skua__periodic {

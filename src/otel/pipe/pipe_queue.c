@@ -121,6 +121,21 @@ static void queue_drop_entry(struct skua__dest *dest, struct skua__dest_entry *e
     queue_entry_free(entry);
 }
 
+/* By its kind, as long as there is room for more of them. */
+static void queue_error(struct skua__dest_counts *counts, int error, size_t size)
+{
+    for (size_t i = 0; i < SKUA__DEST_ERRORS; i++) {
+        int is = atomic_load_explicit(&counts->errors[i], memory_order_relaxed);
+
+        if (is == 0)
+            atomic_store_explicit(&counts->errors[i], error, memory_order_relaxed);
+        if (is != 0 && is != error)
+            continue;
+        queue_add(&counts->errors_items[i], size);
+        break;
+    }
+}
+
 void skua__dest_count(struct skua__dest_counts *counts, skua_otel_exporter *exporter, size_t size,
                       int64_t rc)
 {
@@ -128,6 +143,7 @@ void skua__dest_count(struct skua__dest_counts *counts, skua_otel_exporter *expo
         if (rc == -ETIMEDOUT)
             queue_add(&counts->late, 1);
         queue_add(&counts->failed, size);
+        queue_error(counts, (int)rc, size);
         skua__otel_warn(SKUA__WARN_EXPORT, "%s: export failed: %s (%zu items dropped)",
                         queue_name(exporter), skua_strerror(rc), size);
         return;
@@ -155,12 +171,30 @@ static skua_otel_batch queue_part(const struct skua__dest_entry *entry)
     return part;
 }
 
-int64_t skua__dest_call(struct skua__pipe *pipe, skua_otel_exporter *exporter,
-                        const skua_otel_batch *part, int64_t timeout,
-                        struct skua__dest_counts *counts)
+/* The call itself, measured. */
+static int64_t queue_call(const struct skua__dest_options *options, const skua_otel_batch *part,
+                          int64_t before, int64_t deadline)
 {
-    skua_semaphore *turn = skua__pipe_turn(pipe, exporter);
-    int64_t before, rc = skua_semaphore_acquire(turn, 1);
+    skua_otel_exporter *exporter = options->exporter;
+    skua_otel_answer answer = {-1, -1};
+    int64_t rc, took;
+
+    rc = exporter->ops->export_told != NULL
+             ? exporter->ops->export_told(exporter, part, deadline, &answer)
+             : exporter->ops->export_batch(exporter, part, deadline);
+    took = skua_now() - before;
+    queue_add(&options->counts->exports, 1);
+    queue_add(&options->counts->export_ns, (uint64_t)took);
+    if (options->watch != NULL)
+        options->watch->exported(options->watch, took, rc, &answer);
+    return rc;
+}
+
+int64_t skua__dest_call(struct skua__pipe *pipe, const struct skua__dest_options *options,
+                        const skua_otel_batch *part)
+{
+    skua_semaphore *turn = skua__pipe_turn(pipe, options->exporter);
+    int64_t before, timeout = options->timeout, rc = skua_semaphore_acquire(turn, 1);
     skua_deadline frame;
 
     if (rc != 0)
@@ -169,11 +203,8 @@ int64_t skua__dest_call(struct skua__pipe *pipe, skua_otel_exporter *exporter,
     if (timeout > SKUA_FOREVER - before)
         timeout = SKUA_FOREVER - before;
     rc = skua_deadline_begin(&frame, before + timeout);
-    if (rc == 0) {
-        rc = exporter->ops->export_batch(exporter, part, before + timeout);
-        queue_add(&counts->exports, 1);
-        queue_add(&counts->export_ns, (uint64_t)(skua_now() - before));
-    }
+    if (rc == 0)
+        rc = queue_call(options, part, before, before + timeout);
     (void)skua_deadline_end(&frame);
     (void)skua_semaphore_release(turn, 1);
     return rc;
@@ -186,7 +217,7 @@ static void queue_export(struct skua__dest *dest, struct skua__dest_entry *entry
     int64_t rc;
 
     atomic_fetch_add_explicit(&counts->inflight, part.count, memory_order_relaxed);
-    rc = skua__dest_call(dest->pipe, dest->options.exporter, &part, dest->options.timeout, counts);
+    rc = skua__dest_call(dest->pipe, &dest->options, &part);
     atomic_fetch_sub_explicit(&counts->inflight, part.count, memory_order_relaxed);
     if (rc < 0 && skua_cancelled()) {
         dest->error = -ETIMEDOUT;

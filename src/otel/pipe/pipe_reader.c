@@ -15,6 +15,10 @@
 static int64_t reader_export(struct skua__periodic *self, struct skua__batch *batch)
 {
     const struct skua__periodic_options *options = &self->options;
+    const struct skua__dest_options dest = {.exporter = options->exporter,
+                                            .timeout = options->timeout,
+                                            .counts = options->counts,
+                                            .watch = options->watch};
     uint32_t max = options->max_batch != 0 ? options->max_batch : UINT32_MAX;
     uint32_t metric = 0, point = 0;
     skua_otel_metric *room = skua__batch_alloc(batch, batch->data.count * sizeof *room);
@@ -29,13 +33,23 @@ static int64_t reader_export(struct skua__periodic *self, struct skua__batch *ba
 
         atomic_store_explicit(&options->counts->inflight, skua_otel_batch_size(&part),
                               memory_order_relaxed);
-        rc = skua__dest_call(self->pipe, options->exporter, &part, options->timeout,
-                             options->counts);
+        rc = skua__dest_call(self->pipe, &dest, &part);
         atomic_store_explicit(&options->counts->inflight, 0, memory_order_relaxed);
         skua__dest_count(options->counts, options->exporter, skua_otel_batch_size(&part), rc);
         worst = rc < 0 ? rc : worst;
     }
     return worst;
+}
+
+static int64_t reader_gather(struct skua__periodic *self, struct skua__batch *batch)
+{
+    const struct skua__periodic_options *options = &self->options;
+    int64_t before = skua_now();
+    int rc = options->collect(options->source, batch);
+
+    if (options->watch != NULL)
+        options->watch->collected(options->watch, skua_now() - before, rc);
+    return rc;
 }
 
 static void reader_once(struct skua__periodic *self)
@@ -45,7 +59,7 @@ static void reader_once(struct skua__periodic *self)
     int64_t rc = -ENOMEM;
 
     if (batch != NULL)
-        rc = self->options.collect(self->options.source, batch);
+        rc = reader_gather(self, batch);
     if (rc < 0) {
         self->missed++;
         skua__otel_warn(SKUA__WARN_EXPORT, "metrics were not collected: %s", skua_strerror(rc));

@@ -34,11 +34,23 @@ struct skua__sdk_page {
     char address[300];
 };
 
+/* What telemetry's own numbers call a destination's parts. */
+struct skua__sdk_self {
+    struct skua__dest_watch watch; /* first */
+    char processor[80];            /* its type; of metrics the reader's */
+    char exporter[80];             /* "otlp_http_span_exporter" */
+    char processor_name[96];       /* of which there is one: "…/0" */
+    char exporter_name[96];
+    const char *server; /* NULL: nobody */
+    int port;           /* 0: none */
+};
+
 struct skua__sdk {
     struct skua__sdk *before; /* the start before this one */
     skua_otel_destination *dests;
     const char **names; /* of their exporters; static */
     struct skua__dest_counts *counts;
+    struct skua__sdk_self *selves; /* by destination */
     size_t dests_count;
     skua_otel_processor **processors;
     size_t processors_count;
@@ -122,6 +134,8 @@ extern const size_t skua__sdk_readers_count;
 
 /* The newest; NULL: none ever. */
 struct skua__sdk *skua__sdk_last(void);
+/* How many spans were started with this result. */
+uint64_t skua__sdk_started(const struct skua__otel_counts *counts, skua_otel_sampling sampling);
 /* Of a destination. */
 void skua__sdk_counts(struct skua__sdk *sdk, size_t index, skua_otel_destination_counts *ret);
 /* Its pipe has stopped. */

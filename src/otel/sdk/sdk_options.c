@@ -95,10 +95,11 @@ static int options_room(struct skua__sdk *sdk, const skua_otel_options *options)
     sdk->dests = skua__otel_malloc(count * sizeof *sdk->dests);
     sdk->dests_configs = skua__otel_malloc(count * sizeof *sdk->dests_configs);
     sdk->counts = skua__otel_malloc(count * sizeof *sdk->counts);
+    sdk->selves = skua__otel_malloc(count * sizeof *sdk->selves);
     sdk->names = skua__otel_malloc(count * sizeof *sdk->names);
     sdk->processors = skua__otel_malloc((options->processors_count + all + 1) * sizeof(void *));
     return sdk->dests != NULL && sdk->dests_configs != NULL && sdk->counts != NULL &&
-                   sdk->names != NULL && sdk->processors != NULL
+                   sdk->selves != NULL && sdk->names != NULL && sdk->processors != NULL
                ? 0
                : -ENOMEM;
 }
@@ -308,6 +309,7 @@ void skua__sdk_free(struct skua__sdk *sdk, const skua_otel_options *options)
     skua__otel_free(sdk->dests);
     skua__otel_free(sdk->dests_configs);
     skua__otel_free(sdk->counts);
+    skua__otel_free(sdk->selves);
     skua__otel_free(sdk->names);
     skua__otel_free(sdk->processors);
     skua__otel_free(sdk->tasks);
@@ -315,6 +317,12 @@ void skua__sdk_free(struct skua__sdk *sdk, const skua_otel_options *options)
 }
 
 /* ---- the pipe -------------------------------------------------------------------------------- */
+
+/* NULL: nobody wants telemetry's own numbers. */
+static const struct skua__dest_watch *options_watch(const struct skua__sdk *sdk, size_t i)
+{
+    return sdk->metrics_on && sdk->self_metrics ? &sdk->selves[i].watch : NULL;
+}
 
 static void options_periodic(const struct skua__sdk *sdk, size_t i,
                              struct skua__periodic_options *ret)
@@ -327,7 +335,8 @@ static void options_periodic(const struct skua__sdk *sdk, size_t i,
                                            .interval = dest->delay,
                                            .timeout = dest->timeout,
                                            .max_batch = dest->max_batch,
-                                           .counts = &sdk->counts[i]};
+                                           .counts = &sdk->counts[i],
+                                           .watch = options_watch(sdk, i)};
 }
 
 int skua__sdk_pipe(struct skua__sdk *sdk, struct skua__pipe **ret)
@@ -357,7 +366,8 @@ int skua__sdk_pipe(struct skua__sdk *sdk, struct skua__pipe **ret)
                                             .delay = dest->simple ? 0 : dest->delay,
                                             .timeout = dest->timeout,
                                             .max_batch = dest->max_batch,
-                                            .counts = &sdk->counts[i]};
+                                            .counts = &sdk->counts[i],
+                                            .watch = options_watch(sdk, i)};
         else
             options_periodic(sdk, i, &periodics[options.periodics_count++]);
     }

@@ -7,15 +7,24 @@ static uint64_t stats_load(_Atomic uint64_t *count)
     return atomic_load_explicit(count, memory_order_relaxed);
 }
 
+uint64_t skua__sdk_started(const struct skua__otel_counts *counts, skua_otel_sampling sampling)
+{
+    uint64_t sum = 0;
+
+    for (unsigned parent = 0; parent < 3; parent++)
+        sum += counts->started[SKUA__OTEL_STARTED(parent, sampling)];
+    return sum;
+}
+
 void skua_otel_stats(skua_otel_counts *ret)
 {
     struct skua__sdk *sdk = skua__sdk_last();
     struct skua__otel_counts counts;
 
     skua__otel_threads_count(&counts);
-    *ret = (skua_otel_counts){.spans_dropped = counts.started[SKUA_OTEL_DROP],
-                              .spans_recorded = counts.started[SKUA_OTEL_RECORD],
-                              .spans_sampled = counts.started[SKUA_OTEL_SAMPLE],
+    *ret = (skua_otel_counts){.spans_dropped = skua__sdk_started(&counts, SKUA_OTEL_DROP),
+                              .spans_recorded = skua__sdk_started(&counts, SKUA_OTEL_RECORD),
+                              .spans_sampled = skua__sdk_started(&counts, SKUA_OTEL_SAMPLE),
                               .logs = counts.logs,
                               .full_spans = counts.dropped[SKUA__OTEL_SPAN],
                               .full_logs = counts.dropped[SKUA__OTEL_LOG],

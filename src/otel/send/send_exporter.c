@@ -197,8 +197,9 @@ static void exporter_tries(struct skua__send *self, const struct skua__send_requ
 
 /* ---- a batch --------------------------------------------------------------------------------- */
 
+/* `told`: receives the last answer's status; NULL: nobody wants it. */
 static int64_t exporter_send(struct skua__send *self, skua_otel_signal signal, const void *bytes,
-                             size_t len, size_t items, int64_t deadline)
+                             size_t len, size_t items, int64_t deadline, skua_otel_answer *told)
 {
     struct skua__send_request request = {.signal = signal, .body = bytes, .len = len};
     struct skua__send_answer answer = {.after = -1};
@@ -221,6 +222,9 @@ static int64_t exporter_send(struct skua__send *self, skua_otel_signal signal, c
             (void)skua_deadline_end(&frame);
     }
     skua__otel_free(coded);
+    if (told != NULL && answer.answered)
+        *(self->protocol == SKUA_OTLP_GRPC ? &told->grpc_status : &told->http_status) =
+            answer.status;
     exporter_counts(self, signal, items, &answer);
     return answer.rc;
 }
@@ -285,19 +289,34 @@ static int64_t exporter_with(struct skua__send *self, const skua_otel_batch *bat
     return rc;
 }
 
+struct exporter_call {
+    int64_t deadline;
+    skua_otel_answer *told;
+};
+
 static int64_t exporter_sends(struct skua__send *self, const skua_otel_batch *batch,
                               const void *bytes, size_t len, void *arg)
 {
+    const struct exporter_call *call = arg;
+
     return exporter_send(self, batch->signal, bytes, len, skua_otel_batch_size(batch),
-                         *(int64_t *)arg);
+                         call->deadline, call->told);
+}
+
+static int64_t exporter_told(skua_otel_exporter *exporter, const skua_otel_batch *batch,
+                             int64_t deadline, skua_otel_answer *told)
+{
+    struct exporter_call call = {deadline, told};
+
+    if (batch->count == 0)
+        return 0;
+    return exporter_with((struct skua__send *)exporter, batch, exporter_sends, &call);
 }
 
 static int64_t exporter_batch(skua_otel_exporter *exporter, const skua_otel_batch *batch,
                               int64_t deadline)
 {
-    if (batch->count == 0)
-        return 0;
-    return exporter_with((struct skua__send *)exporter, batch, exporter_sends, &deadline);
+    return exporter_told(exporter, batch, deadline, NULL);
 }
 
 struct exporter_sink {
@@ -326,7 +345,16 @@ static int exporter_encode(skua_otel_exporter *exporter, const skua_otel_batch *
 static int64_t exporter_bytes(skua_otel_exporter *exporter, skua_otel_signal signal,
                               const void *bytes, size_t len, size_t items, int64_t deadline)
 {
-    return exporter_send((struct skua__send *)exporter, signal, bytes, len, items, deadline);
+    return exporter_send((struct skua__send *)exporter, signal, bytes, len, items, deadline, NULL);
+}
+
+static const char *exporter_server(const skua_otel_exporter *exporter, skua_otel_signal signal,
+                                   int *port)
+{
+    const struct skua__send *self = (const struct skua__send *)exporter;
+
+    *port = self->ports[signal];
+    return self->hosts[signal];
 }
 
 /* ---- its end --------------------------------------------------------------------------------- */
@@ -374,6 +402,8 @@ void skua__send_ops(struct skua__send *self,
         .concurrency = self->concurrency,
         .encode = exporter_encode,
         .export_bytes = exporter_bytes,
+        .server = exporter_server,
+        .export_told = exporter_told,
         .encoding = self->zipkin                            ? "zipkin_json"
                     : self->protocol == SKUA_OTLP_HTTP_JSON ? "otlp_json"
                                                             : "otlp_proto"};

@@ -94,6 +94,7 @@ void skua__send_grpc(struct skua__send *self, skua_http_client *client,
         return;
     }
     answer->status = rc;
+    answer->answered = true;
     if (rc != SKUA_GRPC_OK)
         grpc_failure(skua_grpc_status_of(call), answer);
     else if (skua__send_reply(reply, len, answer) != 0)

@@ -102,6 +102,7 @@ static void http_answer(const struct skua__send *self, skua_http_response *respo
     char *body;
 
     answer->status = skua_http_response_status(response);
+    answer->answered = true;
     if (skua_http_response_length(response) > (int64_t)self->response_max)
         rc = SKUA_ELIMIT;
     if (rc == 0)

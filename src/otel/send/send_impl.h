@@ -65,6 +65,8 @@ struct skua__send {
     bool zipkin; /* what is sent are Zipkin's spans, and any answer of 2xx will do */
     char *urls[SKUA_OTEL_SIGNALS];
     char *shown[SKUA_OTEL_SIGNALS]; /* the same without queries, for people */
+    char *hosts[SKUA_OTEL_SIGNALS]; /* of the URLs: server.address, or the Unix socket */
+    int ports[SKUA_OTEL_SIGNALS];   /* 0: of a Unix socket */
     char *unix_path;
     skua_http_field *headers; /* the user's; of gRPC in small letters */
     size_t headers_count;
@@ -83,7 +85,8 @@ struct skua__send {
 struct skua__send_answer {
     int64_t rc;                 /* 0, how many were rejected, or an error */
     int64_t after;              /* ns that the collector wants to be left alone; -1: not said */
-    int status;                 /* of HTTP or gRPC; 0: there was no answer */
+    int status;                 /* of HTTP or gRPC */
+    bool answered;              /* there is a status */
     bool again;                 /* it may be tried again */
     bool partial;               /* success with something to say */
     char text[SKUA__SEND_TEXT]; /* what was said, in UTF-8; "" is nothing */

@@ -4,6 +4,7 @@
  */
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 
 #include "otel/send/send_impl.h"
@@ -98,6 +99,28 @@ static char *options_exact(const char *url, const char *host)
     bool path = host[strcspn(host, "/?#")] == '/';
 
     return options_join(url, strcspn(url, "?#"), path ? "" : "/");
+}
+
+/* Who is asked, as telemetry's own numbers have it: the host without brackets, and the port. */
+static int options_server(struct skua__send *self, const skua_otlp_options *options, int signal)
+{
+    const char *url = self->urls[signal], *host = options_host(url), *end, *port;
+    const char *stop = host + strcspn(host, "/?#");
+    bool six = host[0] == '[';
+
+    if (options->unix_path != NULL) {
+        self->hosts[signal] = options_copy(options->unix_path, strlen(options->unix_path));
+        return self->hosts[signal] != NULL ? 0 : -ENOMEM;
+    }
+    host += six;
+    end = memchr(host, six ? ']' : ':', (size_t)(stop - host));
+    end = end != NULL ? end : stop;
+    port = memchr(end, ':', (size_t)(stop - end));
+    self->ports[signal] = port != NULL                         ? (int)strtol(port + 1, NULL, 10)
+                          : strncasecmp(url, "https:", 6) == 0 ? 443
+                                                               : 80;
+    self->hosts[signal] = options_copy(host, (size_t)(end - host));
+    return self->hosts[signal] != NULL ? 0 : -ENOMEM;
 }
 
 static int options_endpoint(struct skua__send *self, const skua_otlp_options *options,
@@ -240,6 +263,8 @@ static int options_fill(struct skua__send *self, const skua_otlp_options *option
         rc = options_no(options, -ENOSYS, "built without gRPC or gzip");
     for (int i = 0; rc == 0 && i < SKUA_OTEL_SIGNALS; i++)
         rc = options_endpoint(self, options, (skua_otel_signal)i, own[i]);
+    for (int i = 0; rc == 0 && i < SKUA_OTEL_SIGNALS; i++)
+        rc = options_server(self, options, i);
     if (rc == 0)
         rc = options_headers(self, options);
     if (rc == 0)
@@ -260,6 +285,7 @@ void skua__send_free(struct skua__send *self)
     for (int i = 0; i < SKUA_OTEL_SIGNALS; i++) {
         skua__otel_free(self->urls[i]);
         skua__otel_free(self->shown[i]);
+        skua__otel_free(self->hosts[i]);
     }
     for (size_t i = 0; i < self->headers_count; i++) {
         skua__otel_free((void *)(uintptr_t)self->headers[i].name);

@@ -256,13 +256,26 @@ static __attribute__((noinline)) skua_span *span_record(skua_tracer *tracer, con
     return (skua_span *)span;
 }
 
+/* By its parent (0: none, 1: local, 2: remote), and what it will be: where nobody gets spans, none
+ * is recorded. */
+SKUA__SPAN_INLINE void span_count(const struct skua__trace_sdk *sdk,
+                                  struct skua__otel_thread *thread, const skua_span_context *parent,
+                                  skua_otel_sampling sampling)
+{
+    unsigned origin = parent == NULL ? 0 : 1 + (parent->remote != 0);
+
+    if (__builtin_expect(sdk->unheard, 0))
+        sampling = SKUA_OTEL_DROP;
+    skua__otel_bump(&thread->started[SKUA__OTEL_STARTED(origin, sampling)], 1);
+}
+
 /* As a sampler decides: calls, and attributes of its own. */
 static __attribute__((noinline)) skua_span *span_ask(skua_tracer *tracer, const char *name,
                                                      const skua_span_context *parent,
                                                      const skua_span_options *options,
                                                      struct skua__span *span)
 {
-    skua_otel_sampler *sampler = skua__trace_used()->sampler;
+    const struct skua__trace_sdk *sdk = skua__trace_used();
     skua_span_context *context = &span->head.context;
     skua_otel_sampler_input input = {.parent = parent,
                                      .trace_id = context->trace_id,
@@ -281,8 +294,8 @@ static __attribute__((noinline)) skua_span *span_ask(skua_tracer *tracer, const 
     result.attrs = NULL;
     result.attrs_count = 0;
     result.trace_state = NULL;
-    sampling = sampler->sample(sampler, &input, &result);
-    skua__otel_bump(&skua__otel_thread_own->started[sampling], 1);
+    sampling = sdk->sampler->sample(sdk->sampler, &input, &result);
+    span_count(sdk, skua__otel_thread_own, parent, sampling);
     if (result.trace_state != NULL)
         span_state(span, result.trace_state);
     else if (parent != NULL && parent->trace_state != NULL)
@@ -291,7 +304,7 @@ static __attribute__((noinline)) skua_span *span_ask(skua_tracer *tracer, const 
         return (skua_span *)span;
     if (sampling == SKUA_OTEL_SAMPLE)
         context->flags |= SKUA_TRACE_SAMPLED;
-    if (skua__trace_used()->unheard)
+    if (sdk->unheard)
         return (skua_span *)span;
     return span_record(tracer, name, parent, options, span, &result);
 }
@@ -311,7 +324,7 @@ static skua_span *span_start(skua_tracer *tracer, const char *name, const skua_s
     if (__builtin_expect(sdk->sampler != NULL, 0))
         return span_ask(tracer, name, parent, options, span);
     sampling = span_sample(sdk, &span->head.context, parent);
-    skua__otel_bump(&thread->started[sampling], 1);
+    span_count(sdk, thread, parent, sampling);
     if (parent != NULL && __builtin_expect(parent->trace_state != NULL, 0))
         span_state(span, parent->trace_state);
     if (sampling == SKUA_OTEL_DROP)
@@ -406,17 +419,19 @@ static void span_rename(skua_span *handle, const char *name)
 static void span_close(const struct skua__trace_sdk *sdk, struct skua__span *span, uint64_t end,
                        bool wall)
 {
-    struct skua__otel_thread *thread;
+    struct skua__otel_thread *thread = skua__otel_thread();
+    bool sampled = (span->head.context.flags & SKUA_TRACE_SAMPLED) != 0;
 
     span->ended = true;
     __atomic_store_n(&span->head.recording, 0, __ATOMIC_RELAXED);
-    if ((span->head.context.flags & SKUA_TRACE_SAMPLED) == 0)
+    if (__builtin_expect(thread != NULL, 1))
+        skua__otel_bump(&thread->ended[sampled], 1);
+    if (!sampled)
         return;
     if (__builtin_expect(sdk->closed, 0)) {
         (void)atomic_fetch_add_explicit(&skua__trace_late, 1, memory_order_relaxed);
         return;
     }
-    thread = skua__otel_thread();
     if (thread == NULL || !skua__span_record(thread, span, end, wall))
         return;
     /* What the writer knows of the tail may be old: asked again before somebody is woken. */
