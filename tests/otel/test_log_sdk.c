@@ -274,8 +274,9 @@ static int sdk_no(const struct skua__log_sdk *from, skua_severity severity, cons
     return severity > SKUA_INFO && event != NULL;
 }
 
-static unsigned sdk_least(const skua_logger *from)
+static unsigned sdk_least(const struct skua__log_sdk *sdk, const skua_logger *from)
 {
+    (void)sdk;
     return strcmp(from->name, "shop") == 0 ? SKUA_ERROR : SKUA_DEBUG;
 }
 

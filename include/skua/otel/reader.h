@@ -77,6 +77,9 @@ typedef struct skua_otel_reader_options {
     const skua_otel_producer *producers;
     size_t producers_count;
     const skua_otel_filter *filter; /* NULL: all is wanted */
+    /* As `cardinality`, of a kind of instruments; 0: as that says. Asked as the others are; since
+     * 0.5 */
+    uint32_t (*cardinality_of)(void *arg, skua_instrument_kind kind);
 } skua_otel_reader_options;
 
 typedef struct skua_otel_reader skua_otel_reader;

@@ -30,5 +30,7 @@ size_t skua__otel_utf8(const char *text, size_t len);
 size_t skua__otel_repaired(const char *text, size_t len);
 /* Writes it so; out has room for that length. */
 void skua__otel_repair(char *out, const char *text, size_t len);
+/* Whether a pattern fits all of a text: * any characters, ? one. */
+bool skua__otel_glob(const char *pattern, const char *text);
 
 #endif

@@ -93,4 +93,26 @@ void skua__otel_repair(char *out, const char *text, size_t len)
     }
 }
 
+bool skua__otel_glob(const char *pattern, const char *text)
+{
+    const char *star = NULL, *from = NULL;
+
+    for (;;) {
+        if (*pattern == '*') {
+            star = ++pattern;
+            from = text;
+        } else if (*text == '\0') {
+            return *pattern == '\0';
+        } else if (*pattern == '?' || *pattern == *text) {
+            pattern++;
+            text++;
+        } else if (star != NULL) {
+            pattern = star;
+            text = ++from;
+        } else {
+            return false;
+        }
+    }
+}
+
 #undef TEXT_HIGH

@@ -35,7 +35,11 @@ struct skua__log_sdk {
     int (*enabled)(const struct skua__log_sdk *sdk, skua_severity severity, const char *event,
                    const skua_span_context *context);
     /* Of a scope: as skua_log_ops's; NULL: `minimum`. */
-    unsigned (*minimum_of)(const skua_logger *logger);
+    unsigned (*minimum_of)(const struct skua__log_sdk *sdk, const skua_logger *logger);
+    /* Of a scope: as `sampled_only`; asked of each logger once. NULL: as that. `number`: of this
+     * SDK, by which loggers keep the answer; not 0. */
+    bool (*sampled_only_of)(const struct skua__log_sdk *sdk, const skua_logger *logger);
+    uint64_t number;
 };
 
 extern const skua_log_ops skua__log_ops;

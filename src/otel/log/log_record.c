@@ -112,6 +112,23 @@ static uint8_t record_body(struct skua__notes *notes, const skua_log_record *rec
     return 0;
 }
 
+/* Whether the logger leaves this record out. Its answer is kept in it; several threads that ask at
+ * a time all write the same. */
+static bool record_left_out(const struct skua__log_sdk *sdk, skua_logger *logger,
+                            const skua_span_context *context)
+{
+    uint64_t known;
+
+    if (sdk->sampled_only || sdk->sampled_only_of == NULL)
+        return sdk->sampled_only && record_unsampled(context);
+    known = __atomic_load_n(&logger->generation, __ATOMIC_RELAXED);
+    if (known >> 1 != sdk->number) {
+        known = sdk->number << 1 | sdk->sampled_only_of(sdk, logger);
+        __atomic_store_n(&logger->generation, known, __ATOMIC_RELAXED);
+    }
+    return (known & 1) != 0 && record_unsampled(context);
+}
+
 static void record_emit(skua_logger *logger, const skua_log_record *record)
 {
     const struct skua__log_sdk *sdk = skua__log_used();
@@ -124,7 +141,7 @@ static void record_emit(skua_logger *logger, const skua_log_record *record)
         (void)atomic_fetch_add_explicit(&skua__log_late, 1, memory_order_relaxed);
         return;
     }
-    if (thread == NULL || (sdk->sampled_only && record_unsampled(record->context)))
+    if (thread == NULL || record_left_out(sdk, logger, record->context))
         return;
     bits = record_body(&notes, record);
     if (__builtin_expect(record->error != 0, 0))
@@ -148,8 +165,7 @@ static int record_enabled(skua_logger *logger, skua_severity severity, const cha
 {
     const struct skua__log_sdk *sdk = skua__log_used();
 
-    (void)logger;
-    if (sdk->closed || (sdk->sampled_only && record_unsampled(context)))
+    if (sdk->closed || record_left_out(sdk, logger, context))
         return 0;
     return sdk->enabled == NULL || sdk->enabled(sdk, severity, event, context);
 }
@@ -157,7 +173,7 @@ static int record_enabled(skua_logger *logger, skua_severity severity, const cha
 static unsigned record_minimum(const skua_logger *logger)
 {
     const struct skua__log_sdk *sdk = skua__log_used();
-    unsigned minimum = sdk->minimum_of != NULL ? sdk->minimum_of(logger) : sdk->minimum;
+    unsigned minimum = sdk->minimum_of != NULL ? sdk->minimum_of(sdk, logger) : sdk->minimum;
 
     return minimum != 0 ? minimum : 1;
 }

@@ -321,6 +321,9 @@ struct skua__metric_options {
     skua_otel_reader *const *readers;
     size_t readers_count;
     skua__exemplars exemplars;
+    /* Whether a meter's values are wanted; asked once of each instrument. NULL: all are. */
+    bool (*wants)(const void *arg, const skua_meter *meter);
+    const void *wants_arg;
 };
 
 struct skua__metric_sdk {
@@ -329,6 +332,8 @@ struct skua__metric_sdk {
     const skua_otel_resource *resource;
     const skua_otel_view *views;
     size_t views_count;
+    bool (*wants)(const void *arg, const skua_meter *meter);
+    const void *wants_arg;
     skua_otel_reader *readers[SKUA__METRIC_READERS];
     size_t readers_count;
     skua__exemplars exemplars;
@@ -348,6 +353,7 @@ struct skua_otel_reader {
     /* By kind; asked for once, when no lock is held. */
     skua_otel_temporality temporality[SKUA_KIND_OBSERVABLE_GAUGE + 1];
     skua_otel_aggregation aggregation[SKUA_KIND_OBSERVABLE_GAUGE + 1];
+    uint32_t cardinality[SKUA_KIND_OBSERVABLE_GAUGE + 1]; /* 0: not said */
     pthread_mutex_t mutex;
     struct skua__metric_sdk *sdk; /* guard: mutex */
     uint32_t index;               /* in its SDK; guard: mutex */

@@ -244,7 +244,7 @@ struct skua__metric_instrument *skua__instrument_bind(struct skua__metric_sdk *s
     if (handle->name == NULL || !instrument_name_ok(handle->name)) {
         skua__otel_warn(SKUA__WARN_CONFIG, "%s is not a name for a metric",
                         handle->name != NULL ? handle->name : "(null)");
-    } else {
+    } else if (sdk->wants == NULL || sdk->wants(sdk->wants_arg, handle->meter)) {
         pthread_mutex_lock(&sdk->mutex);
         instrument = instrument_of(sdk, handle, &say);
         pthread_mutex_unlock(&sdk->mutex);

@@ -43,6 +43,11 @@ skua_otel_reader *skua_otel_reader_new(const skua_otel_reader_options *options)
         reader->options = *options;
     for (uint8_t kind = SKUA_KIND_COUNTER; kind <= SKUA_KIND_OBSERVABLE_GAUGE; kind++) {
         reader->temporality[kind] = reader_temporality(&reader->options, kind);
+        if (reader->options.cardinality_of != NULL)
+            reader->cardinality[kind] =
+                reader->options.cardinality_of(reader->options.arg, (skua_instrument_kind)kind);
+        if (reader->cardinality[kind] == 0)
+            reader->cardinality[kind] = reader->options.cardinality;
         if (reader->options.aggregation_of != NULL)
             reader->aggregation[kind] =
                 reader->options.aggregation_of(reader->options.arg, (skua_instrument_kind)kind);

@@ -53,6 +53,8 @@ static struct skua__metric_sdk *msdk_new(const struct skua__metric_options *opti
     sdk->views = options->views;
     sdk->views_count = options->views_count;
     sdk->exemplars = options->exemplars;
+    sdk->wants = options->wants;
+    sdk->wants_arg = options->wants_arg;
     sdk->readers_count = options->readers_count;
     for (size_t i = 0; i < options->readers_count; i++) {
         sdk->readers[i] = options->readers[i];
@@ -150,5 +152,7 @@ void skua__metric_forked(void)
                                                             .views_count = sdk->views_count,
                                                             .readers = sdk->readers,
                                                             .readers_count = sdk->readers_count,
-                                                            .exemplars = sdk->exemplars});
+                                                            .exemplars = sdk->exemplars,
+                                                            .wants = sdk->wants,
+                                                            .wants_arg = sdk->wants_arg});
 }

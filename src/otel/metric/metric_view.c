@@ -215,8 +215,9 @@ static int view_for(struct skua__metric_sdk *sdk, struct skua__metric_instrument
     skua_otel_aggregation aggregation = view_aggregation(view, reader, instrument);
     struct skua__metric_stream *stream = instrument->streams;
     uint32_t limit = view != NULL && view->cardinality != 0 ? view->cardinality
-                     : reader->options.cardinality != 0     ? reader->options.cardinality
-                                                            : VIEW_LIMIT;
+                     : reader->cardinality[instrument->kind] != 0
+                         ? reader->cardinality[instrument->kind]
+                         : VIEW_LIMIT;
 
     if (aggregation.kind == SKUA_OTEL_OMIT)
         return 0;

@@ -70,6 +70,8 @@ static int sconfig_add(struct skua__sdk *sdk, const skua_otel_options *options,
 static int sconfig_processor(struct skua__sdk *sdk, const skua_otel_options *options,
                              skua_otel_signal signal, const struct skua__config_processor *config)
 {
+    if (config->event_bridge)
+        sconfig_say((void *)options, "event_to_span_event_bridge/development is ignored");
     if (config->event_bridge || config->plugin.name != NULL)
         return 0;
     return sconfig_add(
@@ -89,6 +91,10 @@ static int sconfig_reader(struct skua__sdk *sdk, const skua_otel_options *option
     size_t before = sdk->dests_count, metrics = 0;
     int rc;
 
+    if (config->exporter.has_constant_labels)
+        sconfig_say((void *)options, "constant labels of the resource are ignored");
+    if (config->exporter.no_escaping)
+        sconfig_say((void *)options, "names are escaped for Prometheus all the same");
     if (config->pull)
         return 0;
     for (size_t i = 0; i < before; i++)
@@ -96,6 +102,7 @@ static int sconfig_reader(struct skua__sdk *sdk, const skua_otel_options *option
     rc = sconfig_add(
         sdk, options, &config->exporter,
         (skua_otel_destination){.signal = SKUA_OTEL_METRICS,
+                                .max_batch = config->max_batch,
                                 .delay = config->interval,
                                 .timeout = config->timeout != 0 ? config->timeout : SCONFIG_NEVER});
     if (sdk->dests_count != before)

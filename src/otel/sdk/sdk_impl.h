@@ -4,6 +4,7 @@
  *   sdk_config.c     the environment or a file: destinations, and what options do not say
  *   sdk_exporter.c   an exporter, as a configuration says
  *   sdk_metrics.c    readers, views, and how the pipe collects
+ *   sdk_scopes.c     which tracers, meters and loggers are on, by their names
  *   sdk_self.c       telemetry's own numbers as metrics
  *   sdk_tasks.c      which tasks have spans of their own
  *   sdk_resource.c   who sends
@@ -109,6 +110,13 @@ int skua__sdk_tasks(struct skua__sdk *sdk, const skua_otel_options *options);
 /* They have spans from here on; and no more. */
 void skua__sdk_tasks_begin(struct skua__sdk *sdk);
 void skua__sdk_tasks_end(void);
+
+/* ---- by the names of scopes (sdk_scopes.c) --------------------------------------------------- */
+
+bool skua__sdk_scopes_said(const struct skua__config_scopes *scopes);
+/* As the configuration's configurators say. */
+void skua__sdk_scopes(struct skua__sdk *sdk);
+bool skua__sdk_wants_meter(const void *sdk, const skua_meter *meter);
 
 /* ---- metrics (sdk_metrics.c, sdk_self.c) ----------------------------------------------------- */
 

@@ -12,6 +12,7 @@
 struct smetrics_ask {
     const skua_otel_exporter *exporter;
     bool exponential;
+    const struct skua__config_cardinality *cardinality; /* NULL: nothing is said */
 };
 
 static skua_otel_temporality smetrics_temporality(void *arg, skua_instrument_kind kind)
@@ -28,11 +29,34 @@ static skua_otel_aggregation smetrics_aggregation(void *arg, skua_instrument_kin
     return (skua_otel_aggregation){.kind = exponential ? SKUA_OTEL_BASE2 : SKUA_OTEL_BY_KIND};
 }
 
+static uint32_t smetrics_cardinality(void *arg, skua_instrument_kind kind)
+{
+    const struct skua__config_cardinality *said = ((struct smetrics_ask *)arg)->cardinality;
+
+    switch (kind) {
+    case SKUA_KIND_COUNTER:
+        return said->counter;
+    case SKUA_KIND_UPDOWN:
+        return said->up_down_counter;
+    case SKUA_KIND_GAUGE:
+        return said->gauge;
+    case SKUA_KIND_HISTOGRAM:
+        return said->histogram;
+    case SKUA_KIND_OBSERVABLE_COUNTER:
+        return said->observable_counter;
+    case SKUA_KIND_OBSERVABLE_UPDOWN:
+        return said->observable_up_down_counter;
+    case SKUA_KIND_OBSERVABLE_GAUGE:
+        return said->observable_gauge;
+    }
+    return 0;
+}
+
 /* config: NULL: of an option's destination; exporter: NULL: of a page. */
 static int smetrics_reader(struct skua__sdk *sdk, const struct skua__config_reader *config,
                            const skua_otel_exporter *exporter, skua_otel_reader **ret)
 {
-    struct smetrics_ask ask = {exporter, config != NULL && config->exporter.exponential};
+    struct smetrics_ask ask = {exporter, config != NULL && config->exporter.exponential, NULL};
     skua_otel_reader_options options = {.size = sizeof options, .arg = &ask};
     skua_otel_reader *reader;
 
@@ -41,7 +65,9 @@ static int smetrics_reader(struct skua__sdk *sdk, const struct skua__config_read
     if (ask.exponential)
         options.aggregation_of = smetrics_aggregation;
     if (config != NULL) {
+        ask.cardinality = &config->cardinality;
         options.cardinality = config->cardinality.all;
+        options.cardinality_of = smetrics_cardinality;
         if (exporter != NULL)
             options.temporality = (skua_otel_temporality_preference)config->exporter.temporality;
     }
@@ -190,13 +216,15 @@ int skua__sdk_metrics_start(struct skua__sdk *sdk)
 
     if (sdk->readers_count == 0)
         return 0;
-    rc = skua__metric_start(
-        &(struct skua__metric_options){.resource = &sdk->resource,
-                                       .views = sdk->views,
-                                       .views_count = sdk->views_count,
-                                       .readers = sdk->readers,
-                                       .readers_count = sdk->readers_count,
-                                       .exemplars = exemplars[sdk->config->exemplars]});
+    rc = skua__metric_start(&(struct skua__metric_options){
+        .resource = &sdk->resource,
+        .views = sdk->views,
+        .views_count = sdk->views_count,
+        .readers = sdk->readers,
+        .readers_count = sdk->readers_count,
+        .exemplars = exemplars[sdk->config->exemplars],
+        .wants = skua__sdk_scopes_said(&sdk->config->meters) ? skua__sdk_wants_meter : NULL,
+        .wants_arg = sdk});
     sdk->metrics_on = rc == 0;
     if (rc == 0 && sdk->self_metrics)
         skua__sdk_self_begin(sdk);

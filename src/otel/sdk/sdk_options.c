@@ -190,8 +190,6 @@ static void options_trace(struct skua__sdk *sdk, const skua_otel_options *option
         if (sdk->processors[i]->ops->on_ending != NULL)
             trace->on_end = options_on_end;
     }
-    sdk->trace_forked = *trace;
-    sdk->trace_forked.wake_at = 0;
     skua__otel_threads_ring(buffer);
 }
 
@@ -222,8 +220,6 @@ static void options_log(struct skua__sdk *sdk, const skua_otel_options *options)
         .wake_at = sdk->trace.wake_at,
         .owner = sdk,
         .enabled = sdk->processors_count != 0 ? options_log_enabled : NULL};
-    sdk->log_forked = sdk->log;
-    sdk->log_forked.wake_at = 0;
 }
 
 static int options_check(const skua_otel_options *options)
@@ -291,6 +287,7 @@ int skua__sdk_new(struct skua__sdk **ret, const skua_otel_options *options)
     sdk->operations = options_operations(sdk, options);
     options_trace(sdk, options);
     options_log(sdk, options);
+    skua__sdk_scopes(sdk);
     skua__otel_warn_to(options->on_warning, options->arg);
     *ret = sdk;
     return 0;

@@ -71,6 +71,10 @@ struct skua__trace_sdk {
     /* 16 and 8 bytes; NULL: random ones. */
     void (*new_trace_id)(uint8_t id[16]);
     void (*new_span_id)(uint8_t id[8]);
+    /* Whether a tracer's spans are wanted; asked of each once, on the thread that starts a span.
+     * NULL: all are. `number`: of this SDK, by which tracers keep the answer; not 0. */
+    bool (*wants)(const struct skua__trace_sdk *sdk, const skua_tracer *tracer);
+    uint64_t number;
 };
 
 extern const skua_trace_ops skua__trace_ops;

@@ -12,28 +12,6 @@
 
 /* ---- what fits ------------------------------------------------------------------------------- */
 
-static bool rules_glob(const char *pattern, const char *text)
-{
-    const char *star = NULL, *from = NULL;
-
-    for (;;) {
-        if (*pattern == '*') {
-            star = ++pattern;
-            from = text;
-        } else if (*text == '\0') {
-            return *pattern == '\0';
-        } else if (*pattern == '?' || *pattern == *text) {
-            pattern++;
-            text++;
-        } else if (star != NULL) {
-            pattern = star;
-            text = ++from;
-        } else {
-            return false;
-        }
-    }
-}
-
 /* Text of a value that is one, or a number or truth in words. */
 static bool rules_text(const skua_attr *attr, char *buf, size_t size)
 {
@@ -69,7 +47,7 @@ static bool rules_find(const skua_otel_sampler_input *input, const char *key, ch
 static bool rules_any(const char *const *patterns, size_t count, const char *text)
 {
     for (size_t i = 0; i < count; i++)
-        if (rules_glob(patterns[i], text))
+        if (skua__otel_glob(patterns[i], text))
             return true;
     return false;
 }
@@ -95,7 +73,7 @@ bool skua__span_matches(const skua_otel_span_match *match, const skua_otel_sampl
                                                    : SKUA_OTEL_PARENT_LOCAL;
     char text[512];
 
-    if ((match->name != NULL && !rules_glob(match->name, input->name)) ||
+    if ((match->name != NULL && !skua__otel_glob(match->name, input->name)) ||
         (match->kinds != 0 && (match->kinds & 1u << input->kind) == 0) ||
         (match->parents != 0 && (match->parents & parent) == 0) || !rules_value(match, input))
         return false;

@@ -309,12 +309,25 @@ static __attribute__((noinline)) skua_span *span_ask(skua_tracer *tracer, const 
     return span_record(tracer, name, parent, options, span, &result);
 }
 
+/* The answer is kept in the tracer; several threads that ask at a time all write the same. */
+static bool span_wanted(const struct skua__trace_sdk *sdk, skua_tracer *tracer)
+{
+    uint64_t known = __atomic_load_n(&tracer->generation, __ATOMIC_RELAXED);
+
+    if (known >> 1 != sdk->number) {
+        known = sdk->number << 1 | sdk->wants(sdk, tracer);
+        __atomic_store_n(&tracer->generation, known, __ATOMIC_RELAXED);
+    }
+    return (known & 1) != 0;
+}
+
 static skua_span *span_start(skua_tracer *tracer, const char *name, const skua_span_context *parent,
                              const skua_span_options *options)
 {
     const struct skua__trace_sdk *sdk = skua__trace_used();
+    bool wanted = __builtin_expect(sdk->wants == NULL, 1) || span_wanted(sdk, tracer);
     struct skua__otel_thread *thread = skua__otel_thread();
-    struct skua__span *span = thread != NULL ? span_take(thread) : NULL;
+    struct skua__span *span = thread != NULL && wanted ? span_take(thread) : NULL;
     skua_otel_sampling sampling;
 
     if (__builtin_expect(span == NULL, 0))
