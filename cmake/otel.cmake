@@ -69,3 +69,12 @@ if(skua_otel_type STREQUAL "STATIC_LIBRARY")
     set(SKUA_OTEL_PC_PUBLIC_LIBS " -lm")
     set(SKUA_OTEL_PC_HIDDEN "")
 endif()
+
+# Under libFuzzer (tests/fuzz) all of it is measured which ways it takes; main is libFuzzer's.
+set(skua_fuzz OFF)
+if(SKUA_FUZZ AND CMAKE_C_COMPILER_ID MATCHES "Clang")
+    set(skua_fuzz ON)
+    foreach(library IN ITEMS skua skua-http skua-otel)
+        target_compile_options(${library} PRIVATE -fsanitize=fuzzer-no-link)
+    endforeach()
+endif()

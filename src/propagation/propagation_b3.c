@@ -19,6 +19,7 @@
 #include "propagation/propagation_impl.h"
 
 #define B3_DEBUG 2u
+#define JAEGER_VALUE 512 /* bytes of an entry, as coded */
 
 /* ---- B3 -------------------------------------------------------------------------------------- */
 
@@ -219,22 +220,6 @@ static bool jaeger_context(const char *text, size_t len, skua_propagated *to)
     return true;
 }
 
-/* Decodes %xx; as long as `out` has room. */
-static void jaeger_decode(const char *text, size_t len, char *out, size_t size)
-{
-    size_t used = 0;
-
-    for (size_t i = 0; i < len && used + 1 < size; i++) {
-        int high = len - i > 2 && text[i] == '%' ? skua__hex_digit(text[i + 1]) : -1;
-        int low = high >= 0 ? skua__hex_digit(text[i + 2]) : -1;
-
-        out[used++] = low >= 0 ? (char)(high << 4 | low) : text[i];
-        if (low >= 0)
-            i += 2;
-    }
-    out[used] = '\0';
-}
-
 static int jaeger_extract(const skua_propagator *self, const skua_carrier *carrier,
                           skua_propagated *to)
 {
@@ -245,15 +230,16 @@ static int jaeger_extract(const skua_propagator *self, const skua_carrier *carri
     if (text != NULL)
         (void)jaeger_context(text, len, to);
     for (size_t i = 0; carrier->key != NULL && (key = carrier->key(carrier, i)) != NULL; i++) {
-        char value[512];
+        char value[3 * JAEGER_VALUE + 1];
         int rc;
 
-        if (strncasecmp(key, "uberctx-", 8) != 0 || key[8] == '\0' || count == SKUA_BAGGAGE_MAX)
+        if (strncasecmp(key, "uberctx-", 8) != 0 || !skua__bag_token(key + 8, strlen(key + 8)) ||
+            count == SKUA_BAGGAGE_MAX)
             continue;
         text = skua__carrier_first(carrier, key, &len);
-        if (text == NULL || len >= sizeof value)
+        if (text == NULL || len > JAEGER_VALUE)
             continue;
-        jaeger_decode(text, len, value, sizeof value);
+        skua__bag_decode(text, len, value);
         rc = skua_propagated_add(to, key + 8, value, NULL);
         if (rc == -ENOMEM)
             return rc;
@@ -265,22 +251,20 @@ static int jaeger_extract(const skua_propagator *self, const skua_carrier *carri
 static int jaeger_inject_baggage(const skua_baggage_entry *entry, skua_carrier *carrier)
 {
     static const char digits[] = "0123456789ABCDEF";
-    char name[128], value[512];
+    char name[128], value[JAEGER_VALUE];
     size_t used = 0;
 
     if (strlen(entry->name) >= sizeof name - 8 ||
-        strspn(entry->name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                            "!#$%&'*+-.^_`|~") != strlen(entry->name))
+        !skua__bag_token(entry->name, strlen(entry->name)))
         return 0;
     for (const char *at = entry->value; *at != '\0'; at++) {
         unsigned char c = (unsigned char)*at;
+        bool plain = c > 0x20 && c < 0x7f && c != '%';
 
-        if (used + 3 > sizeof value)
+        if (sizeof value - used < (plain ? 1 : 3))
             return 0;
-        if (c > 0x20 && c < 0x7f && c != '%') {
-            value[used++] = *at;
-        } else {
-            value[used++] = '%';
+        value[used++] = plain ? *at : '%';
+        if (!plain) {
             value[used++] = digits[c >> 4];
             value[used++] = digits[c & 15];
         }
@@ -319,3 +303,4 @@ const skua_propagator skua__propagator_jaeger = {"jaeger", jaeger_inject, jaeger
                                                  jaeger_field};
 
 #undef B3_DEBUG
+#undef JAEGER_VALUE

@@ -13,7 +13,7 @@
 
 /* ---- characters ------------------------------------------------------------------------------ */
 
-static bool bag_token(const char *text, size_t len)
+bool skua__bag_token(const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
@@ -55,9 +55,8 @@ static size_t bag_char(const unsigned char *text, size_t len)
     return size;
 }
 
-/* Decodes into `out`, which has room for 3 * len + 1 bytes. Each byte that is not of a character,
- * and each NUL, becomes three. */
-static void bag_decode(const char *text, size_t len, char *out)
+/* Each byte that is not of a character, and each NUL, becomes three. */
+void skua__bag_decode(const char *text, size_t len, char *out)
 {
     unsigned char *raw = (unsigned char *)out + 2 * len; /* read behind where it is written */
     size_t size = 0, used = 0;
@@ -107,7 +106,7 @@ static bool bag_properties(const char *text, size_t len)
                     return false;
         }
         from = skua__trimmed(from, &key);
-        if (!bag_token(from, key))
+        if (!skua__bag_token(from, key))
             return false;
     }
     return true;
@@ -128,7 +127,7 @@ static int bag_member(skua_propagated *to, const char *text, size_t len, char *r
     name = skua__trimmed(text, &name_len);
     value_len = main_len - (size_t)(equal - text) - 1;
     value = skua__trimmed(equal + 1, &value_len);
-    if (!bag_token(name, name_len))
+    if (!skua__bag_token(name, name_len))
         return 0;
     for (size_t i = 0; i < value_len; i++)
         if (!bag_octet((unsigned char)value[i]))
@@ -141,7 +140,7 @@ static int bag_member(skua_propagated *to, const char *text, size_t len, char *r
     }
     memcpy(room, name, name_len);
     room[name_len] = '\0';
-    bag_decode(value, value_len, room + name_len + 1);
+    skua__bag_decode(value, value_len, room + name_len + 1);
     value = room + name_len + 1;
     name = room;
     room += name_len + 1 + strlen(value) + 1;
@@ -197,7 +196,7 @@ static size_t bag_write(const skua_baggage_entry *entry, char *out, size_t room)
     size_t name = strlen(entry->name), used = name + 1;
     size_t properties = entry->properties != NULL ? strlen(entry->properties) : 0;
 
-    if (!bag_token(entry->name, name) || used > room)
+    if (!skua__bag_token(entry->name, name) || used > room)
         return 0;
     if (properties != 0 && !bag_properties(entry->properties, properties))
         properties = 0;

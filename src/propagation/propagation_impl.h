@@ -44,6 +44,10 @@ void skua__hex_write(char *text, const uint8_t *bytes, size_t size);
 
 /* The first field of a name without the space around it; NULL: there is none. */
 const char *skua__carrier_first(const skua_carrier *carrier, const char *name, size_t *ret_len);
+/* Whether it is a token of HTTP: what names of entries that travel are. */
+bool skua__bag_token(const char *text, size_t len);
+/* Decodes %xx into `out`, which has room for 3 * len + 1 bytes: UTF-8, repaired, with a NUL. */
+void skua__bag_decode(const char *text, size_t len, char *out);
 /* Cuts space and tabs at both ends. */
 const char *skua__trimmed(const char *text, size_t *len);
 

@@ -282,6 +282,7 @@ static const struct {
     /* metrics */
     {{NULL}, "metrics.every=60000,30000", 0},
     {{"OTEL_METRIC_EXPORT_INTERVAL=5", "OTEL_METRIC_EXPORT_TIMEOUT=4"}, "metrics.every=5,4", 0},
+    {{"OTEL_METRIC_EXPORT_INTERVAL=0"}, "metrics.every=60000,30000", 1},
     {{NULL}, "exemplars=0", 0},
     {{"OTEL_METRICS_EXEMPLAR_FILTER=always_on"}, "exemplars=1", 0},
     {{"OTEL_METRICS_EXEMPLAR_FILTER=always_off"}, "exemplars=2", 0},

@@ -77,6 +77,7 @@ static const char *const names[] = {"OTEL_SDK_DISABLED",
                                     "OTEL_EXPORTER_OTLP_PROTOCOL",
                                     "OTEL_EXPORTER_OTLP_HEADERS",
                                     "OTEL_EXPORTER_OTLP_COMPRESSION",
+                                    "OTEL_EXPORTER_OTLP_TIMEOUT",
                                     "OTEL_EXPORTER_PROMETHEUS_PORT",
                                     "OTEL_EXPORTER_ZIPKIN_ENDPOINT",
                                     "OTEL_BSP_MAX_QUEUE_SIZE",
@@ -159,6 +160,10 @@ static const struct row {
      NULL},
     {"OTEL_TRACES_EXPORTER", "zipkin", "OTEL_EXPORTER_ZIPKIN_ENDPOINT", "localhost:9411", 0, 1, 1,
      0, 0, 0, "cannot be made"},
+    /* No pause would be no end, and the longest one is beyond the clock's. */
+    {"OTEL_METRIC_EXPORT_INTERVAL", "0", NULL, NULL, 1, 1, 1, 0, 0, 0, "METRIC_EXPORT_INTERVAL"},
+    {"OTEL_METRIC_EXPORT_INTERVAL", "9223372036854", "OTEL_EXPORTER_OTLP_TIMEOUT", "9223372036854",
+     1, 1, 1, 0, 0, 0, NULL},
 };
 
 TEST_FIBER_CURRENT(the_environment_says_what_goes_where)

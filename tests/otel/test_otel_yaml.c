@@ -361,6 +361,8 @@ static const struct {
     {HEAD "log_level: loud\n", "no severity", 2},
     {HEAD "what: 1\n", "not known", 2},
     {HEAD "disabled: true\ndisabled: true\n", "twice", 3},
+    {HEAD "\"disabled\\0x\": true\n", "no text", 2},
+    {HEAD "\"a\\0b\": x\n", "no text", 2},
     {HEAD "tracer_provider: {}\n", "no processors", 2},
     {HEAD "tracer_provider: {processors: []}\n", "nothing in it", 2},
     {HEAD "tracer_provider: {processors: [{batch: {}}]}\n", "no exporter", 2},
@@ -378,6 +380,8 @@ static const struct {
     {HEAD "resource: {attributes: [{name: a}]}\n", "no value", 2},
     {HEAD "resource: &a {x: *a}\n", "", 0},
     {HEAD "meter_provider: {readers: [{pull: {exporter: {console: }}}]}\n", "no plugin", 2},
+    {HEAD "meter_provider: {readers: [{periodic: {interval: 0, exporter: {console: }}}]}\n",
+     "whole number", 2},
 };
 
 TEST(what_is_wrong_is_told_with_its_line)
@@ -421,6 +425,30 @@ TEST(a_bomb_of_aliases_is_bounded)
                                c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1);
     CHECK_EQ(parse(text, &fault, &config), -EINVAL);
     CHECK(strstr(fault.text, "more than") != NULL);
+}
+
+/* A long text many times, and more keys than can be compared with each other. */
+TEST(text_and_members_are_bounded)
+{
+    enum { TEXT = 100000, TIMES = 1000 };
+    char *text = malloc(2 * TEXT);
+    skua_otel_config_fault fault;
+    skua_otel_config *config;
+    size_t len;
+
+    MUST(text != NULL);
+    len = (size_t)sprintf(text, "a: &a %0*d\nb: [", TEXT, 7);
+    for (int i = 0; i < TIMES; i++)
+        len += (size_t)sprintf(text + len, "*a, ");
+    strcpy(text + len, "]\n");
+    CHECK_EQ(parse(text, &fault, &config), -EINVAL);
+    CHECK(strstr(fault.text, "bytes of text") != NULL);
+    len = 0;
+    for (int i = 0; i < 3 * TIMES; i++)
+        len += (size_t)sprintf(text + len, "k%d: x\n", i);
+    CHECK_EQ(parse(text, &fault, &config), -EINVAL);
+    CHECK(strstr(fault.text, "members") != NULL);
+    free(text);
 }
 
 TEST(files_are_read)
@@ -525,6 +553,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_is_told_with_its_line),
         cmocka_unit_test(secrets_are_not_told),
         cmocka_unit_test(a_bomb_of_aliases_is_bounded),
+        cmocka_unit_test(text_and_members_are_bounded),
         cmocka_unit_test(files_are_read),
         cmocka_unit_test(random_changes_do_no_harm),
 #ifdef SKUA_FAULTS

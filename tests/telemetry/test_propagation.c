@@ -401,6 +401,26 @@ TEST(jaeger_carries_baggage)
     skua_propagated_free(&to);
 }
 
+/* A stranger's bytes become text, as with W3C's; a name that is no token is passed over. */
+TEST(jaeger_baggage_is_utf8)
+{
+    const skua_propagator *jaeger = skua_propagator_named("jaeger");
+    struct message message;
+    skua_propagated to =
+        extracted("jaeger", (const char *[]){"uberctx-half", "a%c3", "uberctx-raw", "\xff",
+                                             "uberctx-nul", "a%00b", "uberctx-n\xc3", "x", NULL});
+
+    CHECK(same(skua_propagated_baggage(&to, "half"), "a\xef\xbf\xbd"));
+    CHECK(same(skua_propagated_baggage(&to, "raw"), "\xef\xbf\xbd"));
+    CHECK(same(skua_propagated_baggage(&to, "nul"), "a\xef\xbf\xbd"
+                                                    "b"));
+    CHECK(skua_propagated_baggage(&to, "n\xc3") == NULL);
+    message_init(&message, NULL);
+    CHECK_EQ(jaeger->inject(jaeger, &to, &message.fields.carrier), 0);
+    CHECK(same(message_get(&message, "uberctx-half"), "a%EF%BF%BD"));
+    skua_propagated_free(&to);
+}
+
 /* ---- which ----------------------------------------------------------------------------------- */
 
 TEST(propagators_are_chosen_by_a_list)
@@ -526,6 +546,7 @@ int main(void)
         cmocka_unit_test(b3_and_jaeger_are_read),
         cmocka_unit_test(b3_and_jaeger_are_written),
         cmocka_unit_test(jaeger_carries_baggage),
+        cmocka_unit_test(jaeger_baggage_is_utf8),
         cmocka_unit_test(composites_go_in_order_and_fields_are_told_once),
         cmocka_unit_test(fields_that_do_not_fit_are_refused),
         cmocka_unit_test(environment_carries_by_normalised_names),

@@ -44,11 +44,11 @@ void skua__env_u32(const struct skua__env *self, const char *name, uint32_t min,
         *ret = (uint32_t)value;
 }
 
-void skua__env_time(const struct skua__env *self, const char *name, int64_t *ret)
+void skua__env_time(const struct skua__env *self, const char *name, int64_t min, int64_t *ret)
 {
     int64_t value;
 
-    if (skua__env_integer(self, name, 0, INT64_MAX / SKUA_MILLISECOND, &value))
+    if (skua__env_integer(self, name, min, INT64_MAX / SKUA_MILLISECOND, &value))
         *ret = value * SKUA_MILLISECOND;
 }
 
@@ -237,9 +237,9 @@ static void env_batching(struct skua__env *self, const char *prefix,
     char name[48];
 
     (void)snprintf(name, sizeof name, "%s_SCHEDULE_DELAY", prefix);
-    skua__env_time(self, name, &out->schedule_delay);
+    skua__env_time(self, name, 0, &out->schedule_delay);
     (void)snprintf(name, sizeof name, "%s_EXPORT_TIMEOUT", prefix);
-    skua__env_time(self, name, &out->export_timeout);
+    skua__env_time(self, name, 0, &out->export_timeout);
     (void)snprintf(name, sizeof name, "%s_MAX_QUEUE_SIZE", prefix);
     skua__env_u32(self, name, 1, &out->max_queue);
     (void)snprintf(name, sizeof name, "%s_MAX_EXPORT_BATCH_SIZE", prefix);
@@ -293,8 +293,8 @@ static void env_readers(struct skua__env *self)
     }
     for (size_t i = 0; i < count; i++) {
         skua__config_reader_init(&all[i]);
-        skua__env_time(self, "OTEL_METRIC_EXPORT_INTERVAL", &all[i].interval);
-        skua__env_time(self, "OTEL_METRIC_EXPORT_TIMEOUT", &all[i].timeout);
+        skua__env_time(self, "OTEL_METRIC_EXPORT_INTERVAL", 1, &all[i].interval);
+        skua__env_time(self, "OTEL_METRIC_EXPORT_TIMEOUT", 0, &all[i].timeout);
         all[i].exporter = exporters[i];
         all[i].pull = exporters[i].kind == SKUA__EXPORTER_PROMETHEUS;
     }

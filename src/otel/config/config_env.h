@@ -17,7 +17,8 @@ struct skua__env {
 bool skua__env_integer(const struct skua__env *self, const char *name, int64_t min, int64_t max,
                        int64_t *ret);
 void skua__env_u32(const struct skua__env *self, const char *name, uint32_t min, uint32_t *ret);
-void skua__env_time(const struct skua__env *self, const char *name, int64_t *ret); /* ms -> ns */
+/* ms -> ns. */
+void skua__env_time(const struct skua__env *self, const char *name, int64_t min, int64_t *ret);
 bool skua__env_bool(const struct skua__env *self, const char *name, bool standard);
 /* Which of the names it is; -1: not set, or none of them. */
 int skua__env_choice(const struct skua__env *self, const char *name, const char *const *names);

@@ -145,7 +145,7 @@ static void env_otlp_exporter(struct skua__env *self, skua_otel_signal which,
     env_headers(self, signal, out);
     out->gzip =
         skua__env_choice(self, env_otlp(self, signal, "COMPRESSION", name), compressions) == 1;
-    skua__env_time(self, env_otlp(self, signal, "TIMEOUT", name), &out->timeout);
+    skua__env_time(self, env_otlp(self, signal, "TIMEOUT", name), 0, &out->timeout);
     if (which == SKUA_OTEL_METRICS)
         env_metric_preferences(self, out);
 }
@@ -165,7 +165,7 @@ static bool env_exporter(struct skua__env *self, skua_otel_signal signal, const 
         out->kind = SKUA__EXPORTER_ZIPKIN;
         out->endpoint = skua__env_text(self, "OTEL_EXPORTER_ZIPKIN_ENDPOINT",
                                        "http://localhost:9411/api/v2/spans");
-        skua__env_time(self, "OTEL_EXPORTER_ZIPKIN_TIMEOUT", &out->timeout);
+        skua__env_time(self, "OTEL_EXPORTER_ZIPKIN_TIMEOUT", 0, &out->timeout);
     } else if (strcasecmp(name, "prometheus") == 0 && signal == SKUA_OTEL_METRICS) {
         int64_t port = out->port;
 

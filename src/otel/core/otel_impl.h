@@ -33,4 +33,12 @@ void skua__otel_repair(char *out, const char *text, size_t len);
 /* Whether a pattern fits all of a text: * any characters, ? one. */
 bool skua__otel_glob(const char *pattern, const char *text);
 
+/* ---- times ----------------------------------------------------------------------------------- */
+
+/* A time so many ns later, 0 and more: SKUA_FOREVER, where there is none. */
+static inline int64_t skua__otel_after(int64_t time, int64_t ns)
+{
+    return ns < SKUA_FOREVER - time ? time + ns : SKUA_FOREVER;
+}
+
 #endif

@@ -128,10 +128,11 @@ static void disk_done(struct skua__disk *self, const struct skua__disk_record *r
 static int queue_sent(struct skua__disk *self, const struct skua__disk_record *record, int64_t rc)
 {
     if (skua_otel_may_succeed(rc)) {
-        self->pause = self->pause == 0 ? self->retry_initial : self->pause * 2;
+        self->pause =
+            self->pause == 0 ? self->retry_initial : skua__otel_after(self->pause, self->pause);
         if (self->pause > self->retry_max)
             self->pause = self->retry_max;
-        self->asked_at = skua_now() + self->pause;
+        self->asked_at = skua__otel_after(skua_now(), self->pause);
         if (self->doomed) {
             self->stats.dropped_full += record->items;
             self->stats.queued -= record->items;
@@ -192,7 +193,7 @@ static int queue_oldest(struct skua__disk *self, struct skua__disk_record *recor
 /* Sends the oldest one. 1: go on; 0: there is none, or another call sends; an error. */
 static int queue_send_one(struct skua__disk *self, int64_t deadline)
 {
-    int64_t latest = skua_now() + self->send_timeout;
+    int64_t latest = skua__otel_after(skua_now(), self->send_timeout);
     struct skua__disk_record record;
     int64_t result;
     void *bytes;

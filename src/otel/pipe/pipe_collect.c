@@ -217,7 +217,7 @@ void skua__pipe_collect(struct skua__pipe *pipe, bool all)
         if (stream->reader == NULL || (!all && stream->delay != 0 && now < stream->next))
             continue;
         collect_send(pipe, stream);
-        stream->next = stream->delay < SKUA_FOREVER - now ? now + stream->delay : SKUA_FOREVER;
+        stream->next = skua__otel_after(now, stream->delay);
     }
     collect_tell_dropped(pipe);
 }

@@ -74,7 +74,7 @@ static void reader_once(struct skua__periodic *self)
 static int reader_fiber(void *arg)
 {
     struct skua__periodic *self = arg;
-    int64_t interval = self->options.interval, next = skua_now() + interval;
+    int64_t interval = self->options.interval, next = skua__otel_after(skua_now(), interval);
 
     self->begun = true;
     while (skua_cancelled() == 0) {
@@ -94,7 +94,7 @@ static int reader_fiber(void *arg)
             break;
         }
         while (next <= skua_now())
-            next += interval;
+            next = skua__otel_after(next, interval);
     }
     self->done = UINT64_MAX;
     skua_notify_all(&self->over);

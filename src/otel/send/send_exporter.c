@@ -203,7 +203,7 @@ static int64_t exporter_send(struct skua__send *self, skua_otel_signal signal, c
 {
     struct skua__send_request request = {.signal = signal, .body = bytes, .len = len};
     struct skua__send_answer answer = {.after = -1};
-    int64_t latest = skua_now() + self->timeout;
+    int64_t latest = skua__otel_after(skua_now(), self->timeout);
     void *coded = NULL;
     skua_deadline frame;
     int framed;

@@ -41,7 +41,7 @@ struct skua__yaml {
     skua_otel_config *config;
     const struct skua__config_env *env;
     skua_otel_config_fault *fault; /* never NULL */
-    size_t nodes;                  /* made so far */
+    size_t nodes, bytes;           /* made so far; bytes of text */
     int rc;                        /* 0 until something is wrong */
 };
 

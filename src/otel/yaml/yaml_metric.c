@@ -39,7 +39,7 @@ static bool reader_pull_exporter(struct skua__yaml *self, const skua_otel_proper
 static bool reader_one(struct skua__yaml *self, const skua_otel_properties *node, void *out)
 {
     static const struct skua__yaml_field periodic[] = {
-        SKUA__ROW("interval", MS, READER, interval),
+        SKUA__ROW_MIN("interval", MS, READER, interval, 1),
         SKUA__ROW("timeout", MS, READER, timeout),
         SKUA__ROW_MIN("max_export_batch_size/development", U32, READER, max_batch, 1),
         SKUA__ROW_MUST("exporter", reader_exporter),

@@ -2,9 +2,9 @@
  *
  * Types      plain scalars are null, a truth, a number or text by YAML 1.2's core schema, after the
  *            references in them have been replaced; quoted ones are text.
- * Bounds     aliases are copied, so a tree is bounded: 100,000 nodes, 64 levels; that ends cycles,
- *            too.
- * Keys       text, each once.
+ * Bounds     aliases are copied, so a tree is bounded: 100,000 nodes, 64 levels, 16 MiB of text;
+ *            that ends cycles, too.
+ * Keys       text, each once, at most 2,000 of a mapping: each is compared with all the others.
  */
 #include <math.h>
 #include <stdarg.h>
@@ -17,6 +17,8 @@
 
 #define TREE_NODES 100000
 #define TREE_DEPTH 64
+#define TREE_BYTES ((size_t)16 << 20)
+#define TREE_MEMBERS 2000
 
 bool skua__yaml_fail(struct skua__yaml *self, int line, const char *format, ...)
 {
@@ -100,6 +102,14 @@ static void tree_resolve(struct skua_otel_properties *node)
     }
 }
 
+/* Counts text, a key's or a value's. */
+static bool tree_text(struct skua__yaml *self, size_t len, int line)
+{
+    self->bytes += len;
+    return self->bytes <= TREE_BYTES ||
+           skua__yaml_fail(self, line, "more than %zu bytes of text", TREE_BYTES);
+}
+
 static bool tree_scalar(struct skua__yaml *self, const yaml_node_t *from,
                         struct skua_otel_properties *to)
 {
@@ -109,7 +119,7 @@ static bool tree_scalar(struct skua__yaml *self, const yaml_node_t *from,
         return skua__yaml_fail(self, to->line, "a NUL in text");
     to->kind = SKUA__YAML_STR;
     to->text = skua__yaml_substitute(self, text, to->line);
-    if (to->text == NULL)
+    if (to->text == NULL || !tree_text(self, strlen(to->text), to->line))
         return false;
     if (from->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
         tree_resolve(to);
@@ -129,6 +139,8 @@ static bool tree_map(struct skua__yaml *self, yaml_document_t *document, const y
 
     if (at == NULL)
         return false;
+    if (count > TREE_MEMBERS)
+        return skua__yaml_fail(self, to->line, "more than %d members", TREE_MEMBERS);
     to->kind = SKUA__YAML_MAP;
     to->at = at;
     to->count = count;
@@ -137,8 +149,11 @@ static bool tree_map(struct skua__yaml *self, yaml_document_t *document, const y
         const yaml_node_t *key = yaml_document_get_node(document, pair->key);
         int line = (int)key->start_mark.line + 1;
 
-        if (key->type != YAML_SCALAR_NODE)
+        if (key->type != YAML_SCALAR_NODE ||
+            strlen((const char *)key->data.scalar.value) != key->data.scalar.length)
             return skua__yaml_fail(self, line, "a key that is no text");
+        if (!tree_text(self, key->data.scalar.length, line))
+            return false;
         if (!tree_node(self, document, pair->value, depth + 1, &at[i]))
             return false;
         at[i].line = line;
@@ -317,3 +332,5 @@ int skua_otel_properties_item(const skua_otel_properties *self, const char *key,
 
 #undef TREE_NODES
 #undef TREE_DEPTH
+#undef TREE_BYTES
+#undef TREE_MEMBERS
