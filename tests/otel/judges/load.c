@@ -267,6 +267,9 @@ int main(int argc, char **argv)
     for (int i = 0; i < wanted.threads; i++)
         (void)pthread_join(makers[i].thread, NULL);
     rc = skua_otel_shutdown(skua_now() + wanted.drain * SKUA_MILLISECOND);
+    /* One that answers at its deadline may not be over yet, and its figures not the last ones. */
+    for (int i = 0; i < 10000 && skua_otel_shutdown(skua_now() + SKUA_SECOND) != 0; i++)
+        (void)nanosleep(&(struct timespec){0, TICK}, NULL);
     tells(makers, &kept, rc, before);
     return 0;
 }
