@@ -17,6 +17,13 @@
  *
  *     skua_probe_attach(&listener);
  *
+ * Of one task the events come in this order, whatever the threads:
+ *
+ *     SPAWNED { POLLED ( PARKED [WOKEN] | YIELDED ) } POLLED DONE
+ *
+ * CANCELLED may come anywhere in between. A task that is cancelled before its first turn has none:
+ * SPAWNED CANCELLED DONE. No WOKEN behind PARKED: the wake came before the task was idle.
+ *
  * Operations are told where somebody calls and waits for them; each BEGUN has its ENDED, also when
  * the caller is cancelled (-ECANCELED) or out of time. A listener that is attached or detached
  * between the two gets one of them alone.
@@ -64,7 +71,7 @@ typedef enum skua_probe_kind {
     SKUA_PROBE_CANCELLED, /* task */
     SKUA_PROBE_SLEEP,     /* a worker has nothing to do */
     SKUA_PROBE_AWAKE,     /* a worker goes on; arg: events that woke it */
-    SKUA_PROBE_BLOCKED,   /* task, arg: ns of a turn that was too long */
+    SKUA_PROBE_BLOCKED,   /* task, arg: ns of a turn that was too long: 10 ms; of a sample */
     SKUA_PROBE_BEGUN,     /* op: an operation of the library begins; on the thread that asks */
     SKUA_PROBE_ENDED,     /* op: it ended; on the thread that learns of it */
     SKUA_PROBE_MOVED,     /* what, arg: bytes that went through a socket, in any form of call */

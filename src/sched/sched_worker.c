@@ -52,15 +52,30 @@ static struct skua_task *worker_next(struct skua__worker *worker)
     return skua__queue_pick(worker);
 }
 
+static SKUA__COLD void worker_blocked(struct skua__worker *worker, int64_t ns, skua_task_id id,
+                                      const skua_site *site)
+{
+    struct skua__core *core = worker->thread.core;
+
+    if (!core->unseen)
+        skua__probe_emit(&(skua_probe_event){.kind = SKUA_PROBE_BLOCKED,
+                                             .worker = worker->thread.index,
+                                             .task = id,
+                                             .site = site,
+                                             .runtime = (skua_runtime *)(void *)core,
+                                             .arg = ns});
+}
+
 /* Turns shorter than 128 ns fall into bucket 0, each further bucket is twice as wide. */
-static void worker_record(struct skua__worker *worker, int64_t ns)
+static void worker_record(struct skua__worker *worker, int64_t ns, skua_task_id id,
+                          const skua_site *site)
 {
     unsigned bucket = ns < 128 ? 0 : (unsigned)(63 - __builtin_clzll((uint64_t)ns)) - 6;
 
     bucket = bucket < SKUA_POLL_BUCKETS ? bucket : SKUA_POLL_BUCKETS - 1;
     skua__stat(worker, poll_time[bucket], 1);
-    if (ns >= 10 * SKUA_MILLISECOND)
-        skua__task_probe(SKUA_PROBE_BLOCKED, &worker->thread, NULL, ns);
+    if (ns >= 10 * SKUA_MILLISECOND && skua__probe_on(SKUA_PROBE_BLOCKED))
+        worker_blocked(worker, ns, id, site);
 }
 
 /* One turn of every fourth loop is timed: enough for a histogram, too little to cost anything.
@@ -69,18 +84,21 @@ static void worker_record(struct skua__worker *worker, int64_t ns)
 static void worker_turn_timed(struct skua__worker *worker, struct skua_task *task)
 {
     unsigned left = worker->turns_left;
+    const skua_site *site; /* behind the turn the task may be gone */
+    skua_task_id id;
     int64_t start;
 
     if (worker->untimed++ % WORKER_TIMED != 0) {
         skua__task_turn(&worker->thread, task);
         return;
     }
+    site = skua__load_relaxed(&task->site);
+    id = skua__task_id(task);
     start = skua__os_now();
-
     worker->turns_left = 0;
     skua__task_turn(&worker->thread, task);
     worker->turns_left = left;
-    worker_record(worker, skua__os_now() - start);
+    worker_record(worker, skua__os_now() - start, id, site);
 }
 
 /* Runs what is runnable, for a while. */
