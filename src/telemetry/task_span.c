@@ -120,8 +120,9 @@ static int64_t task_span_now(const struct skua__thread *self, const struct skua_
 static struct task_span_figures *task_span_figures_new(struct skua__thread *self,
                                                        const struct skua_task *task)
 {
-    struct task_span_figures *figures = (void *)skua__cell_spare_take(
-        skua__task_core(task), self, sizeof(struct skua__fiber)); /* as most: from one list */
+    /* As large as a fiber's: from the same list. */
+    struct task_span_figures *figures =
+        (void *)skua__cell_spare_take(skua__task_core(task), self, sizeof(struct skua__fiber));
 
     if (figures == NULL)
         return NULL;
@@ -154,14 +155,13 @@ void skua__task_span_begin(struct skua__thread *self, struct skua_task *task, bo
         return;
     span = skua_span_start(
         &task_span_tracer, site->name,
-        &(skua_span_options){
-            .size = sizeof(skua_span_options),
-            .attrs = SKUA_ATTRS(SKUA_I64("skua.task.id", (int64_t)skua__task_id(task)),
-                                SKUA_STR("skua.runtime.name", runtime != NULL ? runtime : ""),
-                                SKUA_STR("code.function.name", site->func),
-                                SKUA_STR("code.file.path", site->file),
-                                SKUA_I64("code.line.number", site->line)),
-            .attrs_count = 5});
+        SKUA_SPAN_OPTIONS(.attrs =
+                              SKUA_ATTRS(SKUA_I64("skua.task.id", (int64_t)skua__task_id(task)),
+                                         SKUA_STR("code.function.name", site->func),
+                                         SKUA_STR("code.file.path", site->file),
+                                         SKUA_I64("code.line.number", site->line),
+                                         SKUA_STR("skua.runtime.name", runtime)),
+                          .attrs_count = runtime != NULL ? 5 : 4));
     if (span == NULL)
         return;
     link = task_span_lend(task, span);

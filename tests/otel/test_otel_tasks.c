@@ -2,7 +2,8 @@
  *
  * Specifies trace.h ("Tasks"), telemetry.h (skua_task_spans) and sdk.h (.tasks, SKUA_OTEL_TASKS).
  */
-#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <skua/otel/samplers.h>
 #include <skua/telemetry.h>
@@ -348,6 +349,34 @@ TEST_FIBER(telemetry_makes_none_of_itself)
     return 0;
 }
 
+static int child_of_fork(void)
+{
+    SKUA_SPAN(span, &tracer, "of the child") /* its end makes the child's own thread */
+    {
+    }
+    for (int i = 0; i < 2; i++)
+        if (skua_otel_flush(skua_now() + TEST_LATE) != 0)
+            return 2;
+    return skua_otel_memory_spans(traced_memory, NULL, 0) == 1 ? 0 : 3;
+}
+
+TEST(telemetry_makes_none_of_itself_in_the_child_of_a_fork)
+{
+    pid_t child;
+    int status;
+
+    if (TEST_TSAN)
+        return; /* threads before a fork are what it cannot bear */
+    begin("all");
+    child = fork();
+    MUST(child >= 0);
+    if (child == 0)
+        _exit(child_of_fork());
+    MUST(waitpid(child, &status, 0) == child);
+    CHECK_EQ(status, 0);
+    end();
+}
+
 TEST(those_that_are_not_sampled_have_an_id_alone)
 {
     skua_runtime *runtime = test_runtime(&test_kinds[1]);
@@ -622,6 +651,7 @@ int main(void)
         cmocka_unit_test(tasks_are_told_by_their_names),
         cmocka_unit_test(there_is_one_choice),
         cmocka_unit_test(telemetry_makes_none_of_itself),
+        cmocka_unit_test(telemetry_makes_none_of_itself_in_the_child_of_a_fork),
         cmocka_unit_test(those_that_are_not_sampled_have_an_id_alone),
         cmocka_unit_test(deadlines_and_frames_go_on_working),
         cmocka_unit_test(the_next_task_in_a_cell_does_not_own_what_it_inherits),
