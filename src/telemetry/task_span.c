@@ -220,27 +220,27 @@ static int64_t task_span_date(const struct skua_task *task, int64_t time)
     return (int64_t)now.tv_sec * SKUA_SECOND + now.tv_nsec - (skua__os_now() - time);
 }
 
-static void task_span_tell(skua_span *span, const struct task_span_figures *figures)
+/* All that is known at the end, in one call. figures: NULL: there are none. */
+static void task_span_tell(skua_span *span, const struct task_span_figures *figures, int result)
 {
-    static const double second = 1e9;
+    const double second = 1e9;
+    skua_attr attrs[6] = {SKUA_I64("skua.task.result", result)};
+    size_t count = 1;
 
-    skua_span_set(
-        span, SKUA_I64("skua.task.polls", (int64_t)figures->polls),
-        SKUA_F64("skua.task.busy", (double)figures->spent[TASK_SPAN_BUSY] / second),
-        SKUA_F64("skua.task.scheduled", (double)figures->spent[TASK_SPAN_SCHEDULED] / second),
-        SKUA_F64("skua.task.idle", (double)figures->spent[TASK_SPAN_IDLE] / second));
-}
+    if (figures != NULL) {
+        const int64_t *spent = figures->spent;
 
-static void task_span_result(skua_span *span, const struct skua_task *task, int result,
-                             int64_t cancelled)
-{
-    skua_span_set(span, SKUA_I64("skua.task.result", result));
-    if (skua__load_relaxed(&((struct skua_task *)(uintptr_t)task)->state) & SKUA__CANCELLED)
-        skua_span_event(span, "cancelled", task_span_date(task, cancelled), NULL, 0);
-    if (result >= 0 || result == -ECANCELED)
-        return;
-    skua_span_set(span, SKUA_STR("error.type", skua_error_name(result)));
-    skua_span_set_status(span, SKUA_SPAN_ERROR, skua_strerror(result));
+        attrs[count++] = SKUA_I64("skua.task.polls", (int64_t)figures->polls);
+        attrs[count++] = SKUA_F64("skua.task.busy", (double)spent[TASK_SPAN_BUSY] / second);
+        attrs[count++] =
+            SKUA_F64("skua.task.scheduled", (double)spent[TASK_SPAN_SCHEDULED] / second);
+        attrs[count++] = SKUA_F64("skua.task.idle", (double)spent[TASK_SPAN_IDLE] / second);
+    }
+    if (result < 0 && result != -ECANCELED) {
+        attrs[count++] = SKUA_STR("error.type", skua_error_name(result));
+        skua_span_set_status(span, SKUA_SPAN_ERROR, skua_strerror(result));
+    }
+    skua_span_set_attrs(span, attrs, count);
 }
 
 void skua__task_span_end(struct skua__thread *self, struct skua_task *task, int result)
@@ -255,10 +255,12 @@ void skua__task_span_end(struct skua__thread *self, struct skua_task *task, int 
     if (figures != NULL) {
         task_span_spend(figures, self, task, figures->phase);
         cancelled = figures->cancelled;
-        task_span_tell(link->span, figures);
-        skua__cell_spare_give(self, &figures->cell);
     }
-    task_span_result(link->span, task, result, cancelled);
+    task_span_tell(link->span, figures, result);
+    if (figures != NULL)
+        skua__cell_spare_give(self, &figures->cell);
+    if (skua__load_relaxed(&task->state) & SKUA__CANCELLED) /* sticky; as in task_span_spend */
+        skua_span_event(link->span, "cancelled", task_span_date(task, cancelled), NULL, 0);
     skua_span_end(link->span);
 }
 
