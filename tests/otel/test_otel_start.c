@@ -551,7 +551,9 @@ TEST(a_start_by_the_environment_without_memory_leaves_nothing_behind)
     set("OTEL_TRACES_SAMPLER", "traceidratio");
     for (unsigned nth = 1; nth < 1000 && rc != 0; nth++) {
         skua__fault_arm(SKUA__FAULT_MALLOC, nth, 1, ENOMEM);
-        rc = skua_otel_start(SKUA_OTEL_OPTIONS(.self_metrics_off = 1, .on_warning = warns));
+        rc = skua_otel_start(SKUA_OTEL_OPTIONS(.self_metrics_off = 1,
+                                               .runtime_metrics = SKUA_OTEL_RUNTIME_OFF,
+                                               .on_warning = warns));
         skua__fault_arm(SKUA__FAULT_MALLOC, 0, 0, 0);
         failed += rc != 0;
         if (rc != 0) {
