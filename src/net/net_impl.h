@@ -151,7 +151,7 @@ SKUA__INLINE bool skua__udp_hold(skua_udp *udp)
 SKUA__COLD void skua__tcp_tell(const skua_tcp *tcp, unsigned direction, int64_t bytes);
 SKUA__INLINE void skua__tcp_moved(const skua_tcp *tcp, unsigned direction, int64_t bytes)
 {
-    if (skua__probe_on(SKUA_PROBE_MOVED) && bytes > 0)
+    if (skua__probe_on(SKUA_PROBE_MOVED))
         skua__tcp_tell(tcp, direction, bytes);
 }
 

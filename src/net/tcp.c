@@ -243,6 +243,8 @@ void skua__tcp_tell(const skua_tcp *tcp, unsigned direction, int64_t bytes)
 {
     bool writes = direction == SKUA__WRITE;
 
+    if (bytes <= 0)
+        return;
     if (skua__load_relaxed(&tcp->rights) & SKUA__HAS_MARKS)
         skua__tell_moved(writes ? "unix.write" : "unix.read", bytes);
     else

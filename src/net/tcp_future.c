@@ -229,6 +229,13 @@ static int64_t tcp_collect(skua_tcp_future *self)
     return self->result;
 }
 
+/* A transfer's answer, told. */
+static SKUA__COLD int64_t tcp_told(const skua_tcp_future *self, int64_t n)
+{
+    skua__tcp_tell(self->tcp, self->kind & SKUA__WRITE, n);
+    return n;
+}
+
 static void tcp_stash(skua_tcp_future *self, size_t len)
 {
     struct skua__stream *stream = tcp_stream(self);
@@ -264,7 +271,6 @@ static int64_t tcp_try(skua_tcp_future *self)
     if (self->kind & TCP_READY)
         return 0;
     n = tcp_transfer(self);
-    skua__tcp_moved(self->tcp, self->kind & SKUA__WRITE, n);
     /* A close shuts the socket down, which may look like an end or an error. */
     if (n <= 0 && skua__source_look(&stream->source) & skua__source_closed_bit(direction))
         return SKUA_ECLOSED;
@@ -272,7 +278,7 @@ static int64_t tcp_try(skua_tcp_future *self)
         skua__source_drained(&stream->source, bits, seen);
     else if (tcp_is_short(self, n)) /* there may be an end behind it */
         skua__source_drained(&stream->source, bits & ~SKUA__HANGUP, seen);
-    return n;
+    return skua__probe_on(SKUA_PROBE_MOVED) ? tcp_told(self, n) : n;
 }
 
 /* After a try that would block: leaves the waker, or lends the buffer. SKUA_PENDING; 1: try again;

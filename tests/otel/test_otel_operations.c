@@ -20,7 +20,9 @@ static void begin_with(skua_otel_operations operations, skua_otel_exporter *expo
 {
     static skua_otel_destination to;
 
-    MUST(skua_otel_memory_new(&traced_memory) == 0);
+    traced_memory = NULL;
+    if (exporter == NULL)
+        MUST(skua_otel_memory_new(&traced_memory) == 0);
     metered.reader[0] = metered_reader(SKUA_OTEL_PREFER_CUMULATIVE, 0);
     to = (skua_otel_destination){.exporter = exporter != NULL ? exporter : traced_memory};
     MUST(skua_otel_start(SKUA_OTEL_OPTIONS(.destinations = &to, .destinations_count = 1,

@@ -4,16 +4,18 @@
  *            MOVED: a counter
  * Room       holds the span, or says that there is none; it is empty where this listener was not
  *            told of the beginning: such an operation is left out, as one that began suppressed is.
- * Stopped    a call that is under way, or the end of what began before, finds telemetry off, and
- *            does nothing but end its span.
+ * Stopped    what began before finds telemetry off at its end, and only ends its span. It is heard
+ *            until then: who stops goes on listening, when there are such spans, and lets others
+ *            make nothing. A beginning counts its span and then looks whether it is stopped; who
+ *            stops says so and then looks at the count: one of them sees the other.
  */
 #include <stdatomic.h>
 #include <stdio.h>
 
 #include "otel/bridge/bridge_op.h"
 
-/* A skua_otel_operations. Relaxed: who was late goes on as it was. */
-static _Atomic int op_what;
+static _Atomic int op_what;            /* a skua_otel_operations */
+static _Atomic unsigned long op_spans; /* that have not ended, or are about to be made */
 /* In an operation's room: it has no span; or nothing is to be told of it. */
 static char op_plain, op_suppressed;
 
@@ -34,19 +36,35 @@ const char *skua__bridge_op_base(const char *path)
     return slash != NULL ? slash + 1 : path;
 }
 
+/* Relaxed: who is late goes on as it was. */
+static bool op_is(skua_otel_operations what)
+{
+    return atomic_load_explicit(&op_what, memory_order_relaxed) == (int)what;
+}
+
+/* Sequential, with skua__bridge_ops_stop: see above. */
+static void op_start(const skua_probe_op *op, void **room)
+{
+    skua_span *span = NULL;
+
+    atomic_fetch_add(&op_spans, 1);
+    if (atomic_load(&op_what) == SKUA_OTEL_OPERATIONS_ALL)
+        span = skua__bridge_op_span(op);
+    if (span != NULL)
+        *room = span;
+    else
+        atomic_fetch_sub(&op_spans, 1);
+}
+
 static void op_begun(const skua_probe_event *event)
 {
-    bool spans = atomic_load_explicit(&op_what, memory_order_relaxed) == SKUA_OTEL_OPERATIONS_ALL;
-    skua_span *span = NULL;
     void **room = &event->op->room[event->place];
 
-    if (skua_trace_suppressed()) {
+    *room = &op_plain;
+    if (skua_trace_suppressed())
         *room = &op_suppressed;
-        return;
-    }
-    if (spans)
-        span = skua__bridge_op_span(event->op);
-    *room = span != NULL ? (void *)span : &op_plain;
+    else if (op_is(SKUA_OTEL_OPERATIONS_ALL))
+        op_start(event->op, room);
 }
 
 static void op_ended(const skua_probe_event *event)
@@ -55,9 +73,12 @@ static void op_ended(const skua_probe_event *event)
 
     if (room == NULL || room == &op_suppressed)
         return;
-    if (room != &op_plain)
+    if (room != &op_plain) {
         skua__bridge_op_span_end(room, event->op);
-    skua__bridge_op_measure(event->op);
+        atomic_fetch_sub(&op_spans, 1);
+    }
+    if (!op_is(SKUA_OTEL_OPERATIONS_OFF))
+        skua__bridge_op_measure(event->op);
 }
 
 static void op_event(const skua_probe_event *event, void *arg)
@@ -67,7 +88,7 @@ static void op_event(const skua_probe_event *event, void *arg)
         op_begun(event);
     else if (event->kind == SKUA_PROBE_ENDED)
         op_ended(event);
-    else if (!skua_trace_suppressed())
+    else if (!op_is(SKUA_OTEL_OPERATIONS_OFF) && !skua_trace_suppressed())
         skua__bridge_op_moved(event->what, event->arg);
 }
 
@@ -79,7 +100,7 @@ static const skua_probe_listener op_listener = {.size = sizeof op_listener,
 
 void skua__bridge_ops_start(skua_otel_operations what)
 {
-    atomic_store_explicit(&op_what, (int)what, memory_order_relaxed);
+    atomic_store(&op_what, (int)what);
     if (what != SKUA_OTEL_OPERATIONS_METRICS && what != SKUA_OTEL_OPERATIONS_ALL)
         return;
     skua__bridge_op_metric_init();
@@ -88,5 +109,7 @@ void skua__bridge_ops_start(skua_otel_operations what)
 
 void skua__bridge_ops_stop(void)
 {
-    (void)skua_probe_detach(&op_listener);
+    atomic_store(&op_what, SKUA_OTEL_OPERATIONS_OFF);
+    if (atomic_load(&op_spans) == 0)
+        (void)skua_probe_detach(&op_listener);
 }
