@@ -36,7 +36,7 @@
  *   file.h           open files: read, write, sync, lock
  *   fs.h             names of files, directories, whole files
  *   probe.h          what the runtime tells whoever listens
- *   task_tracker.h   what every task does now
+ *   task_tracker.h   what every task does now; monitor.h: how often, how long, by name
  *   process.h        child processes
  *   io.h             any stream of bytes; a connection in memory; copying
  *   buffered.h       a buffer in front of one: lines, pieces, printf
@@ -80,6 +80,7 @@
 #include <skua/local.h>
 #include <skua/local_channel.h>
 #include <skua/log.h>
+#include <skua/monitor.h>
 #include <skua/mpmc.h>
 #include <skua/mpsc.h>
 #include <skua/net.h>

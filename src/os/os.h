@@ -108,8 +108,8 @@ int skua__os_thread_start(skua__thread_handle *ret, const char *name, const stru
 void skua__os_thread_join(skua__thread_handle thread);
 /* Nobody will join it. */
 void skua__os_thread_detach(skua__thread_handle thread);
-/* Has fn(arg) called when the calling thread ends. One function for the process, one arg a thread.
- */
+/* Has fn(arg) called when the calling thread ends. Up to four functions for the process, each with
+ * one arg a thread. */
 void skua__os_at_thread_end(void (*fn)(void *), void *arg);
 /* The kernel's id of the calling thread. */
 int skua__os_thread_id(void);

@@ -132,21 +132,29 @@ void skua__os_thread_detach(skua__thread_handle thread)
     pthread_detach((pthread_t)thread.id);
 }
 
+#define THREAD_ENDS 4
+
 static pthread_mutex_t thread_end_mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_key_t thread_end_key; /* constant once made */
-static bool thread_end_made;         /* lock: thread_end_mutex */
+static struct {
+    void (*fn)(void *);
+    pthread_key_t key;
+} thread_ends[THREAD_ENDS]; /* lock: thread_end_mutex; constant once fn is set */
 
 void skua__os_at_thread_end(void (*fn)(void *), void *arg)
 {
+    unsigned at = 0;
     bool made;
 
     pthread_mutex_lock(&thread_end_mutex);
-    if (!thread_end_made)
-        thread_end_made = pthread_key_create(&thread_end_key, fn) == 0;
-    made = thread_end_made;
+    while (at < THREAD_ENDS && thread_ends[at].fn != NULL && thread_ends[at].fn != fn)
+        at++;
+    skua__assert(at < THREAD_ENDS);
+    if (thread_ends[at].fn == NULL && pthread_key_create(&thread_ends[at].key, fn) == 0)
+        thread_ends[at].fn = fn;
+    made = thread_ends[at].fn == fn;
     pthread_mutex_unlock(&thread_end_mutex);
-    if (made) /* without a key the thread's state is not reused: nothing else is lost */
-        pthread_setspecific(thread_end_key, arg);
+    if (made) /* without a key `arg` is not used again: nothing else is lost */
+        pthread_setspecific(thread_ends[at].key, arg);
 }
 
 int skua__os_thread_id(void)
@@ -159,7 +167,7 @@ int skua__os_process_id(void)
     return getpid();
 }
 
-#define THREAD_FORK_LOCKS 16
+#define THREAD_FORK_LOCKS 24
 
 static pthread_mutex_t thread_fork_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct skua__lock *_Atomic thread_fork_locks[THREAD_FORK_LOCKS]; /* lock, to change it */
@@ -250,4 +258,5 @@ void skua__lock_wait(struct skua__lock *lock)
     } while (atomic_exchange_explicit(&lock->held, 1, memory_order_acquire) != 0);
 }
 
+#undef THREAD_ENDS
 #undef THREAD_FORK_LOCKS
