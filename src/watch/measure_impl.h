@@ -1,9 +1,10 @@
 /* measure_impl.h - measures: names, and cells of numbers, one for each thread and name.
  *
  * Guards     a cell is written by the thread that has its block, and read by anybody: all of it is
- *            atomic. Resetting a measure gives it another epoch. The writer notices that at its next
- *            value: it marks the cell as of no epoch, clears it, and marks it as of the new one. Who
- *            reads a cell looks at its epoch before and after: of another one it is nobody's.
+ *            atomic. Resetting a measure gives it another epoch. The writer notices that at its
+ *            next value: it marks the cell as of no epoch, clears it, and marks it as of the new
+ *            one. Who reads a cell looks at its epoch before and after: of another one it is
+ *            nobody's.
  *            Blocks are never freed: a thread that ends gives its own back, with all that it has
  *            counted, and the next thread goes on with it.
  */

@@ -1,7 +1,7 @@
 /* measure_read.c - measures are read: the cells of all threads, added up.
  *
- * The number of values is that of the buckets, so that count and percentiles are of one moment; sum,
- * least and greatest may be a value ahead or behind while a thread counts.
+ * The number of values is that of the buckets, so that count and percentiles are of one moment; the
+ * sum, the least and the greatest may be some values ahead while threads count.
  */
 #include "watch/measure_impl.h"
 

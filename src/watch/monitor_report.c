@@ -64,7 +64,7 @@ int skua_monitor_runtime(skua_runtime *runtime, skua_monitor_base *base, skua_ru
     return 0;
 }
 
-/* ---- a text that grows ------------------------------------------------------------------------ */
+/* ---- a text that grows ----------------------------------------------------------------------- */
 
 struct report_text {
     char *at;
@@ -264,11 +264,12 @@ void skua_monitor_options_init(skua_monitor_options *options)
 int skua_monitor_report(const skua_monitor_options *options,
                         void (*fn)(const char *text, size_t len, void *arg), void *arg)
 {
+    static const skua_monitor_options defaults = {.size = sizeof defaults};
     struct report_text text = {.first = true};
     int rc;
 
     if (options == NULL)
-        options = SKUA_MONITOR_OPTIONS(.json = 0);
+        options = &defaults;
     if (options->size != sizeof *options || fn == NULL)
         return -EINVAL;
     text.json = options->json != 0;

@@ -1,8 +1,8 @@
 /* test_monitor.c - the performance monitor (skua/monitor.h): counts, times, percentiles, reports.
  *
  * Specifies that values are counted exactly and by thread without loss, how far percentiles may be
- * off, what a block is that is measured, resets, reports, the rhythm, and failures. Measures live as
- * long as the process: each test has names of its own.
+ * off, what a block is that is measured, resets, reports, the rhythm, and failures. Measures live
+ * as long as the process: each test has names of its own.
  */
 #include "../lib/event.h"
 
@@ -191,6 +191,7 @@ TEST(threads_count_while_somebody_resets)
 {
     skua_measured measured;
 
+    (void)skua_monitor_reset("shared");
     count_on_threads(true);
     (void)skua_monitor_reset("shared");
     CHECK_EQ(get("shared").count, 0);
