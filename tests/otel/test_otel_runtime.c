@@ -130,7 +130,7 @@ TEST(runtime_counts_are_what_was_done)
     CHECK_EQ(sum_of("skua.task.spawned", "counted"), TASKS + 1);
     CHECK_EQ(of("skua.task.alive", "counted"), 0);
     CHECK(of("skua.task.polls", "counted") >= TASKS * (1 + YIELDS) + 1);
-    CHECK_EQ(of("skua.runtime.count", "counted"), 1);
+    CHECK_EQ(of("skua.runtime.alive", "counted"), 1);
     CHECK_EQ(of("skua.runtime.workers", "counted"), 1);
     CHECK_EQ(of("skua.worker.steals", "counted"), 0);
     CHECK(of("skua.task.memory", "counted") > 0);
@@ -157,11 +157,11 @@ TEST(runtime_sums_outlive_their_runtimes)
         CHECK_EQ(skua_block_on(runtime, many, NULL, NULL), 0);
         metered_collect(0);
         CHECK_EQ(sum_of("skua.task.spawned", "brief"), i * (TASKS + 1));
-        CHECK_EQ(of("skua.runtime.count", "brief"), 1);
+        CHECK_EQ(of("skua.runtime.alive", "brief"), 1);
         CHECK_EQ(skua_runtime_free(runtime), 0);
         metered_collect(0);
         CHECK_EQ(sum_of("skua.task.spawned", "brief"), i * (TASKS + 1));
-        CHECK_EQ(of("skua.runtime.count", "brief"), 0);
+        CHECK_EQ(of("skua.runtime.alive", "brief"), 0);
         CHECK_EQ(of("skua.task.stacks", "brief"), 0);
         metered_collect(1);
         CHECK_EQ(sum_of("skua.task.spawned", "brief"), TASKS + 1);

@@ -35,7 +35,7 @@ const double skua__rtm_bounds[SKUA__RTM_BOUNDS] = {
 #define RTM_UPDOWN(name, unit, text) SKUA_OBSERVABLE_UPDOWN(&skua__rtm_meter, name, unit, text)
 
 static skua_observable rtm_runtimes =
-    RTM_UPDOWN("skua.runtime.count", "{runtime}", "Runtimes that there are");
+    RTM_UPDOWN("skua.runtime.alive", "{runtime}", "Runtimes that there are");
 static skua_observable rtm_workers =
     RTM_UPDOWN("skua.runtime.workers", "{worker}", "Workers of the runtimes");
 static skua_observable rtm_alive = RTM_UPDOWN("skua.task.alive", "{task}", "Tasks that are alive");
