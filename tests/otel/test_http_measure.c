@@ -227,25 +227,51 @@ TEST_FIBER(suppressed_requests_are_not_measured)
 
 /* ---- signals that nobody gets ---------------------------------------------------------------- */
 
+/* Starts telemetry with one destination, of `signal`; `look` at it; ends. */
+static void with_one(skua_otel_signal signal, void (*look)(void))
+{
+    skua_otel_destination to = {.signal = signal};
+
+    MUST(skua_otel_memory_new(&to.exporter) == 0);
+    MUST(skua_otel_start(SKUA_OTEL_OPTIONS(.destinations = &to, .destinations_count = 1)) == 0);
+    look();
+    CHECK_EQ(skua_otel_shutdown(skua_now() + 2 * TEST_LATE), 0);
+    skua_otel_memory_free(to.exporter);
+}
+
+/* A span is a context, sampled as ever: what is behind this process has it as a parent. */
+static void spans_are_contexts(void)
+{
+    static skua_tracer tracer = SKUA_TRACER("nowhere", "1");
+    skua_span *span = skua_span_start(&tracer, "work", NULL);
+    skua_span_context context;
+
+    CHECK(span != NULL && !skua_span_recording(span));
+    CHECK_EQ(skua_span_context_of(span, &context), 0);
+    CHECK(skua_span_context_valid(&context));
+    CHECK((context.flags & SKUA_TRACE_SAMPLED) != 0);
+    skua_span_end(span);
+}
+
+static void only_logs_are_made(void)
+{
+    spans_are_contexts();
+    CHECK(skua_log_installed() != NULL);
+}
+
+static void only_spans_are_made(void)
+{
+    CHECK(skua_trace_installed() != NULL && skua_log_installed() == NULL);
+}
+
 TEST(what_goes_nowhere_is_off)
 {
-    skua_otel_destination to = {.signal = SKUA_OTEL_LOGS};
-
     measured_begin();
-    CHECK(skua_metric_installed() != NULL);
-    CHECK(skua_trace_installed() == NULL && skua_log_installed() == NULL);
+    CHECK(skua_metric_installed() != NULL && skua_log_installed() == NULL);
+    spans_are_contexts();
     measured_end();
-    MUST(skua_otel_memory_new(&to.exporter) == 0);
-    MUST(skua_otel_start(SKUA_OTEL_OPTIONS(.destinations = &to, .destinations_count = 1)) == 0);
-    CHECK(skua_trace_installed() == NULL && skua_log_installed() != NULL);
-    CHECK_EQ(skua_otel_shutdown(skua_now() + 2 * TEST_LATE), 0);
-    skua_otel_memory_free(to.exporter);
-    to = (skua_otel_destination){.signal = SKUA_OTEL_TRACES};
-    MUST(skua_otel_memory_new(&to.exporter) == 0);
-    MUST(skua_otel_start(SKUA_OTEL_OPTIONS(.destinations = &to, .destinations_count = 1)) == 0);
-    CHECK(skua_trace_installed() != NULL && skua_log_installed() == NULL);
-    CHECK_EQ(skua_otel_shutdown(skua_now() + 2 * TEST_LATE), 0);
-    skua_otel_memory_free(to.exporter);
+    with_one(SKUA_OTEL_LOGS, only_logs_are_made);
+    with_one(SKUA_OTEL_TRACES, only_spans_are_made);
 }
 
 int main(void)
