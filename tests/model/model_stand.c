@@ -17,6 +17,11 @@
 
 _Atomic(uint32_t) skua__probe_mask;
 
+void skua__probe_emit(skua_probe_event *event)
+{
+    (void)event;
+}
+
 /* No task has a span: nothing is spawned with SKUA_TRACED, and no link is a task's own. */
 void skua__task_span_begin(struct skua__thread *self, struct skua_task *task, bool asked)
 {

@@ -76,6 +76,12 @@ static void make(struct skua__thread *self, unsigned index, int owner)
     skua__sched_schedule(self, task);
 }
 
+skua_task_id skua__task_id(const struct skua_task *task)
+{
+    (void)task;
+    return 1;
+}
+
 void skua__task_turn(struct skua__thread *self, struct skua_task *task)
 {
     model_use(task);
