@@ -85,14 +85,22 @@ static const skua_otel_point *times_of(const char *metric, const char *name, con
     return NULL;
 }
 
+/* How many values it has; its sum is what its buckets allow. */
 static uint64_t count_of(const char *metric, const char *name, const char *waited)
 {
     const skua_otel_point *point = times_of(metric, name, waited);
     uint64_t count = 0;
+    double low = -1e-9, high = 1e-9;
 
-    for (uint32_t i = 0; point != NULL && i <= point->bounds_count; i++)
+    if (point == NULL)
+        return 0;
+    for (uint32_t i = 0; i <= point->bounds_count; i++) {
         count += point->counts[i];
-    CHECK_EQ(count, point != NULL ? point->count : 0);
+        low += i != 0 ? (double)point->counts[i] * point->bounds[i - 1] : 0;
+        high += (double)point->counts[i] * (i < point->bounds_count ? point->bounds[i] : 3600);
+    }
+    CHECK_EQ(count, point->count);
+    CHECK(low <= point->sum && point->sum <= high);
     return count;
 }
 
@@ -211,7 +219,7 @@ static int locks(void *arg)
     (void)arg;
     MUST(skua_mutex_lock(&mutex) == 0);
     (void)skua_mutex_unlock(&mutex);
-    return 0;
+    return skua_yield(); /* a turn that no wait comes before */
 }
 
 /* Seven wait for a mutex, once each. */
@@ -235,9 +243,10 @@ TEST(runtime_waits_are_counted_by_name)
     const skua_otel_point *point;
 
     start(SKUA_OTEL_RUNTIME_FULL);
-    CHECK_EQ(skua_block_on(runtime, holds, NULL, NULL), 0);
+    for (int i = 0; i < 6; i++)
+        CHECK_EQ(skua_block_on(runtime, holds, NULL, NULL), 0);
     metered_collect(0);
-    CHECK_EQ(count_of("skua.wait.duration", "waits", "mutex"), 7);
+    CHECK_EQ(count_of("skua.wait.duration", "waits", "mutex"), 6 * 7);
     CHECK_EQ(sum_of("skua.task.polls", "waits"),
              (int64_t)count_of("skua.task.poll.duration", "waits", NULL));
     /* Spawned, yielded, woken: each turn had a time in line. */
@@ -313,6 +322,10 @@ TEST(runtime_turns_of_a_runtime_that_is_gone)
         CHECK_EQ(turns, of("skua.task.polls", "past"));
         CHECK(turns >= (uint64_t)i * TASKS * (1 + YIELDS));
     }
+    /* What was not collected is not of the next start. */
+    runtime = runtime_of("past", SKUA_CURRENT_THREAD, 1);
+    CHECK_EQ(skua_block_on(runtime, many, NULL, NULL), 0);
+    CHECK_EQ(skua_runtime_free(runtime), 0);
     stop();
     /* Nobody listens now. */
     runtime = runtime_of("past", SKUA_CURRENT_THREAD, 1);
@@ -320,6 +333,44 @@ TEST(runtime_turns_of_a_runtime_that_is_gone)
     start(SKUA_OTEL_RUNTIME_FULL);
     metered_collect(0);
     CHECK(times_of("skua.task.poll.duration", "past", NULL) == NULL);
+    stop();
+    CHECK_EQ(skua_runtime_free(runtime), 0);
+}
+
+#define CROWD 70000
+
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static int crowd(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < CROWD; i++)
+        MUST(skua_spawn(NULL, nothing, NULL) == 0);
+    return 0;
+}
+
+TEST(runtime_with_more_tasks_than_there_is_room_for)
+{
+    skua_runtime *runtime = runtime_of("crowd", SKUA_CURRENT_THREAD, 1);
+    int64_t lost;
+
+    if (TEST_SANITIZED)
+        return;
+    start(SKUA_OTEL_RUNTIME_FULL);
+    CHECK_EQ(skua_block_on(runtime, crowd, NULL, NULL), 0);
+    metered_collect(0);
+    lost = metered_i64("skua.runtime.unmeasured", NULL, NULL);
+    CHECK_RANGE(lost, CROWD - 65536, CROWD / 2);
+    CHECK_EQ(count_of("skua.task.poll.duration", "crowd", NULL), CROWD + 1);
+    CHECK_EQ(count_of("skua.task.schedule.duration", "crowd", NULL), CROWD + 1 - lost);
+    /* There is room again. */
+    CHECK_EQ(skua_block_on(runtime, many, NULL, NULL), 0);
+    metered_collect(0);
+    CHECK_EQ(metered_i64("skua.runtime.unmeasured", NULL, NULL), lost);
     stop();
     CHECK_EQ(skua_runtime_free(runtime), 0);
 }
@@ -503,6 +554,7 @@ int main(void)
         cmocka_unit_test(runtime_waits_are_counted_by_name),
         cmocka_unit_test(runtime_waits_for_a_channel),
         cmocka_unit_test(runtime_turns_of_a_runtime_that_is_gone),
+        cmocka_unit_test(runtime_with_more_tasks_than_there_is_room_for),
         cmocka_unit_test(runtime_metrics_while_runtimes_come_and_go),
         cmocka_unit_test(runtime_of_a_forks_child_counts_anew),
         cmocka_unit_test(runtime_metrics_are_chosen_by_option_and_environment),

@@ -7,16 +7,16 @@
  *
  * Slots      a task in flight has a slot of a table, found by its id and runtime; it is claimed by
  *            a compare-and-swap at the first event, and freed by DONE. Who writes into it is who
- *            holds the task at that time, one after the other, in the order that its state word
- *            makes (task.h): so what is written needs no lock. Where the four places of an id are
- *            taken the event is not measured, and counted: with more than 65,536 tasks at once.
+ *            holds the task then, one after the other, as its state word has it (task.h): so what
+ *            is written needs no lock. Where the eight places of an id are taken the event is not
+ *            measured, and counted: there is room for 65,536 tasks.
  * Blocks     what is counted lies in a block of the worker, which alone writes it: there are 256.
  *            Turns, and what they end, are on workers only.
  * Collect    what is new in each block since the last time goes into histograms, as if it had been
  *            recorded then. A runtime that was freed leaves its blocks until they were collected.
  * Waits      are parked turns of fibers, by the name of the future, a static text; the 24th and
  *            all others of a worker together: "other". Poll tasks do not say what they wait for.
- * Memory     2 MB for slots and 2.4 MB for blocks, both of pages that are not there until they are
+ * Memory     2 MB for slots and 2.4 MB for blocks, of pages that are not there until they are
  *            touched; for ever, since a call may be under way in any thread.
  */
 #include <stdio.h>
@@ -26,7 +26,7 @@
 #include "otel/core/otel_warn.h"
 
 #define TURN_SLOTS (1u << 16)
-#define TURN_PLACES 4
+#define TURN_PLACES 8
 #define TURN_BLOCKS 256
 #define TURN_WAITS 24
 #define TURN_SHIFT 24 /* of turn_pace */
@@ -114,44 +114,61 @@ static uint64_t turn_key(const skua_probe_event *event)
     return ((event->task ^ of) * UINT64_C(0xe7037ed1a0b428db)) | 1;
 }
 
-/* Ids begin with a generation, and end with a place in the runtime's memory, which are even and
- * dense. */
-static struct turn_slot *turn_first(const skua_probe_event *event)
+/* The eight places of a task begin with `first`, and are tried from the i-th on. Ids end with a
+ * place in the runtime's memory, in units of 8 bytes: 512 bytes of it, which seven tasks fill, have
+ * one row of places, and each task is mostly found at the first look. */
+static struct turn_slot *turn_row(const skua_probe_event *event, unsigned *i)
 {
-    uint32_t at = (uint32_t)event->task / 2 + (uint32_t)((uintptr_t)event->runtime >> 8) * 61;
+    uint32_t at = (uint32_t)event->task / 8;
+    uint32_t salt = (uint32_t)((uintptr_t)event->runtime >> 6) * TURN_PLACES * 61;
 
-    return &turn_slots[at % TURN_SLOTS & ~(TURN_PLACES - 1u)];
+    *i = at % TURN_PLACES;
+    return &turn_slots[(at + salt) % TURN_SLOTS & ~(TURN_PLACES - 1u)];
 }
 
 /* The task's slot; NULL: it has none. */
 static struct turn_slot *turn_find(const skua_probe_event *event)
 {
-    struct turn_slot *slot = turn_first(event);
+    unsigned start;
+    struct turn_slot *row = turn_row(event, &start);
     uint64_t key = turn_key(event);
 
-    for (unsigned i = 0; i < TURN_PLACES; i++)
-        if (turn_get(&slot[i].key) == key)
-            return &slot[i];
+    for (unsigned i = 0; i < TURN_PLACES; i++) {
+        struct turn_slot *slot = &row[(start + i) % TURN_PLACES];
+
+        if (turn_get(&slot->key) == key)
+            return slot;
+    }
     return NULL;
 }
 
-/* The same, or one that was free; NULL: there is none. */
+/* A free one; NULL: there is none. */
 static struct turn_slot *turn_claim(const skua_probe_event *event)
 {
-    struct turn_slot *slot = turn_find(event), *first = turn_first(event);
+    unsigned start;
+    struct turn_slot *row = turn_row(event, &start);
+    uint64_t key = turn_key(event);
 
-    for (unsigned i = 0; i < TURN_PLACES && slot == NULL; i++) {
+    for (unsigned i = 0; i < TURN_PLACES; i++) {
+        struct turn_slot *slot = &row[(start + i) % TURN_PLACES];
         uint64_t none = 0;
 
         /* Acquire pairs with turn_release: what the last one wrote is over. */
-        if (turn_get(&first[i].key) == 0 &&
-            atomic_compare_exchange_strong_explicit(&first[i].key, &none, turn_key(event),
-                                                    memory_order_acquire, memory_order_relaxed))
-            slot = &first[i];
+        if (turn_get(&slot->key) == 0 &&
+            atomic_compare_exchange_strong_explicit(&slot->key, &none, key, memory_order_acquire,
+                                                    memory_order_relaxed))
+            return slot;
     }
-    if (slot == NULL)
-        turn_lose();
-    return slot;
+    turn_lose();
+    return NULL;
+}
+
+/* Its own, or a free one. */
+static struct turn_slot *turn_slot(const skua_probe_event *event)
+{
+    struct turn_slot *slot = turn_find(event);
+
+    return slot != NULL ? slot : turn_claim(event);
 }
 
 static void turn_release(struct turn_slot *slot)
@@ -296,7 +313,7 @@ static void turn_ends(struct turn_block *block, const skua_probe_event *event, u
         return;
     }
     slot =
-        event->kind == SKUA_PROBE_YIELDED || event->waiting_for != NULL ? turn_claim(event) : NULL;
+        event->kind == SKUA_PROBE_YIELDED || event->waiting_for != NULL ? turn_slot(event) : NULL;
     if (slot == NULL)
         return;
     if (event->kind == SKUA_PROBE_YIELDED) {
@@ -316,7 +333,7 @@ static void turn_event(const skua_probe_event *event, void *arg)
     if (event->runtime == NULL || event->task == 0)
         return;
     if (event->kind == SKUA_PROBE_SPAWNED || event->kind == SKUA_PROBE_WOKEN) {
-        slot = turn_claim(event);
+        slot = event->kind == SKUA_PROBE_SPAWNED ? turn_claim(event) : turn_slot(event);
         if (slot != NULL)
             turn_put(&slot->runnable, now);
         return;
