@@ -312,8 +312,7 @@ static void turn_ends(struct turn_block *block, const skua_probe_event *event, u
             turn_release(slot);
         return;
     }
-    slot =
-        event->kind == SKUA_PROBE_YIELDED || event->waiting_for != NULL ? turn_slot(event) : NULL;
+    slot = event->kind == SKUA_PROBE_PARKED && event->waiting_for == NULL ? NULL : turn_slot(event);
     if (slot == NULL)
         return;
     if (event->kind == SKUA_PROBE_YIELDED) {
