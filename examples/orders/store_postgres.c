@@ -86,14 +86,14 @@ static int postgres_ask(struct store *store, const char *statement, const char *
                         int count, PGresult **result)
 {
     const char *state;
-    struct sql sql;
+    skua_sql sql;
     int rc;
 
-    sql_begin(&sql, "postgresql", postgres_sql(statement));
+    skua_sql_begin(&sql, "postgresql", postgres_sql(statement));
     rc = skua_pg_query(((struct postgres_store *)store)->pg, statement, params, count, result);
     state = *result != NULL ? PQresultErrorField(*result, PG_DIAG_SQLSTATE) : NULL;
     if (state != NULL)
-        skua_span_set(sql.span, SKUA_STR("db.response.status_code", state));
+        skua_sql_status(&sql, state);
     sql_end(&sql, rc);
     if (rc == 0)
         return 0;

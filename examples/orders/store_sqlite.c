@@ -195,10 +195,10 @@ static int sqlite_use(skua_pool *pool, skua_fiber_fn fn, struct job *job)
 static int sqlite_work(struct sqlite_store *self, const char *sql, skua_fiber_fn fn,
                        struct job *job)
 {
-    struct sql statement;
+    skua_sql statement;
     int rc;
 
-    sql_begin(&statement, "sqlite", sql);
+    skua_sql_begin(&statement, "sqlite", sql);
     rc = sqlite_use(self->readers, fn, job);
     sql_end(&statement, rc);
     return rc;
@@ -366,7 +366,7 @@ static void sqlite_add_all(void *ctx, struct batch_item *first)
 {
     struct sqlite_store *self = ctx;
     struct sql_batch batch = {.count = 0};
-    struct sql statement;
+    skua_sql statement;
     int rc;
 
     for (struct batch_item *at = first; at != NULL; at = at->next)
@@ -423,10 +423,10 @@ static int sqlite_add(struct store *self, const struct new_order *order, struct 
                       bool *again)
 {
     struct adding adding = {.new_order = order, .order = ret};
-    struct sql statement;
+    skua_sql statement;
     int rc;
 
-    sql_begin(&statement, "sqlite", sqlite_statements[ASK_ADD]);
+    skua_sql_begin(&statement, "sqlite", sqlite_statements[ASK_ADD]);
     (void)skua_span_context_of(statement.span, &adding.asker);
     rc = batch_add(&sqlite_of(self)->adding, &adding.item);
     sql_end(&statement, rc);

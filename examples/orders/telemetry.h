@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "config.h"
+#include "skua_sql.h"
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
@@ -35,17 +36,8 @@ int telemetry_access(skua_http_exchange *exchange, const skua_http_chain *rest, 
 
 /* ---- statements of SQL ----------------------------------------------------------------------- */
 
-/* One that runs: its span, and when it began. In its asker's stack. */
-struct sql {
-    const char *system, *text;
-    skua_span *span;
-    int64_t began; /* 0: it is not measured */
-};
-
-/* Before a statement, and behind it with the store's code; `text` has no values in it, but $1 or
- * ?1. */
-void sql_begin(struct sql *self, const char *system, const char *text);
-void sql_end(struct sql *self, int rc);
+/* As skua_sql_end, with the store's code. */
+void sql_end(skua_sql *self, int rc);
 
 /* Of a transaction that does what `count` requests have asked for. They are no children of each
  * other: it is linked to them, as far as there is room. */
@@ -55,7 +47,7 @@ struct sql_batch {
 };
 
 void sql_batch_add(struct sql_batch *self, const skua_span_context *context);
-void sql_batch_begin(struct sql *self, const struct sql_batch *batch, const char *system,
+void sql_batch_begin(skua_sql *self, const struct sql_batch *batch, const char *system,
                      const char *text);
 
 #endif
