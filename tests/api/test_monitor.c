@@ -7,7 +7,7 @@
 #include "../lib/event.h"
 
 #ifdef SKUA_FAULTS
-#include "os/os.h"
+#include "watch/measure_impl.h"
 #endif
 
 static skua_measured get(const char *name)
@@ -349,6 +349,33 @@ TEST(no_memory)
 }
 #endif
 
+#ifdef SKUA_FAULTS
+static int blocks(void)
+{
+    int count = 0;
+
+    for (struct skua__measure_block *at = atomic_load(&skua__measure_blocks); at != NULL;
+         at = at->next)
+        count++;
+    return count;
+}
+
+TEST(threads_that_come_and_go_take_no_more_memory)
+{
+    static skua_measure measure = SKUA_MEASURE_OF("come and go", NULL);
+    int before = blocks();
+
+    for (int i = 0; i < 20; i++) {
+        pthread_t thread;
+
+        MUST(pthread_create(&thread, NULL, records_one, &measure) == 0);
+        pthread_join(thread, NULL);
+    }
+    CHECK_RANGE(blocks(), before, before + 1);
+    CHECK_EQ(get("come and go").count, 20);
+}
+#endif
+
 TEST(more_names_than_there_is_room_for)
 {
     static skua_measure measures[300];
@@ -385,6 +412,7 @@ int main(void)
         cmocka_unit_test(metrics_need_no_sdk),
 #ifdef SKUA_FAULTS
         cmocka_unit_test(no_memory),
+        cmocka_unit_test(threads_that_come_and_go_take_no_more_memory),
 #endif
         cmocka_unit_test(more_names_than_there_is_room_for),
     };

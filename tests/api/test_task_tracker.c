@@ -460,7 +460,8 @@ TEST_FIBER_CURRENT(the_child_of_a_fork_has_no_tasks)
     CHECK_EQ(skua_task_tracker_each(NULL, NULL, NULL), 1);
     child = fork();
     if (child == 0)
-        _exit(skua_task_tracker_read(&stats) != 0 || stats.running != 0 ||
+        _exit(get(skua_runtime_current(), skua_task_current_id()).id != 0 ||
+              skua_task_tracker_read(&stats) != 0 || stats.running != 0 ||
               skua_task_tracker_each(SKUA_TRACKED_FILTER(.states = SKUA_TRACKED_ALL), NULL, NULL) !=
                   0);
     CHECK_EQ(waitpid(child, &status, 0), child);
@@ -507,7 +508,7 @@ static int sleeps_and_yields(void *arg)
 
 static int spawns_for_a_while(void *arg)
 {
-    int64_t end = skua_now() + MS(400);
+    int64_t end = skua_now() + MS(300);
     skua_scope scope;
 
     (void)arg;
@@ -528,6 +529,15 @@ static void look(const skua_tracked_task *task, unsigned depth, void *arg)
     (void)arg;
 }
 
+static void *adds(void *arg)
+{
+    atomic_bool *stop = ((void **)arg)[0];
+
+    while (!atomic_load(stop))
+        CHECK(skua_task_tracker_add(((void **)arg)[1]) >= 0);
+    return NULL;
+}
+
 static void *looks(void *arg)
 {
     atomic_bool *stop = ((void **)arg)[0];
@@ -544,6 +554,25 @@ static void *looks(void *arg)
     }
     (void)skua_task_tracker_stop();
     return NULL;
+}
+
+/* Whoever is listed at its very end must not stay. */
+TEST(adding_while_two_workers_run)
+{
+    skua_runtime *runtime = test_runtime(&test_kinds[2]);
+    atomic_bool stop = false;
+    void *args[2] = {&stop, runtime};
+    pthread_t thread;
+
+    MUST(skua_task_tracker_start(NULL) == 0);
+    MUST(pthread_create(&thread, NULL, adds, args) == 0);
+    test_run(runtime, spawns_for_a_while, NULL);
+    atomic_store(&stop, true);
+    pthread_join(thread, NULL);
+    CHECK_EQ(skua_task_tracker_add(runtime), 0);
+    CHECK_EQ(skua_task_tracker_each(NULL, NULL, NULL), 0);
+    test_runtime_free(runtime);
+    CHECK_EQ(skua_task_tracker_stop(), 0);
 }
 
 TEST(looking_while_two_workers_run)
@@ -583,6 +612,7 @@ int main(void)
 #ifdef SKUA_FAULTS
         cmocka_unit_test(no_memory),
 #endif
+        cmocka_unit_test(adding_while_two_workers_run),
         cmocka_unit_test(looking_while_two_workers_run),
     };
 
