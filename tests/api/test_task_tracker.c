@@ -387,6 +387,25 @@ TEST_FIBER(what_does_not_fit_is_counted)
     return 0;
 }
 
+TEST_FIBER(rooms_of_tasks_that_ended_are_used_again)
+{
+    skua_task_tracker_stats stats = {.size = sizeof stats};
+
+    MUST(skua_task_tracker_start(SKUA_TASK_TRACKER_OPTIONS(.tasks_max = 64)) == 0);
+    for (int round = 0; round < TEST_COUNT(300); round++) {
+        skua_scope scope;
+
+        skua_scope_open(&scope, SKUA_COLLECT);
+        for (int i = 0; i < 3; i++) /* and this fiber: four, all of one part's */
+            MUST(skua_spawn(&scope, test_fiber_return, NULL) == 0);
+        CHECK_EQ(skua_scope_join(&scope), 0);
+    }
+    CHECK_EQ(skua_task_tracker_read(&stats), 0);
+    CHECK_EQ(stats.dropped, 0);
+    CHECK_EQ(skua_task_tracker_stop(), 0);
+    return 0;
+}
+
 /* ---- several runtimes, threads, spans -------------------------------------------------------- */
 
 TEST(runtimes_whose_ids_are_the_same)
@@ -452,16 +471,19 @@ TEST_FIBER(a_task_has_the_trace_it_was_spawned_in)
 TEST_FIBER_CURRENT(the_child_of_a_fork_has_no_tasks)
 {
     skua_task_tracker_stats stats = {.size = sizeof stats};
+    skua_runtime *runtime = skua_runtime_current();
+    skua_task_id self = skua_task_current_id();
     int status = -1;
     pid_t child;
 
     MUST(skua_task_tracker_start(NULL) == 0);
     skua_yield();
     CHECK_EQ(skua_task_tracker_each(NULL, NULL, NULL), 1);
+    CHECK_EQ(get(runtime, self).id, self);
     child = fork();
     if (child == 0)
-        _exit(get(skua_runtime_current(), skua_task_current_id()).id != 0 ||
-              skua_task_tracker_read(&stats) != 0 || stats.running != 0 ||
+        _exit(get(runtime, self).id != 0 || skua_task_tracker_read(&stats) != 0 ||
+              stats.running != 0 ||
               skua_task_tracker_each(SKUA_TRACKED_FILTER(.states = SKUA_TRACKED_ALL), NULL, NULL) !=
                   0);
     CHECK_EQ(waitpid(child, &status, 0), child);
@@ -606,6 +628,7 @@ int main(void)
         cmocka_unit_test(the_tree_as_text),
         cmocka_unit_test(tasks_that_are_older_than_the_tracker),
         cmocka_unit_test(what_does_not_fit_is_counted),
+        cmocka_unit_test(rooms_of_tasks_that_ended_are_used_again),
         cmocka_unit_test(runtimes_whose_ids_are_the_same),
         cmocka_unit_test(a_task_has_the_trace_it_was_spawned_in),
         cmocka_unit_test(the_child_of_a_fork_has_no_tasks),
