@@ -12,7 +12,7 @@
  * It listens to the probes of all runtimes of the process (probe.h), and keeps for each task who
  * spawned it and where, its state since when and what it waits for, how often and how long it ran,
  * was runnable and waited, and in which trace it is. Tasks that are older than the tracker are
- * found when something happens to them, or all of a runtime by skua_task_tracker_add.
+ * found when something happens to them, or all at once by skua_task_tracker_add.
  *
  * Memory     made when it is started, and not more: of `tasks_max` tasks, 280 bytes each, of which
  *            only those that are needed are touched. The table has 16 parts, so that it may be full
@@ -74,8 +74,9 @@ SKUA_API int skua_task_tracker_stop(void);
 /* Has it know all tasks of a runtime now, those too that were there before and wait. Who spawned
  * them is not known.
  *
- * Returns    how many tasks the runtime has; -ENOENT: it is not started; SKUA_EUSAGE: the runtime
- *            is of the parent of a fork
+ * runtime    NULL: all that skua_runtime_each finds
+ * Returns    how many tasks there are; -ENOENT: it is not started; SKUA_EUSAGE: the runtime is of
+ *            the parent of a fork
  * Threads    any, while the runtime lives
  * Since      0.5
  */

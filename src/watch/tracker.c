@@ -271,31 +271,27 @@ static const skua_probe_listener track_listener = {
 
 /* ---- fork ------------------------------------------------------------------------------------ */
 
-static void track_fork_before(void)
-{
-    for (unsigned i = 0; i < SKUA__TRACK_PARTS; i++)
-        skua__lock_take(&skua__track_parts[i].lock);
-}
-
-static void track_fork_parent(void)
-{
-    for (unsigned i = 0; i < SKUA__TRACK_PARTS; i++)
-        skua__lock_drop(&skua__track_parts[i].lock);
-}
-
+/* Who was in a part, or was starting or stopping, is not here: nothing is kept that may be half
+ * done. So nobody is waited for before a fork. */
 static void track_fork_child(void)
 {
+    bool on = skua__load_relaxed(&track_life) == TRACK_ON; /* one thread */
+
     for (unsigned i = 0; i < SKUA__TRACK_PARTS; i++) {
         struct skua__track_part *part = &skua__track_parts[i];
 
-        if (part->slots != NULL) {
+        if (on) {
             memset(part->chains, 0, part->slots_max * sizeof *part->chains);
             memset(part->ring, 0, part->ring_max * sizeof *part->ring);
+            part->fresh = part->free = part->ring_at = 0;
+            part->spawned = part->done = part->dropped = 0;
+            skua__lock_drop(&part->lock);
+        } else {
+            memset(part, 0, sizeof *part);
         }
-        part->fresh = part->free = part->ring_at = 0;
-        part->spawned = part->done = part->dropped = 0;
-        skua__lock_drop(&part->lock);
     }
+    if (!on)
+        skua__store_relaxed(&track_life, TRACK_OFF);
 }
 
 /* Once in a process's life. While the life is changing: one thread. */
@@ -305,7 +301,7 @@ static int track_fork_ready(void)
     int rc = 0;
 
     if (!ready)
-        rc = skua__os_at_fork(track_fork_before, track_fork_parent, track_fork_child);
+        rc = skua__os_at_fork(NULL, NULL, track_fork_child);
     ready = rc == 0;
     return rc;
 }
@@ -375,8 +371,10 @@ static int track_set_up(uint32_t tasks_max, uint32_t done_max)
         if (!track_part_fill(&skua__track_parts[i], slots,
                              (done_max + SKUA__TRACK_PARTS - 1) / SKUA__TRACK_PARTS))
             rc = -ENOMEM;
-    if (rc == 0)
+    if (rc == 0) {
+        (void)skua_probe_detach(&track_listener); /* of the parent of a fork, that was starting */
         rc = skua_probe_attach(&track_listener);
+    }
     if (rc != 0)
         track_clear();
     return rc;

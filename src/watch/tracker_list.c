@@ -297,15 +297,12 @@ static bool list_forget_some(const struct list_adding *adding, struct skua__trac
     return more;
 }
 
-int64_t skua_task_tracker_add(skua_runtime *runtime)
+static int64_t list_add_all(skua_runtime *runtime)
 {
     static _Atomic uint64_t listings; /* relaxed: only to be different */
     struct list_adding adding = {.runtime = runtime, .now = skua__os_now()};
-    skua_task_tracker_stats stats = {.size = sizeof stats};
-    int64_t count = skua_task_tracker_read(&stats);
+    int64_t count;
 
-    if (count != 0)
-        return count;
     adding.listing = skua__add_relaxed(&listings, 1) + 1;
     count = skua_runtime_each_task(runtime, list_add, &adding);
     for (unsigned i = 0; i < SKUA__TRACK_PARTS && count >= 0; i++) {
@@ -314,6 +311,27 @@ int64_t skua_task_tracker_add(skua_runtime *runtime)
         while (list_forget_some(&adding, &skua__track_parts[i], &at))
             continue;
     }
+    return count;
+}
+
+/* Under the lock of all runtimes, so that this one stays. */
+static void list_add_runtime(skua_runtime *runtime, void *arg)
+{
+    int64_t count = list_add_all(runtime);
+
+    *(int64_t *)arg += count > 0 ? count : 0;
+}
+
+int64_t skua_task_tracker_add(skua_runtime *runtime)
+{
+    skua_task_tracker_stats stats = {.size = sizeof stats};
+    int64_t count = 0;
+
+    if (skua_task_tracker_read(&stats) != 0)
+        return -ENOENT;
+    if (runtime != NULL)
+        return list_add_all(runtime);
+    (void)skua_runtime_each(list_add_runtime, &count);
     return count;
 }
 

@@ -342,7 +342,7 @@ TEST_FIBER(tasks_that_are_older_than_the_tracker)
     family_grows(&family, &scope, &first);
     MUST(skua_task_tracker_start(NULL) == 0);
     CHECK_EQ(get(runtime, first).id, 0);
-    CHECK_EQ(skua_task_tracker_add(runtime), 7);
+    CHECK_EQ(skua_task_tracker_add(NULL), 7);
     CHECK_EQ(skua_task_tracker_add(runtime), 7);
     CHECK_EQ(skua_task_tracker_each(NULL, NULL, NULL), 7);
     task = get_in(runtime, first, SKUA_TRACKED_WAITING);
