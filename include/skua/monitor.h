@@ -105,13 +105,16 @@ static inline skua_measure_frame skua_measure_enter(skua_measure *measure)
  * Threads    any
  * Since      0.5
  */
-#define SKUA_MEASURE(text)                                                                         \
-    for (skua_measure_frame skua__frame                                                            \
+#define SKUA_MEASURE(text) SKUA__MEASURE_OF(__COUNTER__, text)
+#define SKUA__MEASURE_OF(number, text) SKUA__MEASURE_IN(number, text)
+#define SKUA__MEASURE_IN(number, text) SKUA__MEASURE_BLOCK(skua__frame_##number, text)
+#define SKUA__MEASURE_BLOCK(frame, text)                                                           \
+    for (skua_measure_frame frame                                                                  \
          __attribute__((cleanup(skua_measure_leave))) = skua_measure_enter(__extension__({         \
              static skua_measure skua__site = SKUA_MEASURE_OF(text, NULL);                         \
              &skua__site;                                                                          \
          }));                                                                                      \
-         skua__frame.open != 0; skua__frame.open = 0)
+         frame.open != 0; frame.open = 0)
 #endif
 
 /* ---- looking --------------------------------------------------------------------------------- */
