@@ -52,7 +52,8 @@ static void say(const char *format, ...)
 
 static void say_sampler(const struct skua__config_sampler *self)
 {
-    static const char *const kinds[] = {"parent", "on", "off", "ratio", "probability"};
+    static const char *const kinds[] = {"parent",      "on",     "off",       "ratio",
+                                        "probability", "record", "composite", "jaeger"};
 
     if (self == NULL) {
         say("default");
@@ -61,6 +62,8 @@ static void say_sampler(const struct skua__config_sampler *self)
     say("%s", kinds[self->kind]);
     if (self->kind == SKUA__SAMPLER_RATIO)
         say("(%g)", self->ratio);
+    if (self->kind == SKUA__SAMPLER_JAEGER)
+        say("(%s %lld %g)", self->endpoint, (long long)(self->interval / 1000000), self->ratio);
     if (self->kind == SKUA__SAMPLER_PARENT_BASED) {
         say("(");
         say_sampler(self->root);
@@ -194,7 +197,18 @@ static const struct {
     {{"OTEL_TRACES_SAMPLER=traceidratio", "OTEL_TRACES_SAMPLER_ARG=-0.5"}, "sampler=ratio(1)", 1},
     {{"OTEL_TRACES_SAMPLER=traceidratio", "OTEL_TRACES_SAMPLER_ARG=nan"}, "sampler=ratio(1)", 1},
     {{"OTEL_TRACES_SAMPLER=traceidratio", "OTEL_TRACES_SAMPLER_ARG=0,5"}, "sampler=ratio(1)", 1},
-    {{"OTEL_TRACES_SAMPLER=jaeger_remote"}, "sampler=parent(default)", 1},
+    {{"OTEL_TRACES_SAMPLER=jaeger_remote"}, "sampler=jaeger(http://localhost:5778 60000 0.001)", 0},
+    {{"OTEL_TRACES_SAMPLER=parentbased_jaeger_remote",
+      "OTEL_TRACES_SAMPLER_ARG=endpoint=http://j:1,pollingIntervalMs=5,initialSamplingRate=0.25"},
+     "sampler=parent(jaeger(http://j:1 5 0.25))",
+     0},
+    {{"OTEL_TRACES_SAMPLER=jaeger_remote",
+      "OTEL_TRACES_SAMPLER_ARG=pollingIntervalMs=0,initialSamplingRate=2,endpoint=http://j"},
+     "sampler=jaeger(http://j 60000 0.001)",
+     2},
+    {{"OTEL_TRACES_SAMPLER=jaeger_remote", "OTEL_TRACES_SAMPLER_ARG=0.5"},
+     "sampler=jaeger(http://localhost:5778 60000 0.001)",
+     1},
     {{"OTEL_TRACES_SAMPLER=?"}, "sampler=parent(default)", 1},
     /* batches */
     {{NULL}, "spans.batch=5000,30000,2048,512", 0},

@@ -242,17 +242,17 @@ TEST(samplers_are_made_as_configured)
     skua_otel_sampler *sampler;
     char name[512];
 
-    MUST(skua__config_sampler_create(&parent, &sampler) == 0);
+    MUST(skua__config_sampler_create(&parent, NULL, &sampler) == 0);
     skua_otel_sampler_describe(sampler, name, sizeof name);
     CHECK(strncmp(name, "ParentBased{root:AlwaysRecordSampler{root:TraceIdRatioBased{0.500000}},",
                   70) == 0);
     skua_otel_sampler_free(sampler);
-    MUST(skua__config_sampler_create(&composite, &sampler) == 0);
+    MUST(skua__config_sampler_create(&composite, NULL, &sampler) == 0);
     skua_otel_sampler_describe(sampler, name, sizeof name);
     CHECK(same(name, "CompositeSampler{ComposableParentThreshold{root:"
                      "ComposableRuleBased{1 rules}}}"));
     skua_otel_sampler_free(sampler);
-    CHECK_EQ(skua__config_sampler_create(&bad, &sampler), -ENOENT);
+    CHECK_EQ(skua__config_sampler_create(&bad, NULL, &sampler), -ENOENT);
 }
 
 int main(void)

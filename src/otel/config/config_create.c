@@ -67,25 +67,27 @@ static int create_composable(const struct skua__config_composable *config,
 
 /* ---- samplers -------------------------------------------------------------------------------- */
 
-static int create_part(const struct skua__config_sampler *config, skua_otel_sampler **ret)
+static int create_part(const struct skua__config_sampler *config,
+                       const struct skua__config_remote *remote, skua_otel_sampler **ret)
 {
     *ret = NULL;
-    return config != NULL ? skua__config_sampler_create(config, ret) : 0;
+    return config != NULL ? skua__config_sampler_create(config, remote, ret) : 0;
 }
 
-static int create_parent(const struct skua__config_sampler *config, skua_otel_sampler **ret)
+static int create_parent(const struct skua__config_sampler *config,
+                         const struct skua__config_remote *remote, skua_otel_sampler **ret)
 {
     skua_otel_parent_based parts = {.size = sizeof parts};
-    int rc = create_part(config->root, &parts.root);
+    int rc = create_part(config->root, remote, &parts.root);
 
     if (rc == 0)
-        rc = create_part(config->remote_sampled, &parts.remote_sampled);
+        rc = create_part(config->remote_sampled, remote, &parts.remote_sampled);
     if (rc == 0)
-        rc = create_part(config->remote_not, &parts.remote_not_sampled);
+        rc = create_part(config->remote_not, remote, &parts.remote_not_sampled);
     if (rc == 0)
-        rc = create_part(config->local_sampled, &parts.local_sampled);
+        rc = create_part(config->local_sampled, remote, &parts.local_sampled);
     if (rc == 0)
-        rc = create_part(config->local_not, &parts.local_not_sampled);
+        rc = create_part(config->local_not, remote, &parts.local_not_sampled);
     if (rc == 0)
         return skua_otel_sampler_parent_based(&parts, ret);
     skua_otel_sampler_free(parts.root);
@@ -105,7 +107,20 @@ static int create_plugin(const struct skua__config_plugin *plugin, skua_otel_sam
     return rc < 0 ? rc : made != NULL ? 0 : -EINVAL;
 }
 
-int skua__config_sampler_create(const struct skua__config_sampler *config, skua_otel_sampler **ret)
+/* Until the collector has said something: `root`, or a ratio. */
+static int create_remote(const struct skua__config_sampler *config,
+                         const struct skua__config_remote *remote, skua_otel_sampler **ret)
+{
+    skua_otel_sampler *initial = NULL;
+    int rc = remote != NULL ? create_part(config->root, remote, &initial) : -ENOSYS;
+
+    if (rc == 0 && initial == NULL)
+        rc = skua_otel_sampler_ratio(config->ratio, &initial);
+    return rc == 0 ? remote->make(remote->arg, config, initial, ret) : rc;
+}
+
+int skua__config_sampler_create(const struct skua__config_sampler *config,
+                                const struct skua__config_remote *remote, skua_otel_sampler **ret)
 {
     skua_otel_composable *composable;
     skua_otel_sampler *root;
@@ -114,7 +129,7 @@ int skua__config_sampler_create(const struct skua__config_sampler *config, skua_
     *ret = NULL;
     switch (config->kind) {
     case SKUA__SAMPLER_PARENT_BASED:
-        return create_parent(config, ret);
+        return create_parent(config, remote, ret);
     case SKUA__SAMPLER_ALWAYS_ON:
         *ret = skua_otel_sampler_always_on();
         return 0;
@@ -126,11 +141,13 @@ int skua__config_sampler_create(const struct skua__config_sampler *config, skua_
     case SKUA__SAMPLER_PROBABILITY:
         return skua_otel_sampler_probability(config->ratio, ret);
     case SKUA__SAMPLER_ALWAYS_RECORD:
-        rc = create_part(config->root, &root);
+        rc = create_part(config->root, remote, &root);
         return rc < 0 ? rc : skua_otel_sampler_always_record(root, ret);
     case SKUA__SAMPLER_COMPOSITE:
         rc = create_composable(config->composable, &composable);
         return rc < 0 ? rc : skua_otel_sampler_composite(composable, ret);
+    case SKUA__SAMPLER_JAEGER:
+        return create_remote(config, remote, ret);
     case SKUA__SAMPLER_PLUGIN:
         return create_plugin(&config->plugin, ret);
     }

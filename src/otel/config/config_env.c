@@ -17,6 +17,8 @@
 
 #include "otel/config/config_env.h"
 
+#define ENV_MS INT64_C(1000000)
+
 /* ---- values ---------------------------------------------------------------------------------- */
 
 bool skua__env_integer(const struct skua__env *self, const char *name, int64_t min, int64_t max,
@@ -193,6 +195,37 @@ static void env_limits(struct skua__env *self)
     skua__env_u32(self, "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", 0, &logs->attrs);
 }
 
+/* "endpoint=http://host:5778,pollingIntervalMs=5000,initialSamplingRate=0.25" */
+static void env_jaeger(struct skua__env *self, const char *arg, struct skua__config_sampler *out)
+{
+    struct skua__config_pair *pairs = NULL;
+    size_t count = 0;
+    int rc = arg != NULL ? skua__config_pairs(self->config, arg, &pairs, &count) : 0;
+    int64_t ms;
+
+    out->endpoint = "http://localhost:5778";
+    out->interval = 60 * ENV_MS * 1000;
+    out->ratio = 0.001;
+    self->no_memory = self->no_memory || rc == -ENOMEM;
+    if (rc == -EINVAL)
+        skua__config_say(self->env, "OTEL_TRACES_SAMPLER_ARG: not \"name=value,…\"; ignored");
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        const char *name = pairs[i].name, *value = pairs[i].value;
+        double ratio;
+
+        if (strcmp(name, "endpoint") == 0 && value[0] != '\0')
+            out->endpoint = value;
+        else if (strcmp(name, "pollingIntervalMs") == 0 && skua__config_integer(value, &ms) &&
+                 ms >= 1 && ms <= INT32_MAX)
+            out->interval = ms * ENV_MS;
+        else if (strcmp(name, "initialSamplingRate") == 0 && skua__config_number(value, &ratio) &&
+                 ratio >= 0 && ratio <= 1)
+            out->ratio = ratio;
+        else
+            skua__config_say(self->env, "OTEL_TRACES_SAMPLER_ARG: \"%.40s\" is ignored", name);
+    }
+}
+
 static void env_sampler(struct skua__env *self)
 {
     static const char *const names[] = {"parentbased_always_on",
@@ -201,10 +234,13 @@ static void env_sampler(struct skua__env *self)
                                         "traceidratio",
                                         "parentbased_always_off",
                                         "parentbased_traceidratio",
+                                        "jaeger_remote",
+                                        "parentbased_jaeger_remote",
                                         NULL};
     static const enum skua__config_sampler_kind kinds[] = {
         SKUA__SAMPLER_ALWAYS_ON, SKUA__SAMPLER_ALWAYS_ON,  SKUA__SAMPLER_ALWAYS_OFF,
-        SKUA__SAMPLER_RATIO,     SKUA__SAMPLER_ALWAYS_OFF, SKUA__SAMPLER_RATIO};
+        SKUA__SAMPLER_RATIO,     SKUA__SAMPLER_ALWAYS_OFF, SKUA__SAMPLER_RATIO,
+        SKUA__SAMPLER_JAEGER,    SKUA__SAMPLER_JAEGER};
     int which = skua__env_choice(self, "OTEL_TRACES_SAMPLER", names);
     const char *arg = skua__config_get(self->env, "OTEL_TRACES_SAMPLER_ARG");
     struct skua__config_sampler *samplers;
@@ -219,7 +255,9 @@ static void env_sampler(struct skua__env *self)
     samplers[0] = (struct skua__config_sampler){.kind = kinds[which], .ratio = 1};
     samplers[1] =
         (struct skua__config_sampler){.kind = SKUA__SAMPLER_PARENT_BASED, .root = &samplers[0]};
-    self->config->sampler = &samplers[which >= 4];
+    self->config->sampler = &samplers[which >= 4 && which != 6];
+    if (kinds[which] == SKUA__SAMPLER_JAEGER)
+        env_jaeger(self, arg, &samplers[0]);
     if (kinds[which] != SKUA__SAMPLER_RATIO || arg == NULL)
         return;
     if (!skua__config_number(arg, &samplers[0].ratio) || samplers[0].ratio < 0 ||
@@ -347,3 +385,5 @@ int skua__config_from_env(const struct skua__config_env *env, skua_otel_config *
     *ret = self.config;
     return 0;
 }
+
+#undef ENV_MS

@@ -59,6 +59,7 @@ enum skua__config_sampler_kind {
     SKUA__SAMPLER_PROBABILITY,   /* with tracestate */
     SKUA__SAMPLER_ALWAYS_RECORD, /* root */
     SKUA__SAMPLER_COMPOSITE,     /* composable */
+    SKUA__SAMPLER_JAEGER,        /* a collector rules; root, until it does: NULL: ratio */
     SKUA__SAMPLER_PLUGIN
 };
 
@@ -95,6 +96,8 @@ struct skua__config_sampler {
     const struct skua__config_sampler *root, *remote_sampled, *remote_not, *local_sampled,
         *local_not;
     const struct skua__config_composable *composable;
+    const char *endpoint; /* JAEGER */
+    int64_t interval;     /* JAEGER: ns between two questions */
     struct skua__config_plugin plugin;
 };
 
@@ -323,8 +326,18 @@ const char *skua__config_trim(const char *text, size_t *len);
 
 /* ---- Create: what needs nothing of other parts ----------------------------------------------- */
 
-/* The sampler; NULL in *ret: the default, which skua__trace_sdk has without a call. */
-int skua__config_sampler_create(const struct skua__config_sampler *config, skua_otel_sampler **ret);
+/* Who makes samplers that a collector rules, which need more than is known here. `initial` is its
+ * own, also when it fails. */
+struct skua__config_remote {
+    int (*make)(void *arg, const struct skua__config_sampler *config, skua_otel_sampler *initial,
+                skua_otel_sampler **ret);
+    void *arg;
+};
+
+/* The sampler; NULL in *ret: the default, which skua__trace_sdk has without a call.
+ *   remote    NULL: there are none that a collector rules: -ENOSYS */
+int skua__config_sampler_create(const struct skua__config_sampler *config,
+                                const struct skua__config_remote *remote, skua_otel_sampler **ret);
 
 /* Who we are: attributes of the configuration, then of detectors, then telemetry.sdk.* and a
  * service.name; keys sorted. Reads /proc and the like: to be called at the start, and in the child

@@ -140,7 +140,7 @@ static int pmain_fibers(struct skua__pipe *pipe)
         rc = skua__periodic_start(&pipe->periodics[i]);
     for (size_t i = 0; i < pipe->guests_count && rc == 0; i++)
         rc = skua_spawn(NULL, pipe->guests[i].fn, pipe->guests[i].arg, .name = "telemetry guest",
-                        .task = &pipe->guest_tasks[i]);
+                        .stack = SKUA_STACK_LARGE, .task = &pipe->guest_tasks[i]);
     return rc == 0 ? pmain_begun(pipe) : rc;
 }
 

@@ -125,11 +125,32 @@ static int sconfig_plugin(struct skua__sdk *sdk, skua_otel_component component,
     return rc;
 }
 
+static int sconfig_remote(void *arg, const struct skua__config_sampler *config,
+                          skua_otel_sampler *initial, skua_otel_sampler **ret)
+{
+    struct skua__sdk *sdk = arg;
+    struct skua__remote *remote;
+    int rc;
+
+    if (sdk->remotes_count == SKUA__SDK_REMOTES) {
+        skua_otel_sampler_free(initial);
+        return -EINVAL;
+    }
+    rc = skua__remote_new(&remote, config->endpoint, config->interval, initial);
+    if (rc != 0)
+        return rc;
+    sdk->remotes[sdk->remotes_count++] = remote;
+    *ret = skua__remote_sampler(remote);
+    return 0;
+}
+
 static int sconfig_sampler(struct skua__sdk *sdk, const skua_otel_options *options)
 {
+    const struct skua__config_remote remote = {sconfig_remote, sdk};
+
     if (options->sampler != NULL)
         return 0;
-    return skua__config_sampler_create(sdk->config->sampler, &sdk->sampler);
+    return skua__config_sampler_create(sdk->config->sampler, &remote, &sdk->sampler);
 }
 
 int skua__sdk_destinations(struct skua__sdk *sdk, const skua_otel_options *options)

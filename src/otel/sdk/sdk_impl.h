@@ -27,6 +27,7 @@
 #include "otel/log/log_impl.h"
 #include "otel/metric/metric_impl.h"
 #include "otel/pipe/pipe_impl.h"
+#include "otel/remote/remote_impl.h"
 #include "otel/trace/trace_impl.h"
 
 /* A page of metrics, and a server for it. */
@@ -46,6 +47,8 @@ struct skua__sdk_self {
     int port;           /* 0: none */
 };
 
+#define SKUA__SDK_REMOTES 8 /* samplers that a collector rules */
+
 struct skua__sdk {
     struct skua__sdk *before; /* the start before this one */
     skua_otel_destination *dests;
@@ -60,7 +63,9 @@ struct skua__sdk {
     bool self_metrics, metrics_on;
     skua_otel_runtime_metrics runtime_metrics;
     skua_otel_operations operations;
-    skua_otel_sampler *sampler;       /* likewise; NULL: none */
+    skua_otel_sampler *sampler;                      /* likewise; NULL: none */
+    struct skua__remote *remotes[SKUA__SDK_REMOTES]; /* parts of it */
+    size_t remotes_count;
     skua_otel_reader **dests_readers; /* by destination; NULL: not of metrics */
     size_t *dests_configs;            /* of those of metrics: which reader of the configuration */
     struct skua__sdk_page *pages;

@@ -2,6 +2,8 @@
  *
  * Defaults are those of the specification: OTEL_BSP_*, OTEL_BLRP_*, OTEL_METRIC_EXPORT_*.
  */
+#include <stdio.h>
+
 #include <skua/otel/samplers.h>
 
 #include "otel/sdk/sdk_impl.h"
@@ -336,12 +338,30 @@ static void options_periodic(const struct skua__sdk *sdk, size_t i,
                                            .watch = options_watch(sdk, i)};
 }
 
+/* Those who ask collectors for samplers, in the name of the service. */
+static void options_remotes(const struct skua__sdk *sdk, struct skua__pipe_guest *guests,
+                            size_t *count)
+{
+    const skua_otel_attrs *attrs = &sdk->resource.attrs;
+
+    for (size_t i = 0; i < sdk->remotes_count; i++) {
+        struct skua__remote *remote = sdk->remotes[i];
+
+        for (uint32_t j = 0; j < attrs->count; j++)
+            if (strcmp(attrs->at[j].key, "service.name") == 0 && attrs->at[j].type == SKUA_ATTR_STR)
+                (void)snprintf(remote->service, sizeof remote->service, "%.*s",
+                               (int)(attrs->at[j].count & INT32_MAX), attrs->at[j].value.str);
+        guests[(*count)++] = (struct skua__pipe_guest){skua__remote_poll, remote};
+    }
+}
+
 int skua__sdk_pipe(struct skua__sdk *sdk, struct skua__pipe **ret)
 {
     size_t count = sdk->dests_count;
     struct skua__dest_options *dests = skua__otel_malloc((count + 1) * sizeof *dests);
     struct skua__periodic_options *periodics = skua__otel_malloc((count + 1) * sizeof *periodics);
-    struct skua__pipe_guest *guests = skua__otel_malloc((sdk->pages_count + 1) * sizeof *guests);
+    struct skua__pipe_guest *guests =
+        skua__otel_malloc((sdk->pages_count + SKUA__SDK_REMOTES) * sizeof *guests);
     struct skua__pipe_options options = {.resource = &sdk->resource,
                                          .readers = skua__sdk_readers,
                                          .readers_count = skua__sdk_readers_count,
@@ -370,6 +390,8 @@ int skua__sdk_pipe(struct skua__sdk *sdk, struct skua__pipe **ret)
     }
     for (size_t i = 0; i < sdk->pages_count && rc == 0; i++)
         guests[options.guests_count++] = (struct skua__pipe_guest){skua__sdk_serve, &sdk->pages[i]};
+    if (rc == 0)
+        options_remotes(sdk, guests, &options.guests_count);
     if (rc == 0)
         rc = skua__pipe_start(ret, &options, skua__sdk_over, sdk);
     skua__otel_free(dests);

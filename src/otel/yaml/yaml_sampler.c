@@ -144,6 +144,11 @@ static const struct skua__yaml_field sampler_record[] = {
     SKUA__ROW_END};
 static const struct skua__yaml_field sampler_ratio[] = {SKUA__ROW("ratio", F64, SAMPLER, ratio),
                                                         SKUA__ROW_END};
+static const struct skua__yaml_field sampler_jaeger[] = {
+    {"endpoint", SKUA__FIELD_STR, offsetof(SAMPLER, endpoint), 0, NULL, NULL, true},
+    SKUA__ROW("interval", MS, SAMPLER, interval),
+    SKUA__ROW_PART("initial_sampler", SAMPLER, root, skua__yaml_sampler),
+    SKUA__ROW_END};
 static const struct skua__yaml_field sampler_none[] = {SKUA__ROW_END};
 
 static const struct {
@@ -157,6 +162,7 @@ static const struct {
     {"parent_based", SKUA__SAMPLER_PARENT_BASED, sampler_parent},
     {"trace_id_ratio_based", SKUA__SAMPLER_RATIO, sampler_ratio},
     {"probability/development", SKUA__SAMPLER_PROBABILITY, sampler_ratio},
+    {"jaeger_remote/development", SKUA__SAMPLER_JAEGER, sampler_jaeger},
 };
 
 bool skua__yaml_sampler(struct skua__yaml *self, const skua_otel_properties *node, void *out)
@@ -171,6 +177,10 @@ bool skua__yaml_sampler(struct skua__yaml *self, const skua_otel_properties *nod
     for (size_t i = 0; i < sizeof sampler_names / sizeof sampler_names[0]; i++)
         if (strcmp(one->key, sampler_names[i].name) == 0) {
             made->kind = sampler_names[i].kind;
+            if (made->kind == SKUA__SAMPLER_JAEGER) {
+                made->ratio = 0.001;
+                made->interval = INT64_C(60000000000);
+            }
             return skua__yaml_map(self, one, sampler_names[i].fields, made);
         }
     if (strcmp(one->key, "composite/development") == 0) {
