@@ -111,6 +111,30 @@ static void started(skua_otel_config *config, bool all)
     skua_otel_reader_free(reader);
 }
 
+/* Answers that were kept are of one start: another file says the contrary. */
+static void started_otherwise(void)
+{
+    static const char text[] =
+        "file_format: '1.1'\n"
+        "tracer_provider:\n"
+        "  processors: [{simple: {exporter: {console: }}}]\n"
+        "  tracer_configurator/development: {tracers: [{name: loud, config: {enabled: false}}]}\n";
+    skua_otel_destination to = {.signal = SKUA_OTEL_TRACES};
+    skua_otel_exporter *memory;
+    skua_otel_config *config;
+
+    MUST(skua_otel_config_parse_text(text, sizeof text - 1, NULL, &config) == 0);
+    MUST(skua_otel_memory_new(&memory) == 0);
+    to.exporter = memory;
+    MUST(skua_otel_start(SKUA_OTEL_OPTIONS(.destinations = &to, .destinations_count = 1,
+                                           .config = config, .environment_off = 1)) == 0);
+    CHECK(skua_span_start(&loud, "off", NULL) == NULL);
+    skua_span_end(skua_span_start(&noisy, "on", NULL));
+    CHECK_EQ(skua_otel_shutdown(soon()), 0);
+    CHECK_EQ(skua_otel_memory_spans(memory, NULL, 0), 1);
+    skua_otel_memory_free(memory);
+}
+
 TEST(scopes_are_on_as_a_file_says)
 {
     skua_otel_config_fault fault;
@@ -125,6 +149,7 @@ TEST(scopes_are_on_as_a_file_says)
     started(NULL, true);
     started(config, false);
     started(NULL, true);
+    started_otherwise();
 }
 
 /* ---- cardinality ----------------------------------------------------------------------------- */

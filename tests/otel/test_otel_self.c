@@ -311,7 +311,11 @@ TEST_FIBER_CURRENT(all_of_telemetrys_own_numbers)
     CHECK(strstr(said, "_OTHER") == NULL && strstr(said, "queue_full") == NULL);
     skua_span_end(open[0]);
     skua_span_end(open[1]);
+    CHECK_EQ(skua_otel_flush(soon()), -ECONNREFUSED);
     say(reader);
+    CHECK_SAID("otel.sdk.exporter.span.exported counter {span} error.type=ECONNREFUSED "
+               "otel.component.name=my_span_exporter/0 otel.component.type=my_span_exporter "
+               "server.address=somewhere server.port=4317 = 9");
     CHECK_SAID("otel.sdk.span.live updown {span} otel.span.sampling_result=RECORD_AND_SAMPLE = 0");
     CHECK_SAID("otel.sdk.span.live updown {span} otel.span.sampling_result=RECORD_ONLY = 0");
     (void)skua_otel_shutdown(soon());
