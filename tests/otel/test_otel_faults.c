@@ -142,9 +142,11 @@ static struct account accounts(skua_otel_exporter *exporter, skua_otel_destinati
     MUST(skua_otel_start(SKUA_OTEL_OPTIONS(.destinations = &to, .destinations_count = 1,
                                            .environment_off = 1, .self_metrics_off = 1,
                                            .on_warning = says_nothing, .arg = &warned)) == 0);
+    /* The first pass comes at once, and would cut batches as the threads happen to run. */
+    MUST(skua_otel_flush(skua_now() + PATIENT) == 0);
     make(spans);
-    if (patience > TEST_LATE)
-        (void)skua_otel_flush(skua_now() + patience);
+    if (patience == PATIENT)
+        (void)skua_otel_flush(skua_now() + PATIENT);
     shuts_down(patience);
     skua_otel_stats(&after);
     MUST(skua_otel_destination_stats(0, &counts) == 0);
@@ -289,7 +291,7 @@ struct kept {
     skua_otel_exporter base;
     skua_otel_exporter *queue;
     skua_otel_disk_stats stats; /* when it was freed */
-    rlim_t room;                /* 0: any; bytes that a file may have, until it is flushed */
+    rlim_t room;                /* 0: any; bytes that a file may have */
 };
 
 /* How long files may be; instead of a signal, who writes more is told -EFBIG. */
@@ -315,7 +317,6 @@ static int kept_flush(skua_otel_exporter *exporter, int64_t deadline)
 {
     skua_otel_exporter *queue = ((struct kept *)exporter)->queue;
 
-    room_is(0);
     return queue->ops->flush(queue, deadline);
 }
 
