@@ -32,7 +32,10 @@ static int64_t sends(const struct secure *secure, const struct row *row,
                                         .client_certificate = row->chain, .client_key = row->key,
                                         .attempts = 2, .timeout = 3 * SKUA_SECOND));
     int64_t rc = exports(exporter, batch_of_spans());
+    skua_otlp_stats stats = stats_of(exporter);
 
+    CHECK_EQ(stats.exported[0], rc == 0 ? BATCH_SPANS : 0);
+    CHECK_EQ(stats.failed[0], rc < 0 ? BATCH_SPANS : 0);
     exporter_ends(exporter);
     return rc;
 }

@@ -12,6 +12,7 @@
  *     timeout=MS   of a batch with all tries (default 30,000)
  *     attempts=N   tries of a batch (default 5)
  *     gzip=1       compressed
+ *     buffer=KIB   of each thread, a power of two (default 512)
  *
  * Each span has its thread and its number, both from 0: who receives them knows what is missing,
  * and what has come twice. At the end one line of JSON says where they have gone; it is the
@@ -37,8 +38,8 @@
 static skua_tracer tracer = SKUA_TRACER("load", "1");
 
 static struct {
-    long rate, seconds, threads, queue, batch, drain, timeout, attempts, gzip;
-} wanted = {0, 2, 2, 65536, 512, 40000, 30000, 5, 0};
+    long rate, seconds, threads, queue, batch, drain, timeout, attempts, gzip, buffer;
+} wanted = {0, 2, 2, 65536, 512, 40000, 30000, 5, 0, 0};
 static const char *disk;
 
 /* ---- an exporter whose last figures outlive it ----------------------------------------------- */
@@ -184,10 +185,11 @@ static bool option(char *word)
     static const struct {
         const char *name;
         long *at;
-    } numbers[] = {
-        {"rate", &wanted.rate},       {"seconds", &wanted.seconds},   {"threads", &wanted.threads},
-        {"queue", &wanted.queue},     {"batch", &wanted.batch},       {"drain", &wanted.drain},
-        {"timeout", &wanted.timeout}, {"attempts", &wanted.attempts}, {"gzip", &wanted.gzip}};
+    } numbers[] = {{"rate", &wanted.rate},       {"seconds", &wanted.seconds},
+                   {"threads", &wanted.threads}, {"queue", &wanted.queue},
+                   {"batch", &wanted.batch},     {"drain", &wanted.drain},
+                   {"timeout", &wanted.timeout}, {"attempts", &wanted.attempts},
+                   {"gzip", &wanted.gzip},       {"buffer", &wanted.buffer}};
     char *value = strchr(word, '=');
 
     if (value == NULL)
@@ -240,7 +242,8 @@ static int starts(struct kept *kept, const char *protocol, const char *url)
         return 2;
     return skua_otel_start(SKUA_OTEL_OPTIONS(.destinations = &to, .destinations_count = 1,
                                              .environment_off = 1, .resource = resource,
-                                             .resource_count = 1, .self_metrics_off = 1));
+                                             .resource_count = 1, .self_metrics_off = 1,
+                                             .buffer = (size_t)wanted.buffer * 1024));
 }
 
 int main(int argc, char **argv)
