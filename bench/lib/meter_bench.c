@@ -63,22 +63,43 @@ void meter_bench_pin(const struct meter_bench *bench, int processor)
         meter_die("sched_setaffinity", errno);
 }
 
-void meter_bench_run(struct meter_bench *bench, const char *name, uint64_t operations,
-                     meter_work_fn work, void *arg)
+/* ns an operation, of each round. False: it is not wanted. */
+static bool bench_rounds(const struct meter_bench *bench, const char *name, uint64_t operations,
+                         meter_work_fn work, void *arg, double *ns)
 {
-    double ns[METER_ROUNDS_MAX];
     uint64_t repeats = 1;
     int64_t took;
 
     if (!meter_bench_wanted(bench, name))
-        return;
+        return false;
     while ((took = work(repeats, arg)) < bench->round_ns / 8)
         repeats *= 2;
     repeats = (uint64_t)((double)repeats * (double)bench->round_ns / (double)took);
     repeats = repeats > 0 ? repeats : 1;
     for (unsigned i = 0; i < bench->rounds; i++)
         ns[i] = (double)work(repeats, arg) / (double)(repeats * operations);
-    meter_report_add(&bench->report, name, "ns", ns, bench->rounds);
+    return true;
+}
+
+void meter_bench_run(struct meter_bench *bench, const char *name, uint64_t operations,
+                     meter_work_fn work, void *arg)
+{
+    double ns[METER_ROUNDS_MAX];
+
+    if (bench_rounds(bench, name, operations, work, arg, ns))
+        meter_report_add(&bench->report, name, "ns", ns, bench->rounds);
+}
+
+void meter_bench_rate(struct meter_bench *bench, const char *name, uint64_t operations,
+                      meter_work_fn work, void *arg)
+{
+    double rates[METER_ROUNDS_MAX];
+
+    if (!bench_rounds(bench, name, operations, work, arg, rates))
+        return;
+    for (unsigned i = 0; i < bench->rounds; i++)
+        rates[i] = 1e9 / rates[i];
+    meter_report_add(&bench->report, name, "1/s", rates, bench->rounds);
 }
 
 void meter_fail(int64_t rc, const char *what)

@@ -51,6 +51,10 @@ void meter_bench_pin(const struct meter_bench *bench, int processor);
 void meter_bench_run(struct meter_bench *bench, const char *name, uint64_t operations,
                      meter_work_fn work, void *arg);
 
+/* As meter_bench_run; the record is operations a second. */
+void meter_bench_rate(struct meter_bench *bench, const char *name, uint64_t operations,
+                      meter_work_fn work, void *arg);
+
 /* Ends the program, saying what failed and why. */
 _Noreturn void meter_fail(int64_t rc, const char *what);
 
