@@ -4,6 +4,9 @@
  * end. LEVELS is what OTEL_LOG_LEVEL's like takes: levels of loggers by their names.
  */
 #include <skua/log.h>
+#include <skua/otel/exporter.h>
+
+#include "otel/sdk/sdk_impl.h"
 
 #include "fuzz_config.h"
 
@@ -109,6 +112,26 @@ static void levels(const char *text)
     }
 }
 
+/* An exporter of OTLP is made, or refused in words; without TLS, whose files would be read. */
+static void exporters(const skua_otel_config *config)
+{
+    for (size_t i = 0; i < config->spans_count; i++) {
+        struct skua__config_exporter from = config->spans[i].exporter;
+        skua_otel_exporter *exporter = NULL;
+        char text[256];
+        int rc;
+
+        if (from.kind != SKUA__EXPORTER_OTLP || strncmp(from.endpoint, "http://", 7) != 0)
+            continue;
+        from.ca_file = from.key_file = from.cert_file = NULL;
+        memset(text, 0x55, sizeof text);
+        rc = skua__sdk_exporter(&from, SKUA_OTEL_TRACES, text, sizeof text, &exporter);
+        fuzz_must(strnlen(text, sizeof text) < sizeof text && (rc == 0) == (exporter != NULL));
+        if (rc == 0 && exporter->ops->free != NULL)
+            exporter->ops->free(exporter);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct fuzz_env env = {.count = 0};
@@ -126,6 +149,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     }
     fuzz_must(skua__config_from_env(&from, &config) == 0);
     fuzz_config(config);
+    exporters(config);
     skua_otel_config_free(config);
     if (env_get(&env, "LEVELS") != NULL)
         levels(env_get(&env, "LEVELS"));
