@@ -1,6 +1,6 @@
 /* telemetry.c - telemetry's life, and the page of metrics.
  *
- *     traces    where OTEL_TRACES_EXPORTER says; nowhere else: then there are no spans at all
+ *     traces    where OTEL_TRACES_EXPORTER says; else spans are ids alone, which log records have
  *     metrics   on GET /metrics; and where OTEL_METRICS_EXPORTER says
  *     logs      on standard error; or where OTEL_LOGS_EXPORTER says
  *
