@@ -167,7 +167,7 @@ TEST(log_records_name_their_trace)
     static const skua_otel_scope scope = {.name = {"shop", 4}};
     skua_attr attr = SKUA_I64("n", 7);
     const skua_otel_log logs[] = {{.time = 1000000000123456789,
-                                   .severity = SKUA_WARN + 1,
+                                   .severity = SKUA_WARN,
                                    .trace_id = {0xab, [15] = 1},
                                    .span_id = {0xcd, [7] = 2},
                                    .body = SKUA_STR("", "a\nb"),
