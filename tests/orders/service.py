@@ -140,12 +140,13 @@ def a_dead_collector_holds_nobody_up(env):
     with Service(env, ORDERS_LOG="off", OTEL_TRACES_EXPORTER="otlp",
                  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="http://127.0.0.1:1/v1/traces") as service:
         check(service.client().order().status == 201, "an order")
+        if service.client().get("/metrics").status == 501:
+            raise Skipped("without libskua-otel")
         before = time.monotonic()
         check(service.stop() == 0, "it stops")
         check(time.monotonic() - before < 20, "soon")
         text = service.stderr()
-        check("without libskua-otel" in text or "did not get to http://127.0.0.1:1/" in text
-              or " INFO " in text, "and says what was lost", text)
+        check("did not get to http://127.0.0.1:1/" in text, "and says what was lost", text)
 
 
 @test
