@@ -204,9 +204,9 @@ class Process:
 
 
 class MiniRedis(Process):
-    """The server under test; `nofile` limits its descriptors."""
+    """The server under test; `nofile` limits its descriptors, `environment` is added to ours."""
 
-    def __init__(self, env, *options, nofile=None):
+    def __init__(self, env, *options, nofile=None, environment=None):
         def limit():
             if nofile:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
@@ -214,7 +214,8 @@ class MiniRedis(Process):
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             [env.binary, "--port", "0", "--driver", env.driver, *options],
-            stdout=subprocess.PIPE, stderr=self.errors, preexec_fn=limit)
+            stdout=subprocess.PIPE, stderr=self.errors, preexec_fn=limit,
+            env={**os.environ, **(environment or {})})
         self.ready = self.process.stdout.readline().decode()
         if not self.ready.startswith("ready on 127.0.0.1:"):
             self.process.kill()

@@ -209,6 +209,28 @@ def stop_with(env, signo, name):
 
 
 @test
+def commands_have_spans(env):
+    with MiniRedis(env, environment={"OTEL_TRACES_EXPORTER": "console"}) as server:
+        with server.client() as client:
+            client.send(encode("SET", "secret", "word") * 3)
+            said = [client.reply() for _ in range(3)]
+            check(len(set(map(str, said))) == 1 and "OK" in str(said[0]), "a pipeline", repr(said))
+            client.command("INCR", "secret")
+            client.command("NONSENSE")
+        check(server.stop()[0] == 0, "it stops")
+        text = server.process.stdout.read().decode()
+        if text == "":
+            note("without libskua-otel")
+            return
+        check(text.count(" set {db.system.name=redis, db.operation.name=set}\n") == 3,
+              "a span for each of a pipeline", text)
+        check(text.count(" incr {db.system.name=redis, db.operation.name=incr}  error: \n") == 1,
+              "an error is the span's", text)
+        check("secret" not in text and "word" not in text and len(text.splitlines()) == 4,
+              "and nothing else is told", text)
+
+
+@test
 def graceful_stop(env):
     stop_with(env, signal.SIGTERM, "SIGTERM")
     stop_with(env, signal.SIGINT, "SIGINT")
