@@ -53,6 +53,12 @@ def what_cannot_be_had_is_told(env):
                   f"{status} {text}")
 
 
+def records_of(text):
+    """In the order of their times: those of several threads come as they come."""
+    return sorted((json.loads(line) for line in text.splitlines() if line.startswith("{")),
+                  key=lambda record: record["time"])
+
+
 @test
 def the_log_is_json(env):
     with Service(env) as service:
@@ -62,8 +68,7 @@ def the_log_is_json(env):
         check(service.stop() == 0, "it stops")
         if " INFO " in service.stderr():
             raise Skipped("without libskua-otel")
-        lines = [json.loads(line) for line in service.stderr().splitlines()]
-        lines.sort(key=lambda line: line["time"])  # each thread's come together
+        lines = records_of(service.stderr())
         what = [line["attributes"] for line in lines]
         check([one["http.response.status_code"] for one in what] == [200, 404], "two lines",
               str(lines))
@@ -83,7 +88,7 @@ def logs_and_spans_have_the_trace_of_the_request(env):
         text = service.stderr()
         if " INFO " in text:
             raise Skipped("without libskua-otel")
-        records = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        records = records_of(text)
         check([record["logger"] for record in records] == ["orders", "orders.access"],
               "the order's record, and the request's", text)
         check(all(record["traceId"] == trace for record in records), "the trace is the client's")
