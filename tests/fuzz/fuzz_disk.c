@@ -1,7 +1,7 @@
 /* fuzz_disk.c - any bytes as a file of the queue on disk.
  *
  *     a byte: bit 0: sums are put right, so that what they cover is read; bit 1: the collector is
- *     away; bit 2: one more batch comes. Then the file
+ *     away; bit 2: one more batch comes; bit 3: encodings stay as they are. Then the file
  *
  * The queue opens, sends what is whole and cuts off the rest; its figures agree at any time; opened
  * once more, it has what was left.
@@ -23,6 +23,7 @@ const struct fuzz_seed fuzz_seeds[] = {
     FUZZ_SEED("\5" FUZZ_RECORD("\2", "\1", "\2") FUZZ_RECORD("\1", "\2", "\3")),
     FUZZ_SEED("\7" FUZZ_RECORD("\1", "\0", "\1") FUZZ_RECORD("\3", "\1", "\2") "SkQ1\1"),
     FUZZ_SEED("\6" FUZZ_RECORD("\1", "\0", "\1")),
+    FUZZ_SEED("\11" FUZZ_RECORD("\1", "\0", "\1")),
     FUZZ_SEED("\1SkQ1\1\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
     {NULL, 0}};
 
@@ -34,8 +35,14 @@ static uint32_t get32(const uint8_t *at)
     return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
-/* Puts the sums right of the records that follow each other. */
-static void sum_up(uint8_t *file, size_t len)
+static void put32(uint8_t *at, uint32_t value)
+{
+    for (int i = 0; i < 4; i++)
+        at[i] = (uint8_t)(value >> 8 * i);
+}
+
+/* Puts the sums right of the records that follow each other, and maybe their encoding. */
+static void sum_up(uint8_t *file, size_t len, bool encode)
 {
     for (size_t at = 0; len - at >= SKUA__DISK_HEAD;) {
         size_t size = get32(file + at + 8);
@@ -44,12 +51,13 @@ static void sum_up(uint8_t *file, size_t len)
 
         if (size > len - at - SKUA__DISK_HEAD)
             return;
+        if (encode)
+            put32(file + at + 16, skua__disk_sum(0, "fuzz", 4));
         memcpy(head, file + at, sizeof head);
         head[4] = 0;
         memset(head + 20, 0, 4);
         sum = skua__disk_sum(skua__disk_sum(0, head, sizeof head), file + at + sizeof head, size);
-        for (int i = 0; i < 4; i++)
-            file[at + 20 + (size_t)i] = (uint8_t)(sum >> 8 * i);
+        put32(file + at + 20, sum);
         at += sizeof head + size;
     }
 }
@@ -79,7 +87,10 @@ static int64_t sink_bytes(skua_otel_exporter *exporter, skua_otel_signal signal,
     fuzz_must((unsigned)signal < SKUA_OTEL_SIGNALS);
     for (size_t i = 0; i < len; i++)
         sum ^= ((const uint8_t *)bytes)[i];
-    return self->away ? -ECONNREFUSED : items > 1 && (sum & 1) != 0 ? 1 : 0;
+    return self->away       ? -ECONNREFUSED
+           : (sum & 3) == 3 ? -EPROTO
+           : (sum & 1) != 0 ? (int64_t)items
+                            : 0;
 }
 
 static const skua_otel_exporter_ops sink_ops = {
@@ -162,7 +173,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     fuzz_must(file != NULL);
     memcpy(file, data + 1, len - 1);
     if ((data[0] & 1) != 0)
-        sum_up(file, len - 1);
+        sum_up(file, len - 1, (data[0] & 8) == 0);
     put(file, len - 1);
     free(file);
     first = life((data[0] & 2) != 0, (data[0] & 4) != 0);
