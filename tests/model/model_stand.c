@@ -73,17 +73,6 @@ void skua__panic(const char *file, int line, const char *func, const char *messa
     abort(); /* in begin and end */
 }
 
-skua_task_id skua__task_id(const struct skua_task *task)
-{
-    (void)task;
-    return 0;
-}
-
-void skua__probe_emit(skua_probe_event *event)
-{
-    (void)event;
-}
-
 int64_t skua__os_now(void)
 {
     static int64_t now;
