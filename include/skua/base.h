@@ -23,9 +23,9 @@
 #define SKUA_NODISCARD __attribute__((warn_unused_result))
 
 #define SKUA_VERSION_MAJOR 0
-#define SKUA_VERSION_MINOR 4
+#define SKUA_VERSION_MINOR 5
 #define SKUA_VERSION_PATCH 0
-#define SKUA_VERSION "0.4.0"
+#define SKUA_VERSION "0.5.0"
 
 SKUA_C_BEGIN
 
@@ -92,7 +92,7 @@ SKUA_API skua_error skua_error_kind(int64_t code);
 
 /* The version of the library that is linked, as opposed to SKUA_VERSION of the header.
  *
- * Returns    a static string such as "0.4.0"
+ * Returns    a static string such as "0.5.0"
  * Threads    any
  * Since      0.1
  */

@@ -159,7 +159,7 @@ TEST(errors_keep_errno)
 TEST(errors_version)
 {
     CHECK(strcmp(skua_version(), SKUA_VERSION) == 0);
-    CHECK(strcmp(SKUA_VERSION, "0.4.0") == 0);
+    CHECK(strcmp(SKUA_VERSION, "0.5.0") == 0);
 }
 
 int main(void)

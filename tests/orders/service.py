@@ -131,7 +131,7 @@ def metrics_are_one_page(env, store):
         check(sum(page["http_server_active_requests"].values()) == 1, "this one is under way",
               str(page["http_server_active_requests"]))
         sql = page["db_client_operation_duration_seconds_count"]
-        check(any('db_operation_name="INSERT"' in labels and f'"{store.name}"' in labels
+        check(any('db_query_summary="INSERT orders"' in labels and f'"{store.name}"' in labels
                   for labels in sql), "statements are measured", str(sql))
         check('service_name="orders"' in str(page["target_info"]), "who tells it")
         check("http_server_requests_total" not in page, "and tells it once")
