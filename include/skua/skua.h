@@ -17,6 +17,7 @@
  *   token.h          cancellation tokens, task trackers
  *   oneshot.h        one answer from one to one
  *   mpsc.h, mpmc.h   channels: many senders and one receiver, or many of both
+ *   channel.h        channels by names
  *   broadcast.h      every message to everybody; watch: the newest value to whoever looks
  *   stream.h         what is ready many times: streams, their sources and ends;
  *                    stream_adapters.h: what is made of them
@@ -63,6 +64,7 @@
 #include <skua/blocking.h>
 #include <skua/breaker.h>
 #include <skua/broadcast.h>
+#include <skua/channel.h>
 #include <skua/buffered.h>
 #include <skua/delay_queue.h>
 #include <skua/executor.h>

@@ -290,6 +290,8 @@ int skua__chan_new(struct skua__chan **ret, size_t size, size_t capacity)
 
 void skua__chan_free(struct skua__chan *chan)
 {
+    if (chan->name != NULL) /* nobody else has a handle any more */
+        skua__chan_unname(chan);
     chan_free_blocks(chan->head);
     chan_free_blocks(chan->spare);
     skua__os_free(chan->ring);

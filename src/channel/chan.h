@@ -47,7 +47,8 @@ struct skua__chan {
     size_t capacity; /* constant, as the next three; SKUA__CHAN_UNBOUNDED */
     size_t size;     /* of a message */
     size_t per_block;
-    char *ring; /* bounded: room for `capacity` messages; NULL: unbounded */
+    char *ring;                   /* bounded: room for `capacity` messages; NULL: unbounded */
+    struct skua__chan_name *name; /* NULL: it has none; guard: the list of names (chan_name.c) */
 };
 
 /* 0; -EINVAL, -ENOMEM. One sender and one receiver are open. */

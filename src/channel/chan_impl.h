@@ -1,6 +1,6 @@
 /* chan_impl.h - what the files of the channel share: chan.c (the queue, trying), chan_wait.c
- * (waiting), chan_life.c (handles, closing). All but skua__chan_free are called under the lock,
- * unless they say otherwise. */
+ * (waiting, handles, closing), chan_name.c (names). All but skua__chan_free are called under the
+ * lock, unless they say otherwise. */
 #ifndef SKUA_CHANNEL_CHAN_IMPL_H
 #define SKUA_CHANNEL_CHAN_IMPL_H
 
@@ -144,5 +144,7 @@ SKUA__INLINE skua_poll skua__chan_recv_or_wait(struct skua__chan *chan, void *it
 }
 /* Without the lock, the last handle's. */
 void skua__chan_free(struct skua__chan *chan);
+/* Takes it out of the list of those that have names; without the lock. */
+void skua__chan_unname(struct skua__chan *chan);
 
 #endif

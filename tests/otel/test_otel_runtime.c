@@ -156,6 +156,34 @@ TEST(runtime_counts_are_what_was_done)
     CHECK_EQ(skua_runtime_free(runtime), 0);
 }
 
+TEST(channels_are_measured_by_their_names)
+{
+    skua_mpsc_sender *tx[3];
+    skua_mpsc_receiver *rx[3];
+    char message = 'm';
+
+    for (int i = 0; i < 3; i++)
+        MUST(skua_mpsc_new(&tx[i], &rx[i], 1, 10) == 0);
+    for (int i = 0; i < 2; i++) { /* the third one has no name */
+        MUST(skua_mpsc_set_name(rx[i], "orders") == 0);
+        for (int k = 0; k <= i; k++)
+            MUST(skua_mpsc_try_send(tx[i], &message) == 0);
+    }
+    start(SKUA_OTEL_RUNTIME_BASIC);
+    metered_collect(0);
+    CHECK_EQ(metered_i64("skua.channel.alive", "skua.channel.name", "orders"), 2);
+    CHECK_EQ(metered_i64("skua.channel.length", "skua.channel.name", "orders"), 3);
+    CHECK_EQ(metered_i64("skua.channel.capacity", "skua.channel.name", "orders"), 20);
+    CHECK_EQ(metered_i64("skua.channel.alive", "skua.channel.kind", "mpsc"), 2);
+    for (int i = 0; i < 3; i++) {
+        skua_mpsc_sender_close(tx[i]);
+        skua_mpsc_receiver_close(rx[i]);
+    }
+    metered_collect(0);
+    CHECK_EQ(metered_i64("skua.channel.length", "skua.channel.name", "orders"), INT64_MIN);
+    stop();
+}
+
 TEST(runtime_sums_outlive_their_runtimes)
 {
     start(SKUA_OTEL_RUNTIME_BASIC);
@@ -549,6 +577,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runtime_counts_are_what_was_done),
+        cmocka_unit_test(channels_are_measured_by_their_names),
         cmocka_unit_test(runtime_sums_outlive_their_runtimes),
         cmocka_unit_test(runtime_timers_are_counted_by_how_late_they_fire),
         cmocka_unit_test(runtime_waits_are_counted_by_name),

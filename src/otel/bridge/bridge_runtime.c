@@ -380,12 +380,14 @@ void skua__rtm_begin(skua_otel_runtime_metrics level)
     if (level == SKUA_OTEL_RUNTIME_FULL)
         skua__turns_begin();
     (void)skua_observing_begin(&rtm_observing, rtm_observe, NULL);
+    skua__channels_begin();
 }
 
 void skua__rtm_end(void)
 {
     if (rtm_begun == SKUA_OTEL_RUNTIME_DEFAULT || rtm_begun == SKUA_OTEL_RUNTIME_OFF)
         return;
+    skua__channels_end();
     skua_observing_end(&rtm_observing);
     if (rtm_begun == SKUA_OTEL_RUNTIME_FULL)
         skua__turns_end();

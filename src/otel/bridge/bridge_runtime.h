@@ -1,6 +1,7 @@
 /* bridge_runtime.h - metrics of runtimes: what they count, and what probes tell of them.
  *
  *   bridge_runtime.c        basic: snapshots of all runtimes, at each collect
+ *   bridge_channel.c        basic: channels that have names
  *   bridge_runtime_turn.c   full: how long turns, queues and waits take, from probes
  *
  * Telemetry's own runtime is .unseen: neither finds it, so telemetry does not measure itself.
@@ -29,6 +30,11 @@ void skua__rtm_begin(skua_otel_runtime_metrics level);
 void skua__rtm_end(void);
 /* In the child of a fork: its parent's runtimes have counted for their own process. */
 void skua__rtm_forked(void);
+
+/* ---- bridge_channel.c ------------------------------------------------------------------------ */
+
+void skua__channels_begin(void);
+void skua__channels_end(void);
 
 /* ---- bridge_runtime_turn.c ------------------------------------------------------------------- */
 
