@@ -187,6 +187,8 @@ static int forks_here(void *arg)
     int pid;
 
     MUST_BE(skua_spawn(NULL, test_fiber_forever, NULL, .task = &parents->task), 0);
+    if (TEST_ASAN)
+        test_thread_sleep(MS(200)); /* see works_on: the other threads have begun, and sleep */
     pid = fork();
     MUST(pid >= 0);
     if (pid == 0)
