@@ -2,6 +2,7 @@
  */
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -128,6 +129,58 @@ static int child_of_fork(void)
         return 3;
     make("child");
     return skua_otel_shutdown(soon()) == 0 ? 0 : 4;
+}
+
+static void *start_for_ever(void *arg)
+{
+    while (!atomic_load((atomic_bool *)arg)) {
+        start(-1);
+        make("parent");
+        (void)skua_otel_shutdown(soon());
+    }
+    return NULL;
+}
+
+/* Telemetry is the first of the library's that this process uses: what is told of forks then comes
+ * in another order than where a runtime is. */
+static int forks_while_it_starts_and_stops(void)
+{
+    static atomic_bool over;
+    pthread_t thread;
+
+    MUST(setpgid(0, 0) == 0);
+    (void)alarm(10); /* locks that are never let go of */
+    MUST(pthread_create(&thread, NULL, start_for_ever, &over) == 0);
+    for (int i = 0; i < TEST_COUNT(1000); i++) {
+        pid_t child = fork();
+        int status;
+
+        MUST(child >= 0);
+        if (child == 0)
+            _exit(0);
+        MUST(waitpid(child, &status, 0) == child);
+    }
+    atomic_store(&over, true);
+    return pthread_join(thread, NULL);
+}
+
+/* Comes first: see above. */
+TEST(forks_while_it_starts_and_stops_end)
+{
+    FILE *file = output();
+    pid_t child;
+    int status;
+
+    if (TEST_SANITIZED)
+        return; /* see bug_6_forks_at_any_time */
+    child = fork();
+    MUST(child >= 0);
+    if (child == 0)
+        _exit(forks_while_it_starts_and_stops());
+    MUST(waitpid(child, &status, 0) == child);
+    CHECK_EQ(status, 0);
+    (void)kill(-child, SIGKILL); /* those that hang */
+    (void)fclose(file);
 }
 
 /* Bug 6: the child has no thread, locks of others are held, the parent's queue is sent twice. */
@@ -325,6 +378,7 @@ TEST(bug_17_exit_does_not_wait_for_an_exporter_that_hangs)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(forks_while_it_starts_and_stops_end),
         cmocka_unit_test(bug_6_the_child_of_a_fork_starts_clean),
         cmocka_unit_test(bug_6_forks_at_any_time),
         cmocka_unit_test(bug_6_the_child_of_a_child_and_of_one_that_did_nothing),

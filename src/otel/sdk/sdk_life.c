@@ -9,14 +9,16 @@
  *
  * Exit       atexit comes before static destructors of what was loaded earlier; nothing here needs
  *            one, and all that a late span may touch is there for ever.
- * Fork       handlers (at the end) hold the mutexes over it. The child's state is `forked`: its
- *            pipe is the parent's, and forgotten. Spans go on into new rings; the first that ends,
- *            the first record or value of a metric makes the thread.
+ * Fork       handlers (at the end) hold the mutexes over it, before libskua's locks, which are taken
+ *            under the mutexes. The child's state is `forked`: its pipe is the parent's, and
+ *            forgotten. Spans go on into new rings; the first that ends, the first record or value
+ *            of a metric makes the thread.
  */
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include <skua/runtime.h>
 #include <skua/time.h>
 
 #include "otel/bridge/bridge_op.h"
@@ -114,6 +116,9 @@ static int life_begin(void)
 {
     int rc = 0;
 
+    /* Has libskua's handlers registered first: so a fork takes its locks behind this mutex, as
+     * life_close does, and they are free again when life_fork_child closes. */
+    (void)skua_runtime_each(NULL, NULL);
     pthread_mutex_lock(&life.mutex);
     if (life.state != LIFE_IDLE)
         rc = -EBUSY;
@@ -260,7 +265,7 @@ int skua_otel_shutdown(int64_t deadline)
 
     if (skua__pipe_here())
         return SKUA_EUSAGE;
-    skua__bridge_ops_stop(); /* before the mutex: a fork takes its lock first */
+    skua__bridge_ops_stop();
     pthread_mutex_lock(&life.mutex);
     if (life.state == LIFE_RUNNING) {
         life_close();
