@@ -7,7 +7,7 @@
  * Figures    are measured between the events of the task's turns, by whoever holds it: plain
  *            memory, ordered by its state word. They are in a spare cell, which is given back with
  *            the task; the link may live longer, in those who inherit it. Where there is no memory
- *            for them, or the span is not recorded, there are none.
+ *            for them, the SDK went meanwhile, or the span is not recorded, there are none.
  * Cost       nothing, until a span is asked for. Then turns of all tasks are told until the SDK
  *            goes: a call and some compares; of one with figures a look at the clock.
  */
@@ -31,6 +31,7 @@ struct task_span_figures {
     int64_t spent[TASK_SPAN_PHASES]; /* ns */
     int64_t cancelled;               /* when it was seen; 0: it was not */
     uint64_t polls;
+    uint32_t rests; /* task_span_rests at the beginning */
     enum task_span_phase phase;
 };
 
@@ -38,6 +39,10 @@ static skua_tracer task_span_tracer = SKUA_TRACER("skua.task", SKUA_VERSION);
 
 /* Release, acquire: the fields of what it points at. */
 static _Atomic(const skua_task_spans *) task_spans;
+
+/* How often turns ceased to be told: figures that were begun before are not whole. Release, acquire:
+ * who begins behind a change sees that turns are not told. */
+static _Atomic uint32_t task_span_rests;
 
 int skua_task_spans_install(const skua_task_spans *spans)
 {
@@ -59,6 +64,7 @@ int skua_task_spans_install(const skua_task_spans *spans)
 void skua__task_spans_rest(void)
 {
     skua__probe_own(0, TASK_SPAN_TURNS);
+    skua__add_acq_rel(&task_span_rests, 1);
 }
 
 /* ---- the link -------------------------------------------------------------------------------- */
@@ -84,15 +90,31 @@ static struct skua__context *task_span_link(const struct skua_task *task)
     return NULL;
 }
 
+/* What is behind the spans of other tasks, at the front: those say nothing more to who has a span,
+ * and a task that spawns the next one and ends would be kept by it, for ever. */
+static struct skua__context *task_span_behind(struct skua__context *context)
+{
+    struct skua__context *behind = context;
+
+    while (behind != NULL && behind->key == &task_span_key)
+        behind = behind->outer;
+    if (behind != context) {
+        skua__context_ref(behind);
+        skua__context_unref(context);
+    }
+    return behind;
+}
+
 /* Puts the span's own link in front of what the task has inherited. Nobody else knows the span. */
 static struct skua__context *task_span_lend(struct skua_task *task, skua_span *span)
 {
     skua_span_head *head = (skua_span_head *)span;
     struct skua__context *link = (struct skua__context *)(void *)&head->link;
-    struct skua__context *outer = task->context;
+    struct skua__context *outer;
 
     __atomic_store_n(&head->entered, 1, __ATOMIC_RELAXED);
-    link->outer = outer; /* the task's reference becomes the link's */
+    outer = task_span_behind(task->context); /* the task's reference becomes the link's */
+    link->outer = outer;
     link->maker = task;
     link->generation = skua__load_relaxed(&task->generation);
     skua__store_relaxed(&link->refs, 1);
@@ -126,6 +148,7 @@ static struct task_span_figures *task_span_figures_new(struct skua__thread *self
 
     if (figures == NULL)
         return NULL;
+    figures->rests = skua__load_acquire(&task_span_rests);
     figures->since = task_span_now(self, task);
     for (int i = 0; i < TASK_SPAN_PHASES; i++)
         figures->spent[i] = 0;
@@ -167,9 +190,9 @@ void skua__task_span_begin(struct skua__thread *self, struct skua_task *task, bo
     link = task_span_lend(task, span);
     if (!skua_span_recording(span))
         return;
+    link->figures = task_span_figures_new(self, task); /* before it is asked for turns: `rests` */
     if ((skua__load_relaxed(&skua__probe_mask) & TASK_SPAN_TURNS) != TASK_SPAN_TURNS)
         skua__probe_own(TASK_SPAN_TURNS, 0);
-    link->figures = task_span_figures_new(self, task);
 }
 
 /* ---- turns ----------------------------------------------------------------------------------- */
@@ -248,6 +271,7 @@ void skua__task_span_end(struct skua__thread *self, struct skua_task *task, int 
     struct skua__context *link = task_span_link(task);
     struct task_span_figures *figures;
     int64_t cancelled = 0;
+    bool whole;
 
     if (link == NULL)
         return;
@@ -256,7 +280,8 @@ void skua__task_span_end(struct skua__thread *self, struct skua_task *task, int 
         task_span_spend(figures, self, task, figures->phase);
         cancelled = figures->cancelled;
     }
-    task_span_tell(link->span, figures, result);
+    whole = figures != NULL && figures->rests == skua__load_acquire(&task_span_rests);
+    task_span_tell(link->span, whole ? figures : NULL, result);
     if (figures != NULL)
         skua__cell_spare_give(self, &figures->cell);
     if (skua__load_relaxed(&task->state) & SKUA__CANCELLED) /* sticky; as in task_span_spend */

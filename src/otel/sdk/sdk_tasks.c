@@ -6,6 +6,9 @@
 
 #include "otel/sdk/sdk_impl.h"
 
+/* The choice in force is an SDK's: what somebody else has installed stays. */
+static atomic_bool tasks_installed;
+
 static bool tasks_blank(char c)
 {
     return c == ' ' || c == '\t';
@@ -59,11 +62,12 @@ int skua__sdk_tasks(struct skua__sdk *sdk, const skua_otel_options *options)
 
 void skua__sdk_tasks_begin(struct skua__sdk *sdk)
 {
-    if (sdk->tasks != NULL)
-        (void)skua_task_spans_install(&sdk->task_spans);
+    if (sdk->tasks != NULL && skua_task_spans_install(&sdk->task_spans) == 0)
+        atomic_store(&tasks_installed, true);
 }
 
 void skua__sdk_tasks_end(void)
 {
-    (void)skua_task_spans_install(NULL);
+    if (atomic_exchange(&tasks_installed, false))
+        (void)skua_task_spans_install(NULL);
 }
