@@ -535,6 +535,34 @@ TEST(the_child_of_a_fork_sends_metrics_without_a_span)
     stop_memory(to.exporter);
 }
 
+/* Where nobody gets spans none is recorded: in the child neither. */
+TEST(the_child_of_a_fork_records_no_spans_for_nobody)
+{
+    static skua_tracer spans = SKUA_TRACER("test.forked", "1");
+    skua_otel_destination to = {.signal = SKUA_OTEL_METRICS};
+    int status = 0;
+    pid_t pid;
+
+    if (TEST_TSAN)
+        return; /* it allows no thread in a child */
+    MUST(skua_otel_memory_new(&to.exporter) == 0);
+    MUST(skua_otel_start(SKUA_OTEL_OPTIONS(.environment_off = 1, .destinations = &to,
+                                           .destinations_count = 1)) == 0);
+    pid = fork();
+    MUST(pid >= 0);
+    if (pid == 0) {
+        skua_span *span = skua_span_start(&spans, "of the child", NULL);
+        int recording = skua_span_recording(span);
+
+        skua_span_end(span);
+        _exit(span == NULL ? 2 : recording ? 3 : skua_otel_shutdown(soon()) == 0 ? 0 : 4);
+    }
+    MUST(waitpid(pid, &status, 0) == pid);
+    CHECK(WIFEXITED(status));
+    CHECK_EQ(WEXITSTATUS(status), 0);
+    stop_memory(to.exporter);
+}
+
 /* ---- faults ---------------------------------------------------------------------------------- */
 
 #ifdef SKUA_FAULTS
@@ -583,6 +611,7 @@ int main(void)
         cmocka_unit_test(telemetry_says_what_it_does),
         cmocka_unit_test(the_child_of_a_fork_counts_anew),
         cmocka_unit_test(the_child_of_a_fork_sends_metrics_without_a_span),
+        cmocka_unit_test(the_child_of_a_fork_records_no_spans_for_nobody),
 #ifdef SKUA_FAULTS
         cmocka_unit_test(a_start_by_the_environment_without_memory_leaves_nothing_behind),
 #endif

@@ -150,6 +150,7 @@ static int life_run(struct skua__sdk *sdk)
     struct skua__pipe *pipe;
     int rc;
 
+    sdk->trace.unheard = sdk->trace_forked.unheard = !life_heard(sdk, SKUA_OTEL_TRACES);
     skua__otel_clock_init();
     rc = skua__sdk_metrics_start(sdk);
     if (rc == 0)
@@ -164,7 +165,6 @@ static int life_run(struct skua__sdk *sdk)
     life.state = LIFE_RUNNING;
     life.pipe = pipe;
     pthread_mutex_unlock(&life.mutex);
-    sdk->trace.unheard = !life_heard(sdk, SKUA_OTEL_TRACES);
     skua__trace_use(&sdk->trace);
     skua__log_use(&sdk->log);
     return 0;
@@ -321,7 +321,6 @@ static void life_restart(void)
                         skua_strerror(rc));
         return;
     }
-    sdk->trace.unheard = !life_heard(sdk, SKUA_OTEL_TRACES);
     skua__trace_use(&sdk->trace);
     skua__log_use(&sdk->log);
     life_set(LIFE_RUNNING, pipe);
