@@ -54,6 +54,7 @@ if(skua_zlib)
     target_link_libraries(skua-otel PRIVATE PkgConfig::SKUA_ZLIB)
 endif()
 target_compile_options(skua-otel PRIVATE -ffunction-sections -fdata-sections)
+target_link_options(skua-otel PRIVATE LINKER:-z,nodelete) # see skua
 set_target_properties(
     skua-otel PROPERTIES C_VISIBILITY_PRESET hidden VERSION ${PROJECT_VERSION}
                          SOVERSION ${PROJECT_VERSION_MAJOR} POSITION_INDEPENDENT_CODE ON)
