@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <skua/otel/memory.h>
+#include <skua/otel/reader.h>
 #include <skua/otel/sdk.h>
 #include <skua/telemetry.h>
 
@@ -291,6 +292,63 @@ TEST(bug_6_the_child_of_a_child_and_of_one_that_did_nothing)
     (void)fclose(file);
 }
 
+static void *shut_down(void *arg)
+{
+    (void)arg;
+    (void)skua_otel_shutdown(skua_now() + MS(500)); /* the exporter hangs until then */
+    return NULL;
+}
+
+/* What of telemetry's own was measured in the parent is not in a child that starts it anew. */
+static int starts_without_measuring(void)
+{
+    skua_otel_reader *reader = skua_otel_reader_new(NULL);
+    skua_otel_collected *got;
+    size_t count;
+
+    writer.hangs = false;
+    if (reader == NULL ||
+        skua_otel_start(SKUA_OTEL_OPTIONS(.environment_off = 1, .readers = &reader,
+                                          .readers_count = 1, .self_metrics_off = 1,
+                                          .runtime_metrics = SKUA_OTEL_RUNTIME_OFF)) != 0)
+        return 2;
+    if (skua_otel_collect(reader, &got) != 0)
+        return 3;
+    count = got->batch.count;
+    skua_otel_collected_free(got);
+    return skua_otel_shutdown(soon()) != 0 ? 4 : count != 0 ? 5 : 0;
+}
+
+TEST(a_fork_in_a_shutdown_leaves_nothing_behind)
+{
+    skua_otel_destination to[] = {{.exporter = &writer.exporter}, {.signal = SKUA_OTEL_METRICS}};
+    pthread_t thread;
+    pid_t child;
+    int status;
+
+    if (TEST_TSAN)
+        return; /* threads before a fork are what it cannot bear */
+    MUST(skua_otel_memory_new(&to[1].exporter) == 0);
+    writer.hangs = true;
+    MUST(skua_otel_start(SKUA_OTEL_OPTIONS(.environment_off = 1, .destinations = to,
+                                           .destinations_count = 2,
+                                           .runtime_metrics = SKUA_OTEL_RUNTIME_FULL)) == 0);
+    make("parent");
+    MUST(pthread_create(&thread, NULL, shut_down, NULL) == 0);
+    while (skua_trace_installed() != NULL)
+        usleep(1000);
+    child = fork();
+    MUST(child >= 0);
+    if (child == 0)
+        _exit(starts_without_measuring());
+    MUST(waitpid(child, &status, 0) == child);
+    CHECK_EQ(status, 0);
+    pthread_join(thread, NULL);
+    (void)skua_otel_shutdown(soon());
+    skua_otel_memory_free(to[1].exporter);
+    writer.hangs = false;
+}
+
 /* ---- exits ----------------------------------------------------------------------------------- */
 
 static int exit_in_a_fiber(void *arg)
@@ -382,6 +440,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(bug_6_the_child_of_a_fork_starts_clean),
         cmocka_unit_test(bug_6_forks_at_any_time),
         cmocka_unit_test(bug_6_the_child_of_a_child_and_of_one_that_did_nothing),
+        cmocka_unit_test(a_fork_in_a_shutdown_leaves_nothing_behind),
         cmocka_unit_test(bug_11_exit_sends_what_there_is),
         cmocka_unit_test(bug_17_exit_does_not_wait_for_an_exporter_that_hangs),
     };

@@ -132,6 +132,8 @@ void skua__sdk_metrics_free(struct skua__sdk *sdk);
 int skua__sdk_metrics_start(struct skua__sdk *sdk);
 /* Off, behind the last collect. */
 void skua__sdk_metrics_stop(struct skua__sdk *sdk);
+/* In the child of a fork, whoever's they were: off. */
+void skua__sdk_metrics_drop(void);
 /* As a periodic reader's: `source` is a skua_otel_reader. */
 int skua__sdk_collect(void *source, struct skua__batch *batch);
 /* That one, or a test's instead of it. */

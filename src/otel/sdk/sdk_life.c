@@ -371,7 +371,7 @@ static void life_fork_child(void)
     } else if (life.state != LIFE_FORKED && life.state != LIFE_IDLE) {
         life.state = LIFE_IDLE; /* who was about it is not here */
         life_close();
-        skua__metric_stop();
+        skua__sdk_metrics_drop();
     }
     life.pipe = NULL;
     life.stop = NULL;

@@ -244,6 +244,13 @@ void skua__sdk_metrics_stop(struct skua__sdk *sdk)
     skua__metric_stop();
 }
 
+void skua__sdk_metrics_drop(void)
+{
+    skua__rtm_end();
+    skua__sdk_self_end();
+    skua__metric_stop();
+}
+
 /* ---- the pipe -------------------------------------------------------------------------------- */
 
 static void *smetrics_alloc(void *batch, size_t size)
