@@ -11,7 +11,8 @@
  *            db.query.text, and of a failure db.response.status_code and error.type.
  * Metric     db.client.operation.duration, with all of these but the text.
  * Text       literals are replaced by "?", so that no value of a user gets out; parameters ($1, ?1,
- *            :name) stay. It is cut at SKUA_SQL_TEXT_MAX bytes.
+ *            :name) stay, comments go. "…" is a name, but of "mysql" and "mariadb" a literal, where
+ *            a backslash escapes in both kinds. It is cut at SKUA_SQL_TEXT_MAX bytes.
  * Summary    the first word, and the tables behind FROM, JOIN, INTO, UPDATE and TABLE, in order. It
  *            is read from the text without knowing SQL: of what it does not know it says less.
  *            db.operation.name and db.collection.name are not made of the text: the conventions
@@ -84,45 +85,93 @@ static inline const char *skua_sql_dollars(const char *at)
     return at + strlen(at);
 }
 
-/* Behind a literal; `at` itself: there is none. `before` is what stands before it. */
-static inline const char *skua_sql_literal(const char *at, char before)
+/* Behind a comment; `at` itself: there is none. One in another is taken for nested everywhere: then
+ * too much goes, and not too little. */
+static inline const char *skua_sql_comment(const char *at, int mysql)
 {
+    int depth = 0;
+
+    if ((at[0] == '-' && at[1] == '-' && (!mysql || (unsigned char)at[2] <= ' ')) ||
+        (mysql && at[0] == '#'))
+        return at + strcspn(at, "\n");
+    if (at[0] != '/' || at[1] != '*')
+        return at;
+    do {
+        int opens = at[0] == '/' && at[1] == '*', closes = at[0] == '*' && at[1] == '/';
+
+        depth += opens - closes;
+        at += opens || closes ? 2 : 1;
+    } while (depth != 0 && *at != '\0');
+    return at;
+}
+
+/* Behind a literal; `at` itself: there is none. `before` are the two that stand before it. */
+static inline const char *skua_sql_literal(const char *at, const char before[2], int mysql)
+{
+    int escapes = mysql || ((before[1] | 0x20) == 'e' && !skua_sql_is_word(before[0]));
     const char *end = NULL;
 
-    if (*at == '\'')
-        return skua_sql_quoted(at, before == 'E' || before == 'e');
+    if (*at == '\'' || (mysql && *at == '"'))
+        return skua_sql_quoted(at, escapes);
     if (*at == '$')
         end = skua_sql_dollars(at);
-    if (end != NULL || !isdigit((unsigned char)*at) || skua_sql_is_word(before) || before == '?' ||
-        before == ':' || before == '@')
+    if (end != NULL || !isdigit((unsigned char)at[*at == '.']) || skua_sql_is_word(before[1]) ||
+        before[1] == '?' || before[1] == ':' || before[1] == '@')
         return end != NULL ? end : at;
     while (skua_sql_is_word(*at) || ((*at == '+' || *at == '-') && (at[-1] | 0x20) == 'e'))
         at++;
     return at;
 }
 
-/* The text without its literals. Returns its length; `room` has SKUA_SQL_TEXT_MAX bytes.
+/* Behind a name in quotes, with all in it, that is written down; `at` itself: there is none. One
+ * that never ends is none, and is left out as a literal is. */
+static inline const char *skua_sql_name(const char *at, char *room, size_t *len)
+{
+    const char *end = *at == '"' || *at == '`' ? skua_sql_quoted(at, 0) : at;
+
+    if (end == at)
+        return at;
+    if (end == at + 1 || end[-1] != *at) {
+        room[(*len)++] = '?';
+        return end;
+    }
+    for (; at < end && *len < SKUA_SQL_TEXT_MAX; at++)
+        room[(*len)++] = *at != '\'' ? *at : '?';
+    return end;
+}
+
+static inline size_t skua_sql_clean(const char *text, char *room, int mysql)
+{
+    char before[2] = {' ', ' '};
+    size_t len = 0;
+
+    while (*text != '\0' && len < SKUA_SQL_TEXT_MAX) {
+        const char *end = skua_sql_comment(text, mysql);
+        char last = ' ';
+
+        if (end == text) {
+            end = skua_sql_literal(text, before, mysql);
+            last = '?';
+        }
+        if (end != text)
+            room[len++] = last;
+        else if ((end = skua_sql_name(text, room, &len)) == text)
+            room[len++] = last = *end++;
+        text = end;
+        before[0] = before[1];
+        before[1] = last;
+    }
+    return len;
+}
+
+/* The text without its literals and comments. Returns its length; `room` has SKUA_SQL_TEXT_MAX
+ * bytes.
  *
  * Since      0.5
  */
 static inline size_t skua_sql_sanitize(const char *text, char *room)
 {
-    size_t len = 0;
-    char before = ' ';
-
-    while (*text != '\0' && len < SKUA_SQL_TEXT_MAX) {
-        const char *end = skua_sql_literal(text, before);
-
-        if (end != text) {
-            room[len++] = '?';
-            before = '?';
-            text = end;
-            continue;
-        }
-        before = *text++;
-        room[len++] = before;
-    }
-    return len;
+    return skua_sql_clean(text, room, 0);
 }
 
 /* The next word of a sanitized text, and behind it; its length is 0 at the end. Quotes of names
@@ -210,7 +259,8 @@ static inline void skua_sql_begin(skua_sql *sql, const char *system, const char 
     sql->began = 0;
     if (!traced && !measured)
         return;
-    len = skua_sql_sanitize(text, room);
+    len =
+        skua_sql_clean(text, room, strcmp(system, "mysql") == 0 || strcmp(system, "mariadb") == 0);
     skua_sql_summarize(room, len, sql->summary);
     sql->system = system;
     sql->unmeasured = 0;

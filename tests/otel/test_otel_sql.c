@@ -33,10 +33,45 @@ TEST(sql_texts_lose_their_literals)
          "CREATE t"},
         {"INSERT INTO a SELECT * FROM (SELECT 1) AS b",
          "INSERT INTO a SELECT * FROM (SELECT ?) AS b", "INSERT a"},
+        {"SELECT a FROM t WHERE price > .5 AND t.b < -.25e+3 AND c = t1.d",
+         "SELECT a FROM t WHERE price > ? AND t.b < -? AND c = t1.d", "SELECT t"},
         {"", "", ""},
         {"'", "?", ""},
+        {"\"", "?", ""},
         {"$", "$", "$"},
         {"$$", "?", ""},
+    };
+
+    for (size_t i = 0; i < TEST_LEN(rows); i++) {
+        char room[SKUA_SQL_TEXT_MAX], summary[SKUA_SQL_SUMMARY_MAX];
+        size_t len = skua_sql_sanitize(rows[i].text, room);
+
+        if (!CHECK(len == strlen(rows[i].clean) && memcmp(room, rows[i].clean, len) == 0))
+            test_note("%s: %.*s", rows[i].text, (int)len, room);
+        skua_sql_summarize(room, len, summary);
+        if (!CHECK(strcmp(summary, rows[i].summary) == 0))
+            test_note("%s: %s", rows[i].text, summary);
+    }
+}
+
+/* A quote that opens nothing must not turn outside and inside round: behind it literals would be
+ * what stays. */
+TEST(sql_quotes_that_open_no_literal)
+{
+    static const struct {
+        const char *text, *clean, *summary;
+    } rows[] = {
+        {"/* it's */ SELECT a FROM t WHERE b = 'secret'", "  SELECT a FROM t WHERE b = ?",
+         "SELECT t"},
+        {"SELECT a -- it's\nFROM t WHERE b = 'secret'", "SELECT a  \nFROM t WHERE b = ?",
+         "SELECT t"},
+        {"SELECT 1/* /* ' */ ' */+2 /* ' ", "SELECT ? +?  ", "SELECT"},
+        {"SELECT \"o'clock\", `a\"'b` FROM \"t\"\"'\" WHERE b = 'secret'",
+         "SELECT \"o?clock\", `a\"?b` FROM \"t\"\"?\" WHERE b = ?", "SELECT \"t\"\""},
+        {"SELECT \"never ends 'secret", "SELECT ?", "SELECT"},
+        {"SELECT a FROM t WHERE b LIKE'%\\' AND c = 'secret'",
+         "SELECT a FROM t WHERE b LIKE? AND c = ?", "SELECT t"},
+        {"SELECT a-b, a / b * c FROM t", "SELECT a-b, a / b * c FROM t", "SELECT t"},
     };
 
     for (size_t i = 0; i < TEST_LEN(rows); i++) {
@@ -54,7 +89,7 @@ TEST(sql_texts_lose_their_literals)
 /* Of any bytes, and of any length. */
 TEST(sql_texts_of_any_kind)
 {
-    static const char letters[] = "'\"`$$E\\?:@a1 ().eFROM INTO\n\xc3";
+    static const char letters[] = "'\"`$$-/*E\\?:@a1 ().eFROM INTO\n\xc3";
     uint64_t seed = test_seed();
     char text[3000], room[SKUA_SQL_TEXT_MAX], summary[SKUA_SQL_SUMMARY_MAX];
 
@@ -72,14 +107,41 @@ TEST(sql_texts_of_any_kind)
     }
 }
 
-static void runs(const char *text, const char *status, int rc)
+static void runs_on(const char *system, const char *text, const char *status, int rc)
 {
     skua_sql sql;
 
-    skua_sql_begin(&sql, "postgresql", text);
+    skua_sql_begin(&sql, system, text);
     if (status != NULL)
         skua_sql_status(&sql, status);
     skua_sql_end(&sql, rc);
+}
+
+static void runs(const char *text, const char *status, int rc)
+{
+    runs_on("postgresql", text, status, rc);
+}
+
+TEST_FIBER(sql_of_mysql_has_other_literals)
+{
+    static skua_otel_destination to;
+    const skua_otel_span *span;
+
+    MUST(skua_otel_memory_new(&traced_memory) == 0);
+    to = (skua_otel_destination){.exporter = traced_memory};
+    MUST(skua_otel_start(SKUA_OTEL_OPTIONS(.destinations = &to, .destinations_count = 1)) == 0);
+    runs_on("mysql",
+            "SELECT `a'` FROM t WHERE b = 'it\\'s secret' # it's\nAND c = \"secret\\\" \" "
+            "AND d = 5--'secret'",
+            NULL, 0);
+    MUST(traced_wait(1));
+    span = traced_next(NULL, SKUA_SPAN_CLIENT, "SELECT t");
+    MUST(span != NULL);
+    CHECK_ATTRS(span,
+                {"db.query.text", "SELECT `a?` FROM t WHERE b = ?  \nAND c = ? AND d = ?--?"});
+    CHECK_EQ(skua_otel_shutdown(skua_now() + 2 * TEST_LATE), 0);
+    skua_otel_memory_free(traced_memory);
+    return 0;
 }
 
 TEST_FIBER(sql_statements_are_spans_and_durations)
@@ -132,7 +194,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sql_texts_lose_their_literals),
+        cmocka_unit_test(sql_quotes_that_open_no_literal),
         cmocka_unit_test(sql_texts_of_any_kind),
+        cmocka_unit_test(sql_of_mysql_has_other_literals),
         cmocka_unit_test(sql_statements_are_spans_and_durations),
     };
 
