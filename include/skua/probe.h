@@ -93,7 +93,8 @@ typedef struct skua_probe_op {
     int64_t end;        /* monotonic, ns; ENDED only */
     int64_t bytes;      /* moved, or 0; ENDED only */
     int64_t number;     /* process.run, ENDED: its id; else 0 */
-    int64_t queued;     /* blocking.run, ENDED: ns until a thread began it; else 0 */
+    int64_t queued;     /* blocking.run, ENDED: ns until a thread began it; 0: none did, or the
+                           job has a .drop; else 0 */
     int result;         /* 0, a count or a negative code; ENDED only */
     /* room[listener's place] is the listener's. NULL at BEGUN, and at an ENDED whose BEGUN it was
      * not told. */

@@ -175,33 +175,58 @@ static int64_t ctl_lock(int fd, struct ctl *ctl)
     return rc == -EAGAIN ? -EBUSY : rc; /* -EAGAIN is the pool's */
 }
 
-int skua_file_try_lock(skua_file *file, skua_file_lock_kind kind)
-{
-    struct ctl ctl = {.file = file, .fn = ctl_lock};
+/* A lock that is asked for: once, or until a time. */
+struct ctl_locking {
+    struct ctl ctl;
+    int64_t deadline;
+};
 
+static int ctl_locking(struct ctl_locking *ret, skua_file *file, skua_file_lock_kind kind)
+{
     if (kind != SKUA_FILE_SHARED && kind != SKUA_FILE_EXCLUSIVE)
         return -EINVAL;
-    ctl.number = kind == SKUA_FILE_SHARED ? SKUA__LOCK_SHARED : SKUA__LOCK_EXCLUSIVE;
-    return ctl_call("file.lock", &ctl);
+    *ret = (struct ctl_locking){.ctl = {.file = file, .fn = ctl_lock}};
+    ret->ctl.number = kind == SKUA_FILE_SHARED ? SKUA__LOCK_SHARED : SKUA__LOCK_EXCLUSIVE;
+    return 0;
+}
+
+int skua_file_try_lock(skua_file *file, skua_file_lock_kind kind)
+{
+    struct ctl_locking locking;
+    int rc = ctl_locking(&locking, file, kind);
+
+    return rc != 0 ? rc : ctl_call("file.lock", &locking.ctl);
 }
 
 /* The file is let go of while it sleeps: a close need not wait for it. */
-int skua_file_lock_until(skua_file *file, skua_file_lock_kind kind, int64_t deadline)
+static int64_t ctl_lock_now(void *arg)
 {
+    struct ctl_locking *locking = arg;
     int64_t pause = CTL_LOCK_FIRST;
-    int rc;
+    int64_t rc;
 
-    while ((rc = skua_file_try_lock(file, kind)) == -EBUSY) {
+    while ((rc = ctl_now(&locking->ctl)) == -EBUSY) {
         int64_t now = skua_now();
 
-        if (now >= deadline)
+        if (now >= locking->deadline)
             return -ETIMEDOUT;
-        rc = skua_sleep_until(pause < deadline - now ? now + pause : deadline);
+        rc = skua_sleep_until(pause < locking->deadline - now ? now + pause : locking->deadline);
         if (rc != 0)
             return rc;
         pause = pause < CTL_LOCK_MOST ? 2 * pause : pause;
     }
     return rc;
+}
+
+int skua_file_lock_until(skua_file *file, skua_file_lock_kind kind, int64_t deadline)
+{
+    struct ctl_locking locking;
+    int rc = ctl_locking(&locking, file, kind);
+
+    if (rc != 0)
+        return rc;
+    locking.deadline = deadline;
+    return (int)skua__fs_told("file.lock", NULL, false, ctl_lock_now, &locking);
 }
 
 int skua_file_lock(skua_file *file, skua_file_lock_kind kind)

@@ -172,14 +172,16 @@ static int spawn_watched(struct spawn_work *work)
     return 0;
 }
 
-/* Tells that a run begins; not when there is no memory for that. */
+/* Tells that a run begins; not when there is no memory for that. Nor of a runtime that is not seen:
+ * its end would be told by the reaper, who is no runtime's. */
 static void spawn_tell(struct spawn_work *work)
 {
+    const struct skua__core *core = skua__thread_self()->core;
     const char *program = work->program;
     struct skua__process_told *told;
     size_t size = strlen(program) + 1;
 
-    if (!skua__probe_ops())
+    if (!skua__probe_ops() || (core != NULL && core->unseen))
         return;
     told = skua__os_alloc(sizeof *told + size);
     if (told == NULL)

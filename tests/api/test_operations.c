@@ -324,6 +324,34 @@ TEST_FIBER(files_are_told)
     return 0;
 }
 
+/* A lock is one operation, however often it is tried for. */
+TEST_FIBER(locks_are_told_once)
+{
+    skua_file *one, *other;
+    char path[64];
+
+    (void)snprintf(path, sizeof path, "/tmp/skua-operations-lock-%d", (int)getpid());
+    MUST(skua_file_open(&one, path, SKUA_FILE_OPTIONS(.read = 1, .write = 1, .create = 1)) == 0);
+    MUST(skua_file_open(&other, path, SKUA_FILE_OPTIONS(.read = 1, .write = 1)) == 0);
+    MUST(skua_file_lock(one, SKUA_FILE_EXCLUSIVE) == 0);
+    listen_on();
+    CHECK_EQ(skua_file_lock_until(other, SKUA_FILE_SHARED, skua_now() + MS(20)), -ETIMEDOUT);
+    CHECK_EQ(last("file.lock").ended, 1);
+    CHECK_EQ(last("file.lock").result, -ETIMEDOUT);
+    CHECK_EQ(skua_file_try_lock(other, SKUA_FILE_SHARED), -EBUSY);
+    CHECK_EQ(last("file.lock").ended, 2);
+    CHECK_EQ(last("file.lock").result, -EBUSY);
+    CHECK_EQ(skua_file_unlock(one), 0);
+    CHECK_EQ(skua_file_lock(other, SKUA_FILE_SHARED), 0);
+    CHECK_EQ(last("file.lock").ended, 3);
+    CHECK_EQ(last("file.lock").result, 0);
+    listen_off();
+    CHECK_EQ(skua_file_close(one), 0);
+    CHECK_EQ(skua_file_close(other), 0);
+    CHECK_EQ(skua_fs_remove(path), 0);
+    return 0;
+}
+
 /* ---- processes and jobs ---------------------------------------------------------------------- */
 
 static int run(const char *program, const char *script, int signal)
@@ -338,7 +366,7 @@ static int run(const char *program, const char *script, int signal)
     if (signal != 0)
         CHECK_EQ(skua_process_signal(process, signal), 0);
     CHECK_EQ(skua_process_wait(process, &status), 0);
-    CHECK_EQ(last("process.run").number, skua_process_id(process));
+    CHECK(last("process.run").number == skua_process_id(process) || last("process.run").begun == 0);
     CHECK_EQ(skua_process_close(process), 0);
     return status.code;
 }
@@ -357,6 +385,22 @@ TEST_FIBER(runs_are_told)
     CHECK_EQ(last("blocking.run").begun, 0);
     listen_off();
     return 0;
+}
+
+static int runs_unseen(void *arg)
+{
+    (void)arg;
+    return run("/bin/sh", "exit 3", 0);
+}
+
+/* Neither the one nor the other, though the end is on a thread that is nobody's. */
+TEST(runs_of_the_unseen_are_not_told)
+{
+    listen_on();
+    CHECK_EQ(skua_main(runs_unseen, NULL, SKUA_RUNTIME_OPTIONS(.unseen = 1)), 0);
+    CHECK_EQ(last("process.run").begun, 0);
+    CHECK_EQ(last("process.run").ended, 0);
+    listen_off();
 }
 
 static atomic_int job_runs, job_may_end;
@@ -484,7 +528,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(connections_are_told), cmocka_unit_test(bytes_of_sockets_are_told),
         cmocka_unit_test(datagrams_are_told),   cmocka_unit_test(lookups_are_told),
-        cmocka_unit_test(files_are_told),       cmocka_unit_test(runs_are_told),
+        cmocka_unit_test(files_are_told),       cmocka_unit_test(locks_are_told_once),
+        cmocka_unit_test(runs_are_told),        cmocka_unit_test(runs_of_the_unseen_are_not_told),
         cmocka_unit_test(jobs_are_told),        cmocka_unit_test(what_is_cancelled_ends),
         cmocka_unit_test(rooms_are_ones_own),
     };
