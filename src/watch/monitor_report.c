@@ -167,17 +167,29 @@ static void report_runtime(struct report_text *text, const skua_runtime_rates *r
 static void report_string(struct report_text *text, const char *string)
 {
     report_put(text, "\"");
-    for (const char *at = string != NULL ? string : ""; *at != '\0'; at++) {
+    for (const char *at = string != NULL ? string : ""; *at != '\0';) {
+        size_t len = skua__watch_utf8(at);
         unsigned char c = (unsigned char)*at;
 
-        if (c == '"' || c == '\\')
+        if (len == 0)
+            report_put(text, "\\ufffd");
+        else if (c == '"' || c == '\\')
             report_put(text, "\\%c", c);
         else if (c < ' ')
             report_put(text, "\\u%04x", c);
         else
-            report_put(text, "%c", c);
+            report_put(text, "%.*s", (int)len, at);
+        at += len != 0 ? len : 1;
     }
     report_put(text, "\"");
+}
+
+static void report_real(struct report_text *text, const char *name, double value, int digits)
+{
+    char real[SKUA__WATCH_REAL];
+
+    skua__watch_real(real, value, digits);
+    report_put(text, ",\"%s\":%s", name, real);
 }
 
 static void report_measure_json(struct report_text *text, const skua_measured *measured)
@@ -186,11 +198,12 @@ static void report_measure_json(struct report_text *text, const skua_measured *m
     report_string(text, measured->name);
     report_put(text, ",\"unit\":");
     report_string(text, measured->unit != NULL ? measured->unit : "ns");
-    report_put(text,
-               ",\"count\":%llu,\"sum\":%lld,\"min\":%lld,\"max\":%lld,\"mean\":%.3f,"
-               "\"rate\":%.3f,\"p50\":%lld,\"p90\":%lld,\"p99\":%lld,\"p999\":%lld}",
+    report_put(text, ",\"count\":%llu,\"sum\":%lld,\"min\":%lld,\"max\":%lld",
                (unsigned long long)measured->count, (long long)measured->sum,
-               (long long)measured->min, (long long)measured->max, measured->mean, measured->rate,
+               (long long)measured->min, (long long)measured->max);
+    report_real(text, "mean", measured->mean, 3);
+    report_real(text, "rate", measured->rate, 3);
+    report_put(text, ",\"p50\":%lld,\"p90\":%lld,\"p99\":%lld,\"p999\":%lld}",
                (long long)measured->p50, (long long)measured->p90, (long long)measured->p99,
                (long long)measured->p999);
     text->first = false;
@@ -200,13 +213,15 @@ static void report_runtime_json(struct report_text *text, const skua_runtime_rat
 {
     report_put(text, ",\"runtime\":{\"name\":");
     report_string(text, rates->name);
+    report_put(text, ",\"workers\":%u", rates->workers);
+    report_real(text, "seconds", rates->seconds, 3);
+    report_real(text, "busy", rates->busy, 4);
     report_put(text,
-               ",\"workers\":%u,\"seconds\":%.3f,\"busy\":%.4f,\"alive\":%llu,\"runnable\":%llu,"
-               "\"spawned\":%llu,\"polls\":%llu,\"steals\":%llu,\"parks\":%llu,",
-               rates->workers, rates->seconds, rates->busy, (unsigned long long)rates->alive,
-               (unsigned long long)rates->runnable, (unsigned long long)rates->spawned,
-               (unsigned long long)rates->polls, (unsigned long long)rates->steals,
-               (unsigned long long)rates->parks);
+               ",\"alive\":%llu,\"runnable\":%llu,\"spawned\":%llu,\"polls\":%llu,"
+               "\"steals\":%llu,\"parks\":%llu,",
+               (unsigned long long)rates->alive, (unsigned long long)rates->runnable,
+               (unsigned long long)rates->spawned, (unsigned long long)rates->polls,
+               (unsigned long long)rates->steals, (unsigned long long)rates->parks);
     report_put(text,
                "\"budget_yields\":%llu,\"events\":%llu,\"timers_fired\":%llu,"
                "\"blocking_jobs\":%llu,\"poll_p50\":%lld,\"poll_p99\":%lld}",

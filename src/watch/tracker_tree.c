@@ -252,7 +252,8 @@ static void tree_line(const skua_tracked_task *task, unsigned depth, void *arg)
     int indent = depth < 12 ? 2 * (int)depth : 24;
     int64_t now = skua__os_now();
 
-    skua__watch_name(name, sizeof name, task->site != NULL ? task->site->name : "?");
+    skua__watch_name(name, sizeof name - (size_t)indent,
+                     task->site != NULL ? task->site->name : "?");
     skua__watch_name(state, sizeof state, tree_state(task));
     skua__watch_name(file, sizeof file, tree_file(task));
     skua__watch_time(since, now > task->since ? now - task->since : 0);

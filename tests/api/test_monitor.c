@@ -4,6 +4,8 @@
  * off, what a block is that is measured, resets, reports, the rhythm, and failures. Measures live
  * as long as the process: each test has names of its own.
  */
+#include <locale.h>
+
 #include "../lib/event.h"
 
 #ifdef SKUA_FAULTS
@@ -281,6 +283,47 @@ TEST_FIBER_CURRENT(reports_as_a_table_and_as_json)
     return 0;
 }
 
+/* A program may speak German; JSON has points. */
+TEST_FIBER_CURRENT(json_knows_no_locale)
+{
+    static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "de_DE"};
+    static skua_measure half = SKUA_MEASURE_OF("half", "By");
+    static struct report report;
+    const char *found = NULL;
+
+    for (size_t i = 0; i < TEST_LEN(names) && found == NULL; i++)
+        found = setlocale(LC_NUMERIC, names[i]);
+    if (found == NULL)
+        test_note("no locale with a comma here");
+    skua_measure_record(&half, 1000000);
+    skua_measure_record(&half, 1000001);
+    CHECK_EQ(skua_monitor_report(SKUA_MONITOR_OPTIONS(.json = 1, .runtime = skua_runtime_current()),
+                                 keep, &report),
+             0);
+    (void)setlocale(LC_NUMERIC, "C");
+    CHECK(strstr(report.text, ",\"mean\":1000000.500,\"rate\":") != NULL);
+    CHECK(strstr(report.text, ",\"seconds\":0.000,\"busy\":0.0000,\"alive\":") != NULL);
+    return 0;
+}
+
+/* Controls steer terminals; letters are not controls, though their bytes may look like those of
+ * another time. What is not UTF-8 is no letter. */
+TEST_FIBER_CURRENT(names_of_other_tongues_are_shown)
+{
+    static skua_measure tongues =
+        SKUA_MEASURE_OF("Gr\xc3\xb6\xc3\x9f\x65 \xe6\x97\xa5 \xc2\x9b\x1b[1m \x9b \xc3", "By");
+    char *text = NULL;
+    size_t len = 0;
+    FILE *to = open_memstream(&text, &len);
+
+    skua_measure_record(&tongues, 1);
+    CHECK_EQ(skua_monitor_print(to), 0);
+    fclose(to);
+    CHECK(strstr(text, "\nGr\xc3\xb6\xc3\x9f\x65 \xe6\x97\xa5 ??[1m ? ? ") != NULL);
+    free(text);
+    return 0;
+}
+
 TEST_FIBER_CLOCK(reports_in_a_rhythm)
 {
     static struct report report;
@@ -408,6 +451,8 @@ int main(void)
         cmocka_unit_test(threads_count_while_somebody_resets),
         cmocka_unit_test(figures_of_a_runtime_are_of_the_time_between),
         cmocka_unit_test(reports_as_a_table_and_as_json),
+        cmocka_unit_test(json_knows_no_locale),
+        cmocka_unit_test(names_of_other_tongues_are_shown),
         cmocka_unit_test(reports_in_a_rhythm),
         cmocka_unit_test(metrics_need_no_sdk),
 #ifdef SKUA_FAULTS
