@@ -134,26 +134,41 @@ void skua__os_thread_detach(skua__thread_handle thread)
 
 #define THREAD_ENDS 4
 
-static pthread_mutex_t thread_end_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct skua__lock thread_end_lock; /* held over forks: the child ends threads, too */
 static struct {
-    void (*fn)(void *);
+    _Atomic(void (*)(void *)) fn; /* lock, to change it; release, acquire: the key is made */
     pthread_key_t key;
-} thread_ends[THREAD_ENDS]; /* lock: thread_end_mutex; constant once fn is set */
+} thread_ends[THREAD_ENDS]; /* constant once fn is set */
 
-void skua__os_at_thread_end(void (*fn)(void *), void *arg)
+/* Under the lock: the place of fn, made if it has none. -1: there are no keys left. */
+static int thread_end_make(void (*fn)(void *))
 {
-    unsigned at = 0;
-    bool made;
+    int at = 0;
 
-    pthread_mutex_lock(&thread_end_mutex);
     while (at < THREAD_ENDS && thread_ends[at].fn != NULL && thread_ends[at].fn != fn)
         at++;
     skua__assert(at < THREAD_ENDS);
-    if (thread_ends[at].fn == NULL && pthread_key_create(&thread_ends[at].key, fn) == 0)
-        thread_ends[at].fn = fn;
-    made = thread_ends[at].fn == fn;
-    pthread_mutex_unlock(&thread_end_mutex);
-    if (made) /* without a key `arg` is not used again: nothing else is lost */
+    if (thread_ends[at].fn == fn)
+        return at;
+    if (pthread_key_create(&thread_ends[at].key, fn) != 0)
+        return -1;
+    skua__store_release(&thread_ends[at].fn, fn);
+    return at;
+}
+
+void skua__os_at_thread_end(void (*fn)(void *), void *arg)
+{
+    int at = 0;
+
+    while (at < THREAD_ENDS && skua__load_acquire(&thread_ends[at].fn) != fn)
+        at++;
+    if (at == THREAD_ENDS) {
+        skua__os_lock_over_fork(&thread_end_lock);
+        skua__lock_take(&thread_end_lock);
+        at = thread_end_make(fn);
+        skua__lock_drop(&thread_end_lock);
+    }
+    if (at >= 0) /* without a key `arg` is not used again: nothing else is lost */
         pthread_setspecific(thread_ends[at].key, arg);
 }
 
