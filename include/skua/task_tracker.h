@@ -14,10 +14,10 @@
  * was runnable and waited, and in which trace it is. Tasks that are older than the tracker are
  * found when something happens to them, or all at once by skua_task_tracker_add.
  *
- * Memory     made when it is started, and not more: of `tasks_max` tasks, 280 bytes each, of which
- *            only those that are needed are touched. The table has 16 parts, so that it may be full
- *            for one task when it is nearly full for all; what does not fit is counted. Of tasks
- *            that ended the last ones stay, in 16 rings.
+ * Memory     made when it is started, and not more: of `tasks_max` tasks, rounded up to a power of
+ *            two, some 230 bytes each, of which only those that are needed are touched. The table
+ *            has 16 parts, so that it may be full for one task when it is nearly full for all; what
+ *            does not fit is counted. Of tasks that ended the last ones stay, in 16 rings.
  * Cost       of an event some 60 ns: a look at the clock and a lock of one of the parts, which is
  *            held for some dozen instructions, and never while something else is called. Nothing
  *            while the tracker is not started.
@@ -38,7 +38,7 @@ SKUA_C_BEGIN
 
 typedef struct skua_task_tracker_options {
     size_t size;        /* stamped by the macro */
-    uint32_t tasks_max; /* at a time, 16 to 16,777,216 (default 65,536) */
+    uint32_t tasks_max; /* at a time, 16 to 16,777,216, rounded up to 2^n (default 65,536) */
     uint32_t done_max;  /* how many that ended stay, 16 to 16,384 (default 1,024) */
 } skua_task_tracker_options;
 
