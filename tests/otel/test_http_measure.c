@@ -182,6 +182,139 @@ TEST_FIBER(errors_have_a_type)
     return 0;
 }
 
+/* ---- requests that nobody waits for any more ------------------------------------------------- */
+
+static int sleeps(skua_http_exchange *exchange, void *state)
+{
+    (void)exchange;
+    (void)state;
+    return skua_sleep(SKUA_HOUR);
+}
+
+static int reads(skua_http_exchange *exchange, void *state)
+{
+    char buf[64];
+    ssize_t n;
+
+    (void)state;
+    while ((n = skua_http_read(exchange, buf, sizeof buf)) > 0)
+        continue;
+    return (int)n;
+}
+
+static int pours(skua_http_exchange *exchange, void *state)
+{
+    static const char much[4096];
+    int rc = 0;
+
+    (void)state;
+    while (rc >= 0)
+        rc = (int)skua_http_write(exchange, much, sizeof much);
+    return rc;
+}
+
+static int upgrades(skua_http_exchange *exchange, void *state)
+{
+    skua_io io;
+    char buf[8];
+    int rc = skua_http_upgrade(exchange, "parrot", &io);
+
+    (void)state;
+    while (rc == 0 && skua_io_read(io, buf, sizeof buf) > 0)
+        continue;
+    return rc;
+}
+
+/* Says something to the server, hears the beginning of an answer where there is to be one, and
+ * leaves. */
+static void leaves(const struct place *place, const char *text, bool hears)
+{
+    char buf[16];
+    skua_tcp *tcp;
+
+    MUST(skua_tcp_connect(&tcp, place->site.address, NULL) == 0);
+    CHECK_EQ(skua_tcp_write_all(tcp, text, strlen(text)), strlen(text));
+    if (hears)
+        CHECK(skua_tcp_read_exact(tcp, buf, sizeof buf) == sizeof buf);
+    CHECK_EQ(skua_tcp_close(tcp), 0);
+}
+
+static uint64_t served_in_all(void)
+{
+    uint64_t count = 0;
+
+    for (uint32_t m = 0; m < got->batch.count; m++) {
+        const skua_otel_metric *metric = &got->batch.items.metrics[m];
+
+        for (uint32_t i = 0; i < metric->points_count; i++)
+            if (metric->name.len == strlen(SERVED) &&
+                memcmp(metric->name.at, SERVED, metric->name.len) == 0)
+                count += metric->points[i].count;
+    }
+    return count;
+}
+
+static void nothing_is_active(uint64_t requests)
+{
+    int64_t deadline = skua_now() + 2 * TEST_LATE;
+
+    do {
+        (void)skua_sleep(MS(1));
+        skua_otel_collected_free(got);
+        MUST(skua_otel_collect(reader, &got) == 0);
+    } while (served_in_all() < requests && skua_now() < deadline);
+    CHECK_EQ(served_in_all(), requests);
+    MUST(point(ACTIVE, "http.request.method", "GET") != NULL);
+    CHECK_EQ(point(ACTIVE, "http.request.method", "GET")->value.i64, 0);
+    CHECK_EQ(point(ACTIVE, "http.request.method", "POST")->value.i64, 0);
+}
+
+TEST_FIBER(requests_that_are_left_are_active_no_more)
+{
+    skua_http_response *response;
+    struct place place;
+    uint64_t requests = 5;
+    skua_tcp *open;
+    char buf[12];
+    int rc;
+
+    measured_begin();
+    MUST(skua_http_router_new(&place.router) == 0);
+    MUST(skua_http_route(place.router, "GET", "/sleeps", sleeps, NULL) == 0);
+    MUST(skua_http_route(place.router, "POST", "/reads", reads, NULL) == 0);
+    MUST(skua_http_route(place.router, "GET", "/pours", pours, NULL) == 0);
+    MUST(skua_http_route(place.router, "GET", "/upgrades", upgrades, NULL) == 0);
+    site_begin(&place.site, skua_http_router_handler, place.router,
+               SKUA_HTTP_SERVER_OPTIONS(.handler_timeout = MS(100)));
+    leaves(&place, "GET /sleeps HTTP/1.1\r\nHost: a\r\n\r\n", false);
+    leaves(&place, "POST /reads HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc", false);
+    leaves(&place, "GET /pours HTTP/1.1\r\nHost: a\r\n\r\n", true);
+    leaves(&place, "GET /pours HTTP/1.1\r\nHost: a\r\n\r\nGET /sleeps HTTP/1.1\r\nHo", true);
+    MUST(skua_tcp_connect(&open, place.site.address, NULL) == 0);
+    rc = (int)skua_tcp_write_all(open,
+                                 "GET /upgrades HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n"
+                                 "Upgrade: parrot\r\n\r\n",
+                                 77);
+    CHECK_EQ(rc, 77);
+    CHECK_EQ(skua_tcp_read_exact(open, buf, sizeof buf), sizeof buf);
+    CHECK(memcmp(buf, "HTTP/1.1 101", sizeof buf) == 0);
+    place.client = client_with(SKUA_HTTP_CLIENT_OPTIONS(.http2 = SKUA_HTTP2_ONLY));
+    rc = skua_http_client_send(
+        place.client, SKUA_HTTP_REQUEST(.url = AT(place.site.url, "/sleeps"), .timeout = MS(20)),
+        &response);
+    if (rc != -EPROTONOSUPPORT) { /* it is not built in */
+        CHECK_EQ(rc, -ETIMEDOUT);
+        requests++;
+    }
+    nothing_is_active(requests);
+    CHECK_EQ(skua_tcp_close(open), 0);
+    skua_http_client_free(place.client); /* first: the server need not wait for it to hang up */
+    site_end(&place.site);
+    skua_http_router_free(place.router);
+    measured_end();
+    return 0;
+}
+
 TEST_FIBER(a_span_is_the_example_of_its_duration)
 {
     skua_otel_destination to = {.signal = SKUA_OTEL_TRACES};
@@ -273,6 +406,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_are_measured_on_both_sides),
         cmocka_unit_test(errors_have_a_type),
+        cmocka_unit_test(requests_that_are_left_are_active_no_more),
         cmocka_unit_test(a_span_is_the_example_of_its_duration),
         cmocka_unit_test(suppressed_requests_are_not_measured),
         cmocka_unit_test(what_goes_nowhere_is_off),
