@@ -25,6 +25,7 @@
 enum track_life { TRACK_OFF, TRACK_CHANGING, TRACK_ON };
 
 struct skua__track_part skua__track_parts[SKUA__TRACK_PARTS];
+_Atomic uint64_t skua__track_listings;
 
 static _Atomic int track_life; /* acquire, release: the parts are set up */
 
@@ -80,7 +81,7 @@ struct skua__track_slot *skua__track_insert(struct skua__track_part *part, uint3
                                      .since = now,
                                      .seen = now,
                                      .worker = ~0u};
-    slot->listing = 0;
+    slot->listing = skua__load_acquire(&skua__track_listings);
     slot->touched = now;
     slot->next = *head;
     *head = at;

@@ -28,9 +28,9 @@
 
 struct skua__track_slot {
     skua_tracked_task task; /* id 0: the slot is free */
-    uint64_t listing;       /* the last one that has seen it */
-    int64_t touched;        /* when something happened to it last, ns */
-    uint32_t next;          /* in its chain, or among the free ones: a slot's number + 1 */
+    uint64_t listing; /* the newest one that has seen it, or that was under way at its birth */
+    int64_t touched;  /* when something happened to it last, ns */
+    uint32_t next;    /* in its chain, or among the free ones: a slot's number + 1 */
 };
 
 struct skua__track_part {
@@ -46,6 +46,8 @@ struct skua__track_part {
 } SKUA__ALIGNED(SKUA__CACHE_LINE);
 
 extern struct skua__track_part skua__track_parts[SKUA__TRACK_PARTS];
+/* Of runtimes' tasks, so far: several may be under way. Acquire, release. */
+extern _Atomic uint64_t skua__track_listings;
 
 /* The part, and which chain of it, before that is cut to their number. */
 struct skua__track_part *skua__track_part_of(const skua_runtime *runtime, skua_task_id id,

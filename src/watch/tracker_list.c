@@ -269,13 +269,14 @@ static void list_add(const skua_task_info *info, void *arg)
             slot->task.waiting_for = info->waiting_for;
         }
     }
-    if (slot != NULL)
+    if (slot != NULL && slot->listing < adding->listing)
         slot->listing = adding->listing;
     skua__lock_drop(&part->lock);
 }
 
 /* Whoever was listed so late that even its end had gone by, with all others of its ring, is not
- * known to the runtime any more. Such a one is gone at the next listing. */
+ * known to the runtime any more. Such a one is gone at the next listing. Not so one that a listing
+ * has seen which is newer than this one, or that came meanwhile: this one knows nothing of it. */
 static bool list_forget_some(const struct list_adding *adding, struct skua__track_part *part,
                              uint32_t *at)
 {
@@ -287,7 +288,7 @@ static bool list_forget_some(const struct list_adding *adding, struct skua__trac
         uint32_t chain;
 
         if (slot->task.id == 0 || slot->task.runtime != adding->runtime ||
-            slot->listing == adding->listing || slot->touched >= adding->now)
+            slot->listing >= adding->listing || slot->touched >= adding->now)
             continue;
         (void)skua__track_part_of(slot->task.runtime, slot->task.id, &chain);
         skua__track_remove(part, chain, slot);
@@ -299,11 +300,10 @@ static bool list_forget_some(const struct list_adding *adding, struct skua__trac
 
 static int64_t list_add_all(skua_runtime *runtime)
 {
-    static _Atomic uint64_t listings; /* relaxed: only to be different */
     struct list_adding adding = {.runtime = runtime, .now = skua__os_now()};
     int64_t count;
 
-    adding.listing = skua__add_relaxed(&listings, 1) + 1;
+    adding.listing = skua__add_acq_rel(&skua__track_listings, 1) + 1;
     count = skua_runtime_each_task(runtime, list_add, &adding);
     for (unsigned i = 0; i < SKUA__TRACK_PARTS && count >= 0; i++) {
         uint32_t at = 0;

@@ -597,6 +597,49 @@ TEST(adding_while_two_workers_run)
     CHECK_EQ(skua_task_tracker_stop(), 0);
 }
 
+static void was_seen(const skua_tracked_task *task, void *arg)
+{
+    *(int *)arg += task->spawned != 0;
+}
+
+/* Their spawns are known once and for all: no listing forgets what another one has just seen. */
+static int waits_while_two_add(void *arg)
+{
+    struct family family = {.event = TEST_EVENT_INIT};
+    skua_scope scope;
+    int seen = 0;
+
+    skua_scope_open(&scope, SKUA_COLLECT);
+    for (int i = 0; i < 300; i++)
+        MUST(skua_spawn(&scope, leaf, &family) == 0);
+    while (atomic_load(&family.waiting) < 300)
+        skua_yield();
+    (void)arg;
+    CHECK_EQ(skua_sleep(MS(TEST_COUNT(300))), 0);
+    (void)skua_task_tracker_each(NULL, was_seen, &seen);
+    CHECK_EQ(seen, 301); /* and this one */
+    test_event_set(&family.event);
+    return skua_scope_join(&scope);
+}
+
+TEST(two_add_at_a_time)
+{
+    skua_runtime *runtime = test_runtime(&test_kinds[2]);
+    atomic_bool stop = false;
+    void *args[2] = {&stop, runtime};
+    pthread_t threads[2];
+
+    MUST(skua_task_tracker_start(NULL) == 0);
+    for (int i = 0; i < 2; i++)
+        MUST(pthread_create(&threads[i], NULL, adds, args) == 0);
+    test_run(runtime, waits_while_two_add, NULL);
+    atomic_store(&stop, true);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    test_runtime_free(runtime);
+    CHECK_EQ(skua_task_tracker_stop(), 0);
+}
+
 TEST(looking_while_two_workers_run)
 {
     skua_runtime *runtime = test_runtime(&test_kinds[2]);
@@ -636,6 +679,7 @@ int main(void)
         cmocka_unit_test(no_memory),
 #endif
         cmocka_unit_test(adding_while_two_workers_run),
+        cmocka_unit_test(two_add_at_a_time),
         cmocka_unit_test(looking_while_two_workers_run),
     };
 
