@@ -210,10 +210,11 @@ SKUA_API int skua_monitor_runtime(skua_runtime *runtime, skua_monitor_base *base
 
 /* Zero: the default. */
 typedef struct skua_monitor_options {
-    size_t size;           /* stamped by the macro */
-    int json;              /* 1: one line of JSON (default: a table) */
-    int reset;             /* 1: each report begins anew, so that the next one is of its own time */
-    skua_runtime *runtime; /* its figures, too; skua_monitor_every: (default the scope's) */
+    size_t size;             /* stamped by the macro */
+    int json;                /* 1: one line of JSON (default: a table) */
+    int reset;               /* 1: each report begins anew, so that the next one is of its own time;
+                              what is recorded while one is made may be in neither */
+    skua_runtime *runtime;   /* its figures, too; skua_monitor_every: (default the scope's) */
     skua_monitor_base *base; /* of these; NULL: since the runtime's start */
 } skua_monitor_options;
 

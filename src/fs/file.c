@@ -104,6 +104,7 @@ struct file_open {
     const char *path;
     unsigned flags;
     uint32_t mode;
+    int fd;
 };
 
 static int64_t file_open_run(void *arg)
@@ -113,9 +114,14 @@ static int64_t file_open_run(void *arg)
     return skua__os_file_open(SKUA__AT_CWD, open->path, open->flags, open->mode);
 }
 
-static int64_t file_open_now(void *open)
+/* 0, or an error: a descriptor is nothing to tell listeners. */
+static int64_t file_open_now(void *arg)
 {
-    return skua__fs_run(file_open_run, open);
+    struct file_open *open = arg;
+    int64_t fd = skua__fs_run(file_open_run, open);
+
+    open->fd = (int)fd;
+    return fd < 0 ? fd : 0;
 }
 
 /* The flags of os.h, or -EINVAL. */
@@ -152,21 +158,21 @@ int skua_file_open(skua_file **ret, const char *path, const skua_file_options *o
     static const skua_file_options defaults = {.size = sizeof defaults};
     const skua_file_options *with = options != NULL ? options : &defaults;
     int flags = file_flags(with);
-    struct file_open open = {path, (unsigned)flags, with->mode != 0 ? with->mode : 0666};
+    struct file_open open = {path, (unsigned)flags, with->mode != 0 ? with->mode : 0666, -1};
     struct skua_file *file;
-    int64_t fd;
+    int64_t rc;
 
     if (flags < 0 || path == NULL)
         return -EINVAL;
     file = skua__file_slot();
     if (file == NULL)
         return -ENOMEM;
-    fd = skua__fs_told("file.open", path, false, file_open_now, &open);
-    if (fd < 0) {
+    rc = skua__fs_told("file.open", path, false, file_open_now, &open);
+    if (rc < 0) {
         skua__file_unslot(file);
-        return (int)fd;
+        return (int)rc;
     }
-    *ret = skua__file_begin(file, (int)fd, (unsigned)flags);
+    *ret = skua__file_begin(file, open.fd, (unsigned)flags);
     return 0;
 }
 

@@ -288,6 +288,7 @@ TEST_FIBER(files_are_told)
     CHECK(strcmp(last("fs.mkdir").target, dir_name) == 0);
     CHECK_EQ(skua_file_open(&file, path, SKUA_FILE_OPTIONS(.read = 1, .write = 1, .create = 1)), 0);
     CHECK(strcmp(last("file.open").target, path) == 0);
+    CHECK_EQ(last("file.open").result, 0);
     CHECK_EQ(skua_file_write_all(file, "0123456789", 10), 10);
     CHECK_EQ(skua_file_pwrite(file, "ab", 2, 0), 2);
     CHECK_EQ(skua_file_pread(file, buf, sizeof buf, 4), 6);
