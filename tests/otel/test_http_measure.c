@@ -358,6 +358,26 @@ TEST_FIBER(suppressed_requests_are_not_measured)
     return 0;
 }
 
+/* A server that was begun there: the page of metrics, say. */
+TEST_FIBER(servers_that_are_suppressed_are_not_measured)
+{
+    skua_span_frame frame;
+    struct place place;
+
+    measured_begin();
+    MUST(skua_trace_suppress(&frame) == 0);
+    place_begin(&place);
+    (void)skua_span_leave(&frame);
+    CHECK_EQ(gets_(place.client, AT(place.site.url, "/things/7"), "x"), 200);
+    CHECK_EQ(gets_(place.client, AT(place.site.url, "/things/8"), "x"), 200);
+    MUST(counted(ASKED, "http.request.method", "GET", 2) != NULL);
+    CHECK(point(SERVED, "http.request.method", "GET") == NULL);
+    CHECK(point(ACTIVE, "http.request.method", "GET") == NULL);
+    place_end(&place);
+    measured_end();
+    return 0;
+}
+
 /* ---- signals that nobody gets ---------------------------------------------------------------- */
 
 static skua_tracer tracer = SKUA_TRACER("test", "1");
@@ -409,6 +429,7 @@ int main(void)
         cmocka_unit_test(requests_that_are_left_are_active_no_more),
         cmocka_unit_test(a_span_is_the_example_of_its_duration),
         cmocka_unit_test(suppressed_requests_are_not_measured),
+        cmocka_unit_test(servers_that_are_suppressed_are_not_measured),
         cmocka_unit_test(what_goes_nowhere_is_off),
     };
 

@@ -204,7 +204,7 @@ int skua__http_exchange_run(skua_http_exchange *exchange, skua_http_handler hand
 
     exchange->began = skua_now();
     exchange->span = NULL;
-    exchange->measured = SKUA_METRIC_ON();
+    exchange->measured = SKUA_METRIC_ON() && !skua_trace_suppressed();
     if (exchange->measured)
         skua__http_measure_begin(skua__http_trace_method(exchange->method), exchange->secure);
     if (__builtin_expect(!skua__http_trace_on(), 1)) {
