@@ -114,7 +114,8 @@ static int collect(void *arg)
     ssize_t n;
 
     while (skua_tcp_accept(self->listener, &tcp) == 0) {
-        while ((n = skua_tcp_read(tcp, buf, sizeof buf)) > 0) {
+        while ((n = skua_tcp_read(tcp, buf, sizeof buf - 1)) > 0) {
+            buf[n] = '\0';
             if (self->lines == 0)
                 printf("the first one: %.*s\n", (int)strcspn(buf, "\n"), buf);
             for (ssize_t i = 0; i < n; i++)

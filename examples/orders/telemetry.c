@@ -157,6 +157,17 @@ int telemetry_page(skua_http_exchange *exchange, void *state)
 
 static skua_logger access_log = SKUA_LOGGER("orders.access");
 
+/* "host:port" without the port, and without the brackets of IPv6. */
+static skua_attr access_client(const char *peer)
+{
+    const char *colon = strrchr(peer, ':');
+    size_t len = colon != NULL ? (size_t)(colon - peer) : strlen(peer);
+
+    if (len > 1 && peer[0] == '[' && peer[len - 1] == ']')
+        return SKUA_TEXT("client.address", peer + 1, len - 2);
+    return SKUA_TEXT("client.address", peer, len);
+}
+
 static void access_ended(skua_http_exchange *exchange, const skua_http_summary *summary,
                          void *state)
 {
@@ -176,7 +187,7 @@ static void access_ended(skua_http_exchange *exchange, const skua_http_summary *
     attrs[count++] = SKUA_I64("http.response.status_code", summary->status);
     attrs[count++] = SKUA_I64("http.request.body.size", (int64_t)summary->received);
     attrs[count++] = SKUA_I64("http.response.body.size", (int64_t)summary->sent);
-    attrs[count++] = SKUA_STR("client.address", skua_http_peer(exchange));
+    attrs[count++] = access_client(skua_http_peer(exchange));
     attrs[count++] = SKUA_F64("duration", (double)summary->duration / SKUA_SECOND);
     if (id != NULL)
         attrs[count++] = SKUA_STR("request.id", id);

@@ -74,6 +74,7 @@ def the_log_is_json(env):
               str(lines))
         check(what[0]["http.route"] == "/users/:id" and what[0]["request.id"] == "abc-1",
               "route and id", str(lines[0]))
+        check(what[0]["client.address"] == "127.0.0.1", "an address has no port", str(lines[0]))
         check(lines[0]["severity"] == "INFO" and lines[0]["logger"] == "orders.access"
               and re.fullmatch("[0-9a-f]{32}", lines[0]["traceId"]), "whose it is", str(lines[0]))
 
