@@ -401,11 +401,47 @@ TEST(a_queue_that_is_full_and_what_is_in_flight)
     skua_otel_reader_free(reader);
 }
 
+/* ---- a batch in parts ------------------------------------------------------------------------ */
+
+/* Of three, one was rejected, one could not be sent. */
+static int64_t loses_one(skua_otel_exporter *exporter, const skua_otel_batch *batch,
+                         int64_t deadline, skua_otel_answer *answer)
+{
+    (void)exporter;
+    (void)deadline;
+    CHECK_EQ(batch->count, 3);
+    answer->lost = 1;
+    answer->error = -EMSGSIZE;
+    return 2;
+}
+
+TEST(parts_that_did_not_arrive_have_failed)
+{
+    static const skua_otel_exporter_ops ops = {
+        .name = "parts", .export_batch = rejects_one, .export_told = loses_one};
+    static skua_otel_exporter parts = {&ops};
+    static skua_tracer tracer = SKUA_TRACER("test.parts", "1");
+    const skua_otel_destination to = {.signal = SKUA_OTEL_TRACES, .exporter = &parts};
+    skua_otel_destination_counts counts;
+
+    MUST(skua_otel_start(SKUA_OTEL_OPTIONS(.environment_off = 1, .destinations = &to,
+                                           .destinations_count = 1)) == 0);
+    for (int i = 0; i < 3; i++)
+        skua_span_end(skua_span_start(&tracer, "work", NULL));
+    CHECK_EQ(skua_otel_flush(skua_now() + TEST_LATE), -EMSGSIZE);
+    CHECK_EQ(skua_otel_destination_stats(0, &counts), 0);
+    CHECK_EQ(counts.exported, 1);
+    CHECK_EQ(counts.rejected, 1);
+    CHECK_EQ(counts.failed, 1);
+    CHECK_EQ(skua_otel_shutdown(skua_now() + TEST_LATE), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_of_telemetrys_own_numbers),
         cmocka_unit_test(a_queue_that_is_full_and_what_is_in_flight),
+        cmocka_unit_test(parts_that_did_not_arrive_have_failed),
     };
 
     return TEST_MAIN(tests);

@@ -410,8 +410,153 @@ TEST_FIBER_CLOCK(otlp_request_is_too_long)
 
     CHECK_EQ(told(acts, 1, SKUA_OTLP_OPTIONS(.request_max = 64), &peer, &stats), -EMSGSIZE);
     CHECK_EQ(stats.requests, 0);
-    CHECK_EQ(stats.too_long, 1);
+    CHECK_EQ(stats.batches, 1);
+    CHECK_EQ(stats.too_long, BATCH_SPANS); /* each of them, alone, too */
     CHECK_EQ(stats.failed[0], BATCH_SPANS);
+    return 0;
+}
+
+/* ---- halves ---------------------------------------------------------------------------------- */
+
+#define HALVED 8
+#define MANY_OK                                                                                    \
+    {OK_EMPTY, STAYS}, {OK_EMPTY, STAYS}, {OK_EMPTY, STAYS}, {OK_EMPTY, STAYS}, {OK_EMPTY, STAYS}, \
+        {OK_EMPTY, STAYS}, {OK_EMPTY, STAYS},                                                      \
+    {                                                                                              \
+        OK_EMPTY, LEAVES                                                                           \
+    }
+
+static skua_otel_answer answered;
+
+/* A batch to a peer, which has as many acts as there are to be requests. */
+static int64_t halved(const struct act *acts, size_t count, const skua_otel_batch *batch,
+                      const skua_otlp_options *options, skua_otlp_stats *stats)
+{
+    skua_otlp_options all = *options;
+    skua_otel_exporter *exporter;
+    struct peer peer;
+    int64_t rc;
+
+    warned[0] = '\0';
+    skua__otel_warn_to(warns, NULL);
+    peer_begin(&peer, acts, count);
+    all.endpoint = peer.url;
+    exporter = exporter_with(&all);
+    answered = (skua_otel_answer){-1, -1, 0, 0};
+    rc = exporter->ops->export_told(exporter, batch, SKUA_FOREVER, &answered);
+    *stats = stats_of(exporter);
+    exporter_ends(exporter);
+    peer_end(&peer);
+    skua__otel_warn_to(NULL, NULL);
+    CHECK_EQ(stats->batches, 1);
+    CHECK_EQ(stats->exported[batch->signal] + stats->rejected[batch->signal] +
+                 stats->failed[batch->signal],
+             skua_otel_batch_size(batch));
+    return rc;
+}
+
+/* Eight spans of some 60 bytes, and one of them, or none, of 5,000. */
+static const skua_otel_batch *batch_with(unsigned large)
+{
+    static const skua_otel_resource resource;
+    static const skua_otel_scope scope = {.name = {"tests", 5}};
+    static skua_otel_span spans[HALVED];
+    static char name[5000];
+    static skua_otel_batch batch;
+
+    memset(name, 'n', sizeof name);
+    for (uint8_t i = 0; i < HALVED; i++) {
+        spans[i] = (skua_otel_span){
+            .kind = 1, .name = TEXT("work"), .start = 1000, .end = 2000, .scope = &scope};
+        spans[i].trace_id[0] = spans[i].span_id[0] = (uint8_t)(i + 1);
+        if (i == large)
+            spans[i].name = (skua_otel_text){name, sizeof name};
+    }
+    batch = (skua_otel_batch){
+        .signal = SKUA_OTEL_TRACES, .count = HALVED, .resource = &resource, .items.spans = spans};
+    return &batch;
+}
+
+/* One span that is too long takes no other with it: 4, then 2, then 1 and it are what is sent. */
+TEST_FIBER_CLOCK(otlp_too_long_a_batch_is_halved)
+{
+    static const struct act acts[] = {MANY_OK};
+    static const skua_otlp_protocol protocols[] = {SKUA_OTLP_HTTP_PROTOBUF, SKUA_OTLP_HTTP_JSON};
+    skua_otlp_stats stats;
+
+    for (unsigned large = 0; large <= HALVED; large++) {
+        bool there = large < HALVED;
+
+        for (size_t i = 0; i < TEST_LEN(protocols); i++) {
+            skua_otlp_options options = {.size = sizeof options, .protocol = protocols[i]};
+            int64_t rc;
+
+            options.request_max = 4000;
+            rc = halved(acts + HALVED - (there ? 3 : 1), there ? 3 : 1, batch_with(large), &options,
+                        &stats);
+            CHECK_EQ(rc, there);
+            CHECK_EQ(stats.requests, there ? 3 : 1);
+            CHECK_EQ(stats.exported[0], HALVED - there);
+            CHECK_EQ(stats.failed[0], there);
+            CHECK_EQ(stats.too_long, there);
+            CHECK((strstr(warned, "1 spans did not get to") != NULL) == there);
+        }
+    }
+    /* None is too long, but two of them are: each goes by itself. */
+    CHECK_EQ(halved(acts, HALVED, batch_with(HALVED), SKUA_OTLP_OPTIONS(.request_max = 80), &stats),
+             0);
+    CHECK_EQ(stats.requests, HALVED);
+    CHECK_EQ(stats.exported[0], HALVED);
+    CHECK_EQ(stats.too_long, 0);
+    return 0;
+}
+
+/* Of metrics points are what counts: those of one metric are halved, too. */
+TEST_FIBER_CLOCK(otlp_points_of_one_metric_are_halved)
+{
+    static const struct act acts[] = {MANY_OK};
+    skua_otlp_stats stats;
+
+    CHECK_EQ(halved(acts + HALVED - 2, 2, batch_of_points(), SKUA_OTLP_OPTIONS(.request_max = 70),
+                    &stats),
+             0);
+    CHECK_EQ(stats.requests, 2);
+    CHECK_EQ(stats.exported[SKUA_OTEL_METRICS], 2);
+    CHECK_EQ(halved(acts, 0, batch_of_points(), SKUA_OTLP_OPTIONS(.request_max = 20), &stats),
+             -EMSGSIZE);
+    CHECK_EQ(stats.failed[SKUA_OTEL_METRICS], 2);
+    CHECK_EQ(stats.too_long, 2);
+    return 0;
+}
+
+/* What comes of one part is not what comes of another. */
+TEST_FIBER_CLOCK(otlp_parts_have_answers_of_their_own)
+{
+    static const struct act acts[] = {{"HTTP/1.1 200 OK\r\n" PROTOBUF
+                                       "Content-Length: 9\r\n\r\n\x0a\x07\x08\x02\x12\x03old",
+                                       STAYS},
+                                      {"HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n", LEAVES}};
+    static const struct act hangs[] = {{"", HANGS}};
+    skua_otlp_stats stats;
+    int64_t began;
+
+    CHECK_EQ(halved(acts, 2, batch_with(HALVED), SKUA_OTLP_OPTIONS(.request_max = 300), &stats),
+             HALVED / 2 + 2);
+    CHECK_EQ(stats.rejected[0], 2);
+    CHECK_EQ(stats.exported[0], HALVED / 2 - 2);
+    CHECK_EQ(stats.failed[0], HALVED / 2);
+    CHECK_EQ(stats.too_long, 0);
+    CHECK_EQ(answered.http_status, 400);
+    CHECK_EQ(answered.lost, HALVED / 2);
+    CHECK_EQ(answered.error, -EINVAL);
+    /* All parts have the time of one batch, and nobody is asked when it is over. */
+    began = skua_now();
+    CHECK_EQ(halved(hangs, 1, batch_with(HALVED),
+                    SKUA_OTLP_OPTIONS(.request_max = 80, .timeout = 3 * SKUA_SECOND), &stats),
+             -ETIMEDOUT);
+    CHECK_EQ(skua_now() - began, 3 * SKUA_SECOND);
+    CHECK_EQ(stats.requests, 1);
+    CHECK_EQ(stats.failed[0], HALVED);
     return 0;
 }
 
@@ -494,6 +639,9 @@ int main(void)
         cmocka_unit_test(otlp_garbage),
         cmocka_unit_test(otlp_floods),
         cmocka_unit_test(otlp_request_is_too_long),
+        cmocka_unit_test(otlp_too_long_a_batch_is_halved),
+        cmocka_unit_test(otlp_points_of_one_metric_are_halved),
+        cmocka_unit_test(otlp_parts_have_answers_of_their_own),
         cmocka_unit_test(otlp_secrets_are_not_logged),
         cmocka_unit_test(otlp_options),
     };

@@ -34,6 +34,10 @@ typedef struct skua_otel_exporter skua_otel_exporter;
 typedef struct skua_otel_answer {
     int http_status; /* -1: none; so are they before */
     int grpc_status;
+    /* Of a batch that was sent in parts, of which some failed: how many of the items that the
+     * result has as rejected did not arrive, and why. 0 before. */
+    int64_t lost;
+    int error;
 } skua_otel_answer;
 
 typedef struct skua_otel_exporter_ops {

@@ -8,7 +8,7 @@
  *                                      .headers_count = 1, .compression = SKUA_OTLP_GZIP));
  *
  * One exporter takes all three signals. What it is handed it sends in one request, over connections
- * that are kept.
+ * that are kept; in several where one would be too long.
  *
  * Endpoint   over HTTP .endpoint is the base, to which "/v1/traces", "/v1/metrics" and "/v1/logs"
  *            are added; the endpoint of a signal is taken as it is. Over gRPC host and port count.
@@ -19,15 +19,18 @@
  *            are not shorter than the collector wants (Retry-After, RetryInfo). One that would end
  *            behind the time-out is not begun.
  * Partial    success is success: what was rejected is counted and said, and never sent again.
- * Limits     a longer request is not sent, a longer answer (decoded) is an error.
+ * Limits     of a batch of which the request would be longer each half is sent by itself, and so
+ *            on; what is too long alone is not sent, and the rest is. A longer answer (decoded) is
+ *            an error.
  * Secrets    headers appear in no line that is logged, also where the collector repeats them; of
  *            an URL its query does not. Redirects are not followed.
- * Result     of export_batch: 0; how many items were rejected; or an error of which
- *            skua_otel_may_succeed says whether another time might do: -EAGAIN: the collector wants
- *            to be asked later; -ETIMEDOUT; what connecting says. For good: -EMSGSIZE: the request
- *            is too long; SKUA_ELIMIT: the answer is; -EACCES, -ENOENT, -EINVAL, -EPROTO: 401 and
- *            403; 404; 400; another answer that is final; -EBADMSG: an answer that is malformed;
- *            -EKEYREJECTED: not the host's certificate.
+ * Result     of export_batch: 0; how many items were rejected, or, of a batch that was halved,
+ *            did not arrive; or, where nothing did, an error of which skua_otel_may_succeed says
+ *            whether another time might do: -EAGAIN: the collector wants to be asked later;
+ *            -ETIMEDOUT; what connecting says. For good: -EMSGSIZE: the request is too long;
+ *            SKUA_ELIMIT: the answer is; -EACCES, -ENOENT, -EINVAL, -EPROTO: 401 and 403; 404; 400;
+ *            another answer that is final; -EBADMSG: an answer that is malformed; -EKEYREJECTED:
+ *            not the host's certificate.
  * Stack      over TLS its fiber needs SKUA_STACK_LARGE (tls.h).
  * Fork       a child makes connections of its own.
  *
@@ -113,7 +116,7 @@ typedef struct skua_otlp_stats {
     uint64_t requests;                    /* sent, each try one more */
     uint64_t retries;                     /* of these, not the first of their batch */
     uint64_t partial;                     /* answers with a partial success, warnings, too */
-    uint64_t too_long;                    /* batches of which the request would be */
+    uint64_t too_long;                    /* items given up: a request of one is too long */
     uint64_t bytes;                       /* of requests' bodies, compressed */
 } skua_otlp_stats;
 

@@ -137,12 +137,12 @@ int skua__dest_wait(struct skua__dest *dest, uint64_t seq, int64_t deadline);
 void skua__dest_close(struct skua__dest *dest, bool cancel);
 /* Counts and frees what is in the queue. */
 void skua__dest_drop(struct skua__dest *dest);
-/* One call of an exporter: in its turn, with a deadline. As export_batch returns. */
+/* One call of an exporter: in its turn, with a deadline. As export_told returns. */
 int64_t skua__dest_call(struct skua__pipe *pipe, const struct skua__dest_options *options,
-                        const skua_otel_batch *part);
-/* What came of it. */
-void skua__dest_count(struct skua__dest_counts *counts, skua_otel_exporter *exporter, size_t size,
-                      int64_t rc);
+                        const skua_otel_batch *part, skua_otel_answer *answer);
+/* What came of it. 0, or why items did not arrive. */
+int skua__dest_count(struct skua__dest_counts *counts, skua_otel_exporter *exporter, size_t size,
+                     int64_t rc, const skua_otel_answer *answer);
 
 /* ---- a reader of metrics (pipe_reader.c) ----------------------------------------------------- */
 

@@ -136,25 +136,39 @@ static void queue_error(struct skua__dest_counts *counts, int error, size_t size
     }
 }
 
-void skua__dest_count(struct skua__dest_counts *counts, skua_otel_exporter *exporter, size_t size,
-                      int64_t rc)
+static void queue_failed(struct skua__dest_counts *counts, skua_otel_exporter *exporter,
+                         size_t items, int error)
 {
+    if (error == -ETIMEDOUT)
+        queue_add(&counts->late, 1);
+    queue_add(&counts->failed, items);
+    queue_error(counts, error, items);
+    skua__otel_warn(SKUA__WARN_EXPORT, "%s: export failed: %s (%zu items dropped)",
+                    queue_name(exporter), skua_strerror(error), items);
+}
+
+int skua__dest_count(struct skua__dest_counts *counts, skua_otel_exporter *exporter, size_t size,
+                     int64_t rc, const skua_otel_answer *answer)
+{
+    uint64_t lost = answer->error < 0 && answer->lost > 0 ? (uint64_t)answer->lost : 0, rejected;
+
     if (rc < 0) {
-        if (rc == -ETIMEDOUT)
-            queue_add(&counts->late, 1);
-        queue_add(&counts->failed, size);
-        queue_error(counts, (int)rc, size);
-        skua__otel_warn(SKUA__WARN_EXPORT, "%s: export failed: %s (%zu items dropped)",
-                        queue_name(exporter), skua_strerror(rc), size);
-        return;
+        queue_failed(counts, exporter, size, (int)rc);
+        return (int)rc;
     }
     if ((uint64_t)rc > size)
         rc = (int64_t)size;
+    if (lost > (uint64_t)rc)
+        lost = (uint64_t)rc;
+    rejected = (uint64_t)rc - lost;
     queue_add(&counts->exported, size - (uint64_t)rc);
-    queue_add(&counts->rejected, (uint64_t)rc);
-    if (rc != 0)
-        skua__otel_warn(SKUA__WARN_EXPORT, "%s: %lld of %zu items rejected", queue_name(exporter),
-                        (long long)rc, size);
+    queue_add(&counts->rejected, rejected);
+    if (rejected != 0)
+        skua__otel_warn(SKUA__WARN_EXPORT, "%s: %llu of %zu items rejected", queue_name(exporter),
+                        (unsigned long long)rejected, size);
+    if (lost != 0)
+        queue_failed(counts, exporter, (size_t)lost, answer->error);
+    return lost != 0 ? answer->error : 0;
 }
 
 static skua_otel_batch queue_part(const struct skua__dest_entry *entry)
@@ -173,30 +187,30 @@ static skua_otel_batch queue_part(const struct skua__dest_entry *entry)
 
 /* The call itself, measured. */
 static int64_t queue_call(const struct skua__dest_options *options, const skua_otel_batch *part,
-                          int64_t before, int64_t deadline)
+                          int64_t before, int64_t deadline, skua_otel_answer *answer)
 {
     skua_otel_exporter *exporter = options->exporter;
-    skua_otel_answer answer = {-1, -1};
     int64_t rc, took;
 
     rc = exporter->ops->export_told != NULL
-             ? exporter->ops->export_told(exporter, part, deadline, &answer)
+             ? exporter->ops->export_told(exporter, part, deadline, answer)
              : exporter->ops->export_batch(exporter, part, deadline);
     took = skua_now() - before;
     queue_add(&options->counts->exports, 1);
     queue_add(&options->counts->export_ns, (uint64_t)took);
     if (options->watch != NULL)
-        options->watch->exported(options->watch, took, rc, &answer);
+        options->watch->exported(options->watch, took, rc, answer);
     return rc;
 }
 
 int64_t skua__dest_call(struct skua__pipe *pipe, const struct skua__dest_options *options,
-                        const skua_otel_batch *part)
+                        const skua_otel_batch *part, skua_otel_answer *answer)
 {
     skua_semaphore *turn = skua__pipe_turn(pipe, options->exporter);
     int64_t before, timeout = options->timeout, rc = skua_semaphore_acquire(turn, 1);
     skua_deadline frame;
 
+    *answer = (skua_otel_answer){.http_status = -1, .grpc_status = -1};
     if (rc != 0)
         return rc;
     before = skua_now();
@@ -204,7 +218,7 @@ int64_t skua__dest_call(struct skua__pipe *pipe, const struct skua__dest_options
         timeout = SKUA_FOREVER - before;
     rc = skua_deadline_begin(&frame, before + timeout);
     if (rc == 0)
-        rc = queue_call(options, part, before, before + timeout);
+        rc = queue_call(options, part, before, before + timeout, answer);
     (void)skua_deadline_end(&frame);
     (void)skua_semaphore_release(turn, 1);
     return rc;
@@ -214,19 +228,21 @@ static void queue_export(struct skua__dest *dest, struct skua__dest_entry *entry
 {
     struct skua__dest_counts *counts = dest->options.counts;
     skua_otel_batch part = queue_part(entry);
+    skua_otel_answer answer;
     int64_t rc;
+    int error;
 
     atomic_fetch_add_explicit(&counts->inflight, part.count, memory_order_relaxed);
-    rc = skua__dest_call(dest->pipe, &dest->options, &part);
+    rc = skua__dest_call(dest->pipe, &dest->options, &part, &answer);
     atomic_fetch_sub_explicit(&counts->inflight, part.count, memory_order_relaxed);
     if (rc < 0 && skua_cancelled()) {
         dest->error = -ETIMEDOUT;
         queue_drop_entry(dest, entry);
         return;
     }
-    if (rc < 0)
-        dest->error = (int)rc;
-    skua__dest_count(counts, dest->options.exporter, part.count, rc);
+    error = skua__dest_count(counts, dest->options.exporter, part.count, rc, &answer);
+    if (error != 0)
+        dest->error = error;
     queue_entry_free(entry);
 }
 

@@ -29,14 +29,17 @@ static int64_t reader_export(struct skua__periodic *self, struct skua__batch *ba
         return -ENOMEM;
     while (skua_cancelled() == 0 &&
            skua__metric_part(&batch->data, max, &metric, &point, room, &part)) {
+        skua_otel_answer answer;
         int64_t rc;
+        int error;
 
         atomic_store_explicit(&options->counts->inflight, skua_otel_batch_size(&part),
                               memory_order_relaxed);
-        rc = skua__dest_call(self->pipe, &dest, &part);
+        rc = skua__dest_call(self->pipe, &dest, &part, &answer);
         atomic_store_explicit(&options->counts->inflight, 0, memory_order_relaxed);
-        skua__dest_count(options->counts, options->exporter, skua_otel_batch_size(&part), rc);
-        worst = rc < 0 ? rc : worst;
+        error = skua__dest_count(options->counts, options->exporter, skua_otel_batch_size(&part),
+                                 rc, &answer);
+        worst = error != 0 ? error : worst;
     }
     return worst;
 }

@@ -3,11 +3,13 @@
  * Flow       export_batch: a slot's memory -> the request's bytes -> gzip -> try, pause, try …
  *            -> one of: arrived (with some rejected), or given up. Each item of a batch is counted
  *            once, when that is known.
+ * Halves     a batch of which the request would be too long is sent in two halves, one behind the
+ *            other, and these likewise, down to what has one item: so no item is lost by others.
+ *            All of them share the time of the batch.
  * Pauses     the backoff of libskua. A collector that wants a longer one gets it, and those behind
  *            it grow from there.
  * Cost       no allocation in the steady state but by compression and by the HTTP client.
  */
-#include <strings.h>
 #include <unistd.h>
 
 #include <skua/retry.h>
@@ -19,74 +21,6 @@
 static void exporter_add(_Atomic uint64_t *count, uint64_t n)
 {
     atomic_fetch_add_explicit(count, n, memory_order_relaxed);
-}
-
-/* ---- the client ------------------------------------------------------------------------------ */
-
-/* Whether the environment's proxies are asked: not for this machine itself, which no_proxy seldom
- * names, and where most collectors are; nor over gRPC, whose HTTP/2 they do not speak. */
-static bool exporter_proxied(const struct skua__send *self)
-{
-    static const char *const own[] = {"localhost", "127.", "[::1]"};
-
-    if (self->protocol == SKUA_OTLP_GRPC || self->unix_path != NULL)
-        return false;
-    for (int i = 0; i < SKUA_OTEL_SIGNALS; i++)
-        for (size_t j = 0; j < sizeof own / sizeof own[0]; j++)
-            if (strncasecmp(strstr(self->urls[i], "//") + 2, own[j], strlen(own[j])) == 0)
-                return false;
-    return true;
-}
-
-static int exporter_client_new(struct skua__send *self, skua_http_client **ret)
-{
-    bool grpc = self->protocol == SKUA_OTLP_GRPC;
-
-    return skua_http_client_new(
-        ret,
-        SKUA_HTTP_CLIENT_OPTIONS(.connections_per_origin = self->concurrency,
-                                 .connections_max = (size_t)self->concurrency * SKUA_OTEL_SIGNALS,
-                                 .redirects_max = -1, .connect_timeout = SKUA_FOREVER,
-                                 .head_timeout = SKUA_FOREVER, .read_timeout = SKUA_FOREVER,
-                                 .write_timeout = SKUA_FOREVER,
-                                 .user_agent =
-                                     self->zipkin ? SKUA__SEND_ZIPKIN_AGENT : SKUA__SEND_AGENT,
-                                 .tls = self->tls, .http2 = grpc ? SKUA_HTTP2_ONLY : SKUA_HTTP2_OFF,
-
-                                 .proxy_from_env = exporter_proxied(self)));
-}
-
-/* The process' own; the first two that come at once both make one. */
-int skua__send_client_of(struct skua__send *self, skua_http_client **ret)
-{
-    struct skua__send_client *now = atomic_load_explicit(&self->client, memory_order_acquire),
-                             *made;
-    pid_t process = getpid();
-    int rc;
-
-    if (now != NULL && now->process == process) {
-        *ret = now->client;
-        return 0;
-    }
-    made = skua__otel_malloc(sizeof *made);
-    if (made == NULL)
-        return -ENOMEM;
-    made->process = process;
-    made->older = now;
-    rc = exporter_client_new(self, &made->client);
-    if (rc == 0 && !atomic_compare_exchange_strong_explicit(
-                       &self->client, &now, made, memory_order_acq_rel, memory_order_acquire)) {
-        (void)skua_http_client_free(made->client);
-        rc = now->process == process ? 0 : -EAGAIN;
-        *ret = now->client;
-        skua__otel_free(made);
-        return rc;
-    }
-    if (rc != 0)
-        skua__otel_free(made);
-    else
-        *ret = made->client;
-    return rc;
 }
 
 /* ---- what is said ---------------------------------------------------------------------------- */
@@ -209,7 +143,6 @@ static int64_t exporter_send(struct skua__send *self, skua_otel_signal signal, c
     int framed;
 
     request.deadline = deadline < latest ? deadline : latest;
-    exporter_add(&self->counts.batches, 1);
     if (self->gzip && self->protocol != SKUA_OTLP_GRPC) {
         answer.rc = skua__send_gzip(bytes, len, &coded, &request.len);
         request.body = coded;
@@ -261,27 +194,25 @@ static int64_t exporter_encoded(const struct skua__send *self, struct skua__send
     return rc == 0 && *len > self->request_max ? -EMSGSIZE : rc;
 }
 
-/* Encodes, and hands the bytes on. A batch that cannot be encoded is counted here. */
+/* A batch that could not even be tried. */
+static void exporter_refused(struct skua__send *self, const skua_otel_batch *batch, int64_t rc)
+{
+    struct skua__send_answer answer = {.rc = rc};
+    size_t items = skua_otel_batch_size(batch);
+
+    exporter_add(&self->counts.too_long, rc == -EMSGSIZE ? items : 0);
+    exporter_counts(self, batch->signal, items, &answer);
+}
+
+/* With memory to encode into, which is kept for others where it is a slot's. */
 static int64_t exporter_with(struct skua__send *self, const skua_otel_batch *batch,
-                             int64_t (*fn)(struct skua__send *self, const skua_otel_batch *batch,
-                                           const void *bytes, size_t len, void *arg),
+                             int64_t (*fn)(struct skua__send *self, struct skua__send_slot *slot,
+                                           const skua_otel_batch *batch, void *arg),
                              void *arg)
 {
     struct skua__send_slot own = {.taken = ATOMIC_FLAG_INIT}, *slot = exporter_slot(self);
-    struct skua__send_slot *used = slot != NULL ? slot : &own;
-    struct skua__send_answer answer = {0};
-    const void *bytes;
-    size_t len;
-    int64_t rc = exporter_encoded(self, used, batch, &bytes, &len);
+    int64_t rc = fn(self, slot != NULL ? slot : &own, batch, arg);
 
-    if (rc == 0) {
-        rc = fn(self, batch, bytes, len, arg);
-    } else {
-        answer.rc = rc;
-        exporter_add(&self->counts.batches, 1);
-        exporter_add(&self->counts.too_long, rc == -EMSGSIZE);
-        exporter_counts(self, batch->signal, skua_otel_batch_size(batch), &answer);
-    }
     skua__otlp_free(&own.protobuf);
     skua__json_free(&own.json);
     if (slot != NULL)
@@ -289,28 +220,99 @@ static int64_t exporter_with(struct skua__send *self, const skua_otel_batch *bat
     return rc;
 }
 
+/* ---- a batch in halves ----------------------------------------------------------------------- */
+
 struct exporter_call {
     int64_t deadline;
     skua_otel_answer *told;
+    int64_t rejected; /* items, of parts that arrived */
+    int64_t lost;     /* items of those that did not */
+    int64_t error;    /* of these; 0: all arrived */
+    bool arrived;     /* some did */
 };
 
-static int64_t exporter_sends(struct skua__send *self, const skua_otel_batch *batch,
-                              const void *bytes, size_t len, void *arg)
+/* A batch's part. Of the points of one metric `metric` is the memory. */
+static skua_otel_batch exporter_part(const skua_otel_batch *batch, uint32_t from, uint32_t count,
+                                     skua_otel_metric *metric)
 {
-    const struct exporter_call *call = arg;
+    skua_otel_batch part = *batch;
 
-    return exporter_send(self, batch->signal, bytes, len, skua_otel_batch_size(batch),
-                         call->deadline, call->told);
+    if (batch->count == 1) {
+        *metric = batch->items.metrics[0];
+        metric->points += from;
+        metric->points_count = count;
+        part.items.metrics = metric;
+        return part;
+    }
+    part.count = count;
+    if (batch->signal == SKUA_OTEL_TRACES)
+        part.items.spans += from;
+    else if (batch->signal == SKUA_OTEL_LOGS)
+        part.items.logs += from;
+    else
+        part.items.metrics += from;
+    return part;
+}
+
+static void exporter_parts(struct skua__send *self, struct skua__send_slot *slot,
+                           const skua_otel_batch *batch, struct exporter_call *call)
+{
+    size_t size = skua_otel_batch_size(batch), len;
+    const void *bytes;
+    int64_t rc = exporter_encoded(self, slot, batch, &bytes, &len);
+
+    if (rc == -EMSGSIZE && (batch->count > 1 || size > 1)) {
+        uint32_t count = batch->count > 1 ? batch->count : (uint32_t)size, half = count / 2;
+        skua_otel_metric metric;
+        skua_otel_batch part = exporter_part(batch, 0, half, &metric);
+
+        exporter_parts(self, slot, &part, call);
+        part = exporter_part(batch, half, count - half, &metric);
+        exporter_parts(self, slot, &part, call);
+        return;
+    }
+    if (rc == 0 && call->error != 0 && skua_now() >= call->deadline)
+        rc = -ETIMEDOUT; /* the parts before this one have used up its time */
+    if (rc == 0)
+        rc = exporter_send(self, batch->signal, bytes, len, size, call->deadline, call->told);
+    else
+        exporter_refused(self, batch, rc);
+    if (rc >= 0) {
+        call->arrived = true;
+        call->rejected += rc;
+        return;
+    }
+    call->lost += (int64_t)size;
+    if (call->error == 0 || skua_otel_may_succeed(rc))
+        call->error = rc;
+}
+
+static int64_t exporter_sends(struct skua__send *self, struct skua__send_slot *slot,
+                              const skua_otel_batch *batch, void *arg)
+{
+    struct exporter_call *call = arg;
+
+    exporter_parts(self, slot, batch, call);
+    if (!call->arrived)
+        return call->error;
+    if (call->told != NULL) {
+        call->told->lost = call->lost;
+        call->told->error = (int)call->error;
+    }
+    return call->rejected + call->lost;
 }
 
 static int64_t exporter_told(skua_otel_exporter *exporter, const skua_otel_batch *batch,
                              int64_t deadline, skua_otel_answer *told)
 {
-    struct exporter_call call = {deadline, told};
+    struct skua__send *self = (struct skua__send *)exporter;
+    int64_t latest = skua__otel_after(skua_now(), self->timeout);
+    struct exporter_call call = {.deadline = deadline < latest ? deadline : latest, .told = told};
 
     if (batch->count == 0)
         return 0;
-    return exporter_with((struct skua__send *)exporter, batch, exporter_sends, &call);
+    exporter_add(&self->counts.batches, 1);
+    return exporter_with(self, batch, exporter_sends, &call);
 }
 
 static int64_t exporter_batch(skua_otel_exporter *exporter, const skua_otel_batch *batch,
@@ -324,14 +326,20 @@ struct exporter_sink {
     void *arg;
 };
 
-static int64_t exporter_sinks(struct skua__send *self, const skua_otel_batch *batch,
-                              const void *bytes, size_t len, void *arg)
+/* The bytes are one record on a disk: it is not halved. */
+static int64_t exporter_sinks(struct skua__send *self, struct skua__send_slot *slot,
+                              const skua_otel_batch *batch, void *arg)
 {
-    struct exporter_sink *sink = arg;
+    const struct exporter_sink *sink = arg;
+    const void *bytes;
+    size_t len;
+    int64_t rc = exporter_encoded(self, slot, batch, &bytes, &len);
 
-    (void)self;
-    (void)batch;
-    return sink->sink(sink->arg, bytes, len);
+    if (rc == 0)
+        return sink->sink(sink->arg, bytes, len);
+    exporter_add(&self->counts.batches, 1);
+    exporter_refused(self, batch, rc);
+    return rc;
 }
 
 static int exporter_encode(skua_otel_exporter *exporter, const skua_otel_batch *batch,
@@ -345,7 +353,10 @@ static int exporter_encode(skua_otel_exporter *exporter, const skua_otel_batch *
 static int64_t exporter_bytes(skua_otel_exporter *exporter, skua_otel_signal signal,
                               const void *bytes, size_t len, size_t items, int64_t deadline)
 {
-    return exporter_send((struct skua__send *)exporter, signal, bytes, len, items, deadline, NULL);
+    struct skua__send *self = (struct skua__send *)exporter;
+
+    exporter_add(&self->counts.batches, 1);
+    return exporter_send(self, signal, bytes, len, items, deadline, NULL);
 }
 
 static const char *exporter_server(const skua_otel_exporter *exporter, skua_otel_signal signal,

@@ -2,7 +2,8 @@
  *
  *   send_options.c    from options to an exporter: endpoints, headers, TLS
  *   send_zipkin.c     likewise, to one that speaks Zipkin's JSON
- *   send_exporter.c   the exporter: encodes, tries, waits, counts
+ *   send_exporter.c   the exporter: encodes, halves, tries, waits, counts
+ *   send_client.c     the HTTP client that it does so with
  *   send_http.c       one try over HTTP: a request, its answer, what that means
  *   send_grpc.c       one try over gRPC
  *   send_reply.c      the bodies of answers, in protobuf
@@ -113,6 +114,8 @@ void skua__send_free(struct skua__send *self);
 void skua__send_ops(struct skua__send *self,
                     skua_otel_temporality (*temporality)(const skua_otel_exporter *exporter,
                                                          int kind));
+
+/* ---- its client (send_client.c) -------------------------------------------------------------- */
 
 /* The process' own client, made where there is none yet. 0; what skua_http_client_new says. */
 int skua__send_client_of(struct skua__send *self, skua_http_client **ret);
