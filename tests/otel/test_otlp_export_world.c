@@ -1,5 +1,5 @@
 /* test_otlp_export_world.c - the exporter elsewhere: several batches at a time, one connection for
- * all signals, behind a queue on disk, in the child of a fork, without memory.
+ * all signals, behind a queue on disk, in the child of a fork, without memory, over a proxy.
  *
  * Specifies otlp.h, "Fork" and .concurrency.
  */
@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <skua/otel/disk_queue.h>
+#include <skua/otel/sdk.h>
+#include <skua/trace.h>
 
 #include "export.h"
 
@@ -227,6 +229,36 @@ TEST_FIBER_CLOCK(otlp_without_memory)
 }
 #endif
 
+/* ---- over a proxy ---------------------------------------------------------------------------- */
+
+/* By OTEL_* and http_proxy: a collector elsewhere is reached over the proxy. */
+TEST_FIBER_CURRENT(otlp_over_the_proxy_of_the_environment)
+{
+    static const struct act acts[] = {{"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", LEAVES}};
+    static const char *const all[] = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TIMEOUT",
+                                      "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER", "http_proxy"};
+    static skua_tracer tracer = SKUA_TRACER("proxied", "1");
+    skua_otel_destination_counts counts;
+    struct peer peer;
+
+    peer_begin(&peer, acts, 1);
+    (void)setenv(all[0], "http://collector.invalid:4318", 1);
+    (void)setenv(all[1], "2000", 1);
+    (void)setenv(all[2], "none", 1);
+    (void)setenv(all[3], "none", 1);
+    (void)setenv(all[4], peer.url, 1);
+    MUST(skua_otel_start(NULL) == 0);
+    skua_span_end(skua_span_start(&tracer, "far", NULL));
+    CHECK_EQ(skua_otel_shutdown(skua_now() + TEST_LATE), 0);
+    CHECK_EQ(skua_otel_destination_stats(0, &counts), 0);
+    CHECK_EQ(counts.exported, 1);
+    peer_end(&peer);
+    CHECK(strncmp(peer.heard, "POST http://collector.invalid:4318/v1/traces HTTP", 48) == 0);
+    for (size_t i = 0; i < TEST_LEN(all); i++)
+        (void)unsetenv(all[i]);
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +268,7 @@ int main(void)
         cmocka_unit_test(otlp_fork),
 #ifdef SKUA_FAULTS
         cmocka_unit_test(otlp_without_memory),
+        cmocka_unit_test(otlp_over_the_proxy_of_the_environment),
 #endif
     };
 

@@ -9,8 +9,8 @@
 
 #include "otel/sdk/sdk_impl.h"
 
-static int sexport_otlp(const struct skua__config_exporter *config, skua_otel_signal signal,
-                        char *text, size_t size, skua_otel_exporter **ret)
+static int sexport_otlp(const struct skua__config_exporter *config, char *text, size_t size,
+                        skua_otel_exporter **ret)
 {
     static const skua_otlp_protocol protocols[] = {SKUA_OTLP_HTTP_PROTOBUF, SKUA_OTLP_HTTP_JSON,
                                                    SKUA_OTLP_GRPC};
@@ -38,9 +38,9 @@ static int sexport_otlp(const struct skua__config_exporter *config, skua_otel_si
         headers[i].name = config->headers[i].name;
         headers[i].value = config->headers[i].value;
     }
-    *(signal == SKUA_OTEL_TRACES    ? &options.traces_endpoint
-      : signal == SKUA_OTEL_METRICS ? &options.metrics_endpoint
-                                    : &options.logs_endpoint) = config->endpoint;
+    /* Of the other signals nothing is sent: were theirs the default's, a proxy would not be asked,
+     * since they are of this machine. */
+    options.traces_endpoint = options.metrics_endpoint = options.logs_endpoint = config->endpoint;
     rc = skua_otlp_exporter_new(ret, &options);
     skua__otel_free(headers);
     return rc;
@@ -79,7 +79,7 @@ int skua__sdk_exporter(const struct skua__config_exporter *config, skua_otel_sig
     *ret = NULL;
     switch (config->kind) {
     case SKUA__EXPORTER_OTLP:
-        return sexport_otlp(config, signal, text, size, ret);
+        return sexport_otlp(config, text, size, ret);
     case SKUA__EXPORTER_OTLP_FILE:
         path = path != NULL && strncmp(path, "file://", 7) == 0 ? path + 7 : NULL;
         return skua_otel_file_new(ret, SKUA_OTEL_FILE_OPTIONS(.path = path));
