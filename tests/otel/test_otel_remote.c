@@ -167,6 +167,28 @@ TEST_FIBER_CLOCK(remote_rules_are_followed)
     return 0;
 }
 
+/* A rate that was slow holds up nothing once it is not told any more. */
+TEST_FIBER_CLOCK(remote_a_slow_rule_is_forgotten)
+{
+    struct skua__remote *remote =
+        remote_with("{\"rateLimitingSampling\":{\"maxTracesPerSecond\":0.001}}");
+
+    CHECK_EQ(kept(remote, "a"), 1);
+    rule(remote, "{\"rateLimitingSampling\":{\"maxTracesPerSecond\":10}}");
+    CHECK_EQ(kept(remote, "a"), 10);
+    (void)skua_sleep(SKUA_SECOND);
+    CHECK_EQ(kept(remote, "a"), 10);
+    rule(remote, OPS(",\"defaultLowerBoundTracesPerSecond\":0.001,"
+                     "\"perOperationStrategies\":[" OP("\"b\"", "0") "]"));
+    CHECK_EQ(kept(remote, "b"), 1);
+    rule(remote, OPS(",\"defaultLowerBoundTracesPerSecond\":5,"
+                     "\"perOperationStrategies\":[" OP("\"b\"", "0") "]"));
+    (void)skua_sleep(SKUA_SECOND);
+    CHECK_EQ(kept(remote, "b"), 5);
+    skua_otel_sampler_free(skua__remote_sampler(remote));
+    return 0;
+}
+
 /* A collector that names others each time: memory is bounded, the rest is ruled as all are. */
 TEST(remote_operations_are_bounded)
 {
@@ -368,6 +390,7 @@ int main(void)
         cmocka_unit_test(remote_answers_are_read),
         cmocka_unit_test(remote_answers_of_a_stranger),
         cmocka_unit_test(remote_rules_are_followed),
+        cmocka_unit_test(remote_a_slow_rule_is_forgotten),
         cmocka_unit_test(remote_operations_are_bounded),
         cmocka_unit_test(remote_without_memory),
         cmocka_unit_test(remote_by_the_environment),

@@ -77,9 +77,12 @@ static bool remote_take(struct remote_rule *rule, uint64_t interval)
     if (interval == 0)
         return false;
     do {
-        if (full - now > depth)
+        /* Further than any trace of this rule has put it: it is of a slower one, and forgotten. */
+        int64_t ahead = full - now <= depth + gap ? full - now : 0;
+
+        if (ahead > depth)
             return false;
-        next = (full > now ? full : now) + gap;
+        next = now + (ahead > 0 ? ahead : 0) + gap;
     } while (!atomic_compare_exchange_weak_explicit(&rule->full, &full, next, memory_order_relaxed,
                                                     memory_order_relaxed));
     return true;
