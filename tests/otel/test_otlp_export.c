@@ -3,6 +3,8 @@
  * Specifies otlp.h, "Endpoint", "Again", "Partial" and "Result", against a peer that follows a
  * script, by a clock that jumps.
  */
+#include <math.h>
+
 #include "export.h"
 
 #include "otel/core/otel_warn.h"
@@ -605,6 +607,9 @@ TEST(otlp_options)
         SKUA_OTLP_OPTIONS(.timeout = -1),
         SKUA_OTLP_OPTIONS(.concurrency = 65),
         SKUA_OTLP_OPTIONS(.retry_multiplier = 0.5),
+        SKUA_OTLP_OPTIONS(.retry_multiplier = 1001),
+        SKUA_OTLP_OPTIONS(.retry_multiplier = INFINITY),
+        SKUA_OTLP_OPTIONS(.retry_multiplier = NAN),
         SKUA_OTLP_OPTIONS(.headers = bad, .headers_count = 1),
         SKUA_OTLP_OPTIONS(.headers = line, .headers_count = 1),
         SKUA_OTLP_OPTIONS(.headers = many, .headers_count = 65),

@@ -77,7 +77,7 @@ typedef struct skua_otlp_options {
     unsigned attempts;       /* tries of a batch at most; 5 */
     int64_t retry_initial;   /* ns, the first pause at most; 1 s */
     int64_t retry_max;       /* ns, a pause at most, but where the collector wants more; 5 s */
-    double retry_multiplier; /* how pauses grow; 1.5 */
+    double retry_multiplier; /* how pauses grow, 1 to 1000; 1.5 */
     skua_otel_temporality (*temporality)(const skua_otel_exporter *exporter, int kind);
     char *error_text;  /* receives why it failed, cut to fit; NULL: not wanted */
     size_t error_size; /* bytes of it */

@@ -9,6 +9,7 @@
 
 #include "otel/send/send_impl.h"
 
+#define OPTIONS_MULTIPLIER 1000 /* of an hour it is still a number of ns */
 #define OPTIONS_TIMEOUT (10 * SKUA_SECOND)
 #define OPTIONS_REQUEST ((size_t)64 << 20)
 #define OPTIONS_RESPONSE ((size_t)4 << 20)
@@ -231,7 +232,8 @@ static int options_numbers(struct skua__send *self, const skua_otlp_options *opt
 {
     if (options->timeout < 0 || options->retry_initial < 0 || options->retry_max < 0 ||
         options->concurrency > SKUA__SEND_SLOTS || (unsigned)options->compression > 1 ||
-        (options->retry_multiplier != 0 && !(options->retry_multiplier >= 1)))
+        (options->retry_multiplier != 0 &&
+         !(options->retry_multiplier >= 1 && options->retry_multiplier <= OPTIONS_MULTIPLIER)))
         return options_no(options, -EINVAL, "a number is out of range");
     self->gzip = options->compression == SKUA_OTLP_GZIP;
     self->timeout = options->timeout != 0 ? options->timeout : OPTIONS_TIMEOUT;
@@ -335,6 +337,7 @@ int skua_otlp_exporter_new(skua_otel_exporter **ret, const skua_otlp_options *op
     return options->size == sizeof *options ? skua__send_new(ret, options, false) : -EINVAL;
 }
 
+#undef OPTIONS_MULTIPLIER
 #undef OPTIONS_TIMEOUT
 #undef OPTIONS_REQUEST
 #undef OPTIONS_RESPONSE
