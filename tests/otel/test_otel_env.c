@@ -323,6 +323,8 @@ static const struct {
     {{ALL "ENDPOINT=http://c:1"}, "spans.endpoint=http://c:1/v1/traces", 0},
     {{ALL "ENDPOINT=https://c:1/"}, "spans.endpoint=https://c:1/v1/traces", 0},
     {{ALL "ENDPOINT=http://c:1/my/"}, "logs.endpoint=http://c:1/my/v1/logs", 0},
+    {{ALL "ENDPOINT=http://c:1?k=v"}, "spans.endpoint=http://c:1/v1/traces?k=v", 0},
+    {{ALL "ENDPOINT=http://c:1/my/?k=/"}, "logs.endpoint=http://c:1/my/v1/logs?k=/", 0},
     {{ALL "ENDPOINT=http://c:1/my"}, "logs.endpoint=http://c:1/my/v1/logs", 0},
     {{ALL "ENDPOINT=http://c:1", ALL "LOGS_ENDPOINT=http://l"}, "logs.endpoint=http://l/", 0},
     {{ALL "LOGS_ENDPOINT=http://l/x/y"}, "logs.endpoint=http://l/x/y", 0},

@@ -1,6 +1,6 @@
 /* config_env_exporter.c - exporters, as OTEL_* variables say them.
  *
- *   OTEL_EXPORTER_OTLP_ENDPOINT          a base: /v1/traces and so on are put behind it
+ *   OTEL_EXPORTER_OTLP_ENDPOINT          a base: /v1/traces and so on are put behind its path
  *   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT   as it is; without a path: "/"
  *   gRPC                                 as it is; TLS by its scheme, or by ..._INSECURE without
  *   one
@@ -67,12 +67,14 @@ static const char *env_http_endpoint(struct skua__env *self, const struct env_si
         if (copy != NULL)
             (void)snprintf(copy, len + 2, "%s%s", text, path == NULL ? "/" : "");
     } else {
-        while (text[len - 1] == '/')
-            len--;
-        copy = skua__config_alloc(self->config, len + strlen(signal->path) + 1);
+        size_t base = strcspn(text, "?#"), room = len + strlen(signal->path) + 1;
+        const char *query = text + base;
+
+        while (text[base - 1] == '/')
+            base--;
+        copy = skua__config_alloc(self->config, room);
         if (copy != NULL)
-            (void)snprintf(copy, len + strlen(signal->path) + 1, "%.*s%s", (int)len, text,
-                           signal->path);
+            (void)snprintf(copy, room, "%.*s%s%s", (int)base, text, signal->path, query);
     }
     self->no_memory = self->no_memory || copy == NULL;
     return copy;
