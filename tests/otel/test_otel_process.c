@@ -397,7 +397,7 @@ static int child_main(const char *mode)
     (void)atexit(late_span);
     if (strcmp(mode, "hang") == 0)
         writer.hangs = true;
-    start(strcmp(mode, "hang") == 0 ? MS(100) : 0);
+    start(strcmp(mode, "hang") == 0 ? MS(100) : strcmp(mode, "for ever") == 0 ? SKUA_FOREVER : 0);
     make("span");
     if (strcmp(mode, "fiber") == 0)
         return skua_main(exit_in_a_fiber, NULL, SKUA_RUNTIME_OPTIONS(.workers = 2));
@@ -412,7 +412,7 @@ static int child_main(const char *mode)
 /* Bug 11: a program that never shuts down. */
 TEST(bug_11_exit_sends_what_there_is)
 {
-    static const char *const modes[] = {"return", "threads", "fiber", "poll task"};
+    static const char *const modes[] = {"return", "threads", "fiber", "poll task", "for ever"};
     struct test_child child;
 
     for (size_t i = 0; i < TEST_LEN(modes); i++) {

@@ -1,7 +1,10 @@
 /* test_otel_remote.c - a sampler that a collector rules: its answers, what they do to spans, and
  * what a collector that fails does not.
  */
+#include <pthread.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <skua/http/server.h>
 #include <skua/otel/config.h>
@@ -384,6 +387,84 @@ TEST_FIBER_CURRENT(remote_by_a_file)
     return ruled(SKUA_OTEL_OPTIONS(.config = config, .environment_off = 1));
 }
 
+/* ---- forks ----------------------------------------------------------------------------------- */
+
+static struct {
+    atomic_uint ready, stop;
+} ruling;
+
+static int rules_until_told(void *arg)
+{
+    (void)arg;
+    ruler_begin("{\"probabilisticSampling\":{\"samplingRate\":0}}");
+    atomic_store(&ruling.ready, 1);
+    while (atomic_load(&ruling.stop) == 0)
+        (void)skua_sleep(MS(5));
+    served_end(&ruler.served);
+    return 0;
+}
+
+static void *ruler_of_a_thread(void *arg)
+{
+    skua_runtime *runtime = test_runtime(&test_kinds[0]);
+
+    test_run(runtime, rules_until_told, arg);
+    test_runtime_free(runtime);
+    return NULL;
+}
+
+/* Whether spans become as wanted. */
+static bool samples_soon(bool wanted)
+{
+    int64_t until = skua_now() + 2 * TEST_LATE;
+
+    while (samples() != wanted && skua_now() < until)
+        (void)usleep(1000);
+    return samples() == wanted;
+}
+
+/* The rule of the fork's time keeps nothing: no span makes the child's thread, but the child asks
+ * all the same, and hears of the next rule. */
+TEST(remote_in_the_child_of_a_fork)
+{
+    skua_otel_destination to = {.signal = SKUA_OTEL_TRACES};
+    skua_otel_exporter *memory;
+    pthread_t thread;
+    char said[256];
+    int status = -1;
+    pid_t child;
+
+    if (TEST_TSAN)
+        return;
+    MUST(pthread_create(&thread, NULL, ruler_of_a_thread, NULL) == 0);
+    while (atomic_load(&ruling.ready) == 0)
+        (void)usleep(1000);
+    (void)snprintf(said, sizeof said,
+                   "endpoint=http://%s,pollingIntervalMs=10,initialSamplingRate=1",
+                   ruler.served.address);
+    (void)setenv("OTEL_TRACES_SAMPLER", "jaeger_remote", 1);
+    (void)setenv("OTEL_TRACES_SAMPLER_ARG", said, 1);
+    MUST(skua_otel_memory_new(&memory) == 0);
+    to.exporter = memory;
+    MUST(skua_otel_start(SKUA_OTEL_OPTIONS(.destinations = &to, .destinations_count = 1,
+                                           .self_metrics_off = 1)) == 0);
+    CHECK(samples_soon(false));
+    child = fork();
+    MUST(child >= 0);
+    if (child == 0)
+        _exit(samples_soon(true) && skua_otel_shutdown(skua_now() + TEST_LATE) == 0 ? 0 : 1);
+    atomic_store(&ruler.answer, all_of_them);
+    MUST(waitpid(child, &status, 0) == child);
+    CHECK_EQ(status, 0);
+    CHECK(samples_soon(true));
+    CHECK_EQ(skua_otel_shutdown(skua_now() + TEST_LATE), 0);
+    skua_otel_memory_free(memory);
+    (void)unsetenv("OTEL_TRACES_SAMPLER");
+    (void)unsetenv("OTEL_TRACES_SAMPLER_ARG");
+    atomic_store(&ruling.stop, 1);
+    (void)pthread_join(thread, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,6 +476,7 @@ int main(void)
         cmocka_unit_test(remote_without_memory),
         cmocka_unit_test(remote_by_the_environment),
         cmocka_unit_test(remote_by_a_file),
+        cmocka_unit_test(remote_in_the_child_of_a_fork),
     };
 
     return TEST_MAIN(tests);

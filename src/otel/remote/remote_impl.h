@@ -70,6 +70,8 @@ struct skua__remote {
     skua_otel_sampler *initial;
     char service[256];            /* who asks; set before the first question */
     struct skua__remote_all *all; /* the rules */
+    /* In the child of a fork: to be called by who samples, so that somebody asks; NULL; relaxed. */
+    _Atomic(void (*)(void)) attached;
 };
 
 /* Asks until it is cancelled: a skua__remote. */

@@ -95,9 +95,12 @@ static skua_otel_sampling remote_sample(skua_otel_sampler *sampler,
     struct skua__remote *self = (struct skua__remote *)sampler;
     struct remote_rule *rule = &self->all->rule;
     uint64_t word = atomic_load_explicit(&rule->word, memory_order_relaxed), own, value;
+    void (*attached)(void) = atomic_load_explicit(&self->attached, memory_order_relaxed);
     struct remote_op *op;
     bool kept;
 
+    if (__builtin_expect(attached != NULL, 0))
+        attached();
     if (word >> REMOTE_BITS == REMOTE_INITIAL)
         return self->initial->sample(self->initial, input, result);
     op = atomic_load_explicit(remote_slot(self->all, input->name, remote_hash(input->name)),

@@ -12,7 +12,8 @@
  * Fork       handlers (at the end) hold the mutexes over it, before libskua's locks, which are taken
  *            under the mutexes. The child's state is `forked`: its pipe is the parent's, and
  *            forgotten. Spans go on into new rings; the first that ends, the first record or value
- *            of a metric makes the thread.
+ *            of a metric makes the thread, and the first span that begins, if a collector rules the
+ *            sampler.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -85,7 +86,7 @@ void skua__sdk_over(struct skua__pipe_ask *stop, void *arg)
 /* Waits for the end of a shutdown, as a thread. */
 static void life_block(int64_t timeout)
 {
-    int64_t until = skua__otel_now() + timeout;
+    int64_t until = skua__otel_after(skua__otel_now(), timeout);
     struct timespec when = {.tv_sec = (time_t)(until / 1000000000),
                             .tv_nsec = (long)(until % 1000000000)};
     int rc = 0;
@@ -103,7 +104,7 @@ static void life_at_exit(void)
     if (sdk == NULL || sdk->exit_timeout < 0 || skua__pipe_here())
         return;
     /* A poll task that calls exit may not wait as a task: its thread does. */
-    if (skua_otel_shutdown(skua_now() + sdk->exit_timeout) == SKUA_EUSAGE)
+    if (skua_otel_shutdown(skua__otel_after(skua_now(), sdk->exit_timeout)) == SKUA_EUSAGE)
         life_block(sdk->exit_timeout);
 }
 
@@ -248,6 +249,15 @@ int skua_otel_flush(int64_t deadline)
     return 0;
 }
 
+/* In the child of a fork: what else is to make its thread, but spans and records; NULL: nothing. A
+ * sampler that a collector rules may drop all spans, and must ask whether it still shall. */
+static void life_attach(struct skua__sdk *sdk, void (*fn)(void))
+{
+    atomic_store_explicit(&skua__metric_attached, fn, memory_order_relaxed);
+    for (size_t i = 0; i < sdk->remotes_count; i++)
+        atomic_store_explicit(&sdk->remotes[i]->attached, fn, memory_order_relaxed);
+}
+
 /* Under the mutex: nothing new comes from here on. */
 static void life_close(void)
 {
@@ -278,7 +288,7 @@ int skua_otel_shutdown(int64_t deadline)
         life_close();
         life.state = LIFE_IDLE; /* exporters are left as the parent's: they have done nothing */
         forked = life.last;
-        atomic_store_explicit(&skua__metric_attached, NULL, memory_order_relaxed);
+        life_attach(forked, NULL);
     }
     if (life.state == LIFE_STOPPING)
         ask = skua__pipe_ask_ref(life.stop);
@@ -305,7 +315,7 @@ static void life_restart(void)
     pthread_mutex_unlock(&life.mutex);
     if (sdk == NULL)
         return;
-    atomic_store_explicit(&skua__metric_attached, NULL, memory_order_relaxed);
+    life_attach(sdk, NULL);
     skua__sdk_resource_forked(sdk);
     memset(sdk->counts, 0, sdk->dests_count * sizeof *sdk->counts);
     if (sdk->stop == NULL)
@@ -365,7 +375,7 @@ static void life_fork_child(void)
         life.last->trace_forked.filled = life_restart;
         skua__trace_use(&life.last->trace_forked);
         life.last->log_forked.filled = life_restart;
-        atomic_store_explicit(&skua__metric_attached, life_restart, memory_order_relaxed);
+        life_attach(life.last, life_restart);
         skua__log_use(&life.last->log_forked);
         life_fork_exporters(life.last);
     } else if (life.state != LIFE_FORKED && life.state != LIFE_IDLE) {
