@@ -436,12 +436,49 @@ TEST(parts_that_did_not_arrive_have_failed)
     CHECK_EQ(skua_otel_shutdown(skua_now() + TEST_LATE), 0);
 }
 
+/* ---- a shutdown that ends early -------------------------------------------------------------- */
+
+/* A shutdown cuts off the first of many parts: the points of the others are counted, too. */
+static int64_t hangs_for_ever(skua_otel_exporter *exporter, const skua_otel_batch *batch,
+                              int64_t deadline)
+{
+    (void)exporter;
+    (void)batch;
+    (void)deadline;
+    return skua_sleep(SKUA_FOREVER);
+}
+
+TEST(points_that_a_shutdown_cuts_off_are_counted)
+{
+    static const skua_otel_exporter_ops ops = {.name = "hangs", .export_batch = hangs_for_ever};
+    static skua_otel_exporter hanging = {&ops};
+    static skua_meter meter = SKUA_METER("test.parts", "1");
+    static skua_counter counters[] = {SKUA_COUNTER(&meter, "a", "1", "a"),
+                                      SKUA_COUNTER(&meter, "b", "1", "b"),
+                                      SKUA_COUNTER(&meter, "c", "1", "c")};
+    const skua_otel_destination to = {
+        .signal = SKUA_OTEL_METRICS, .exporter = &hanging, .max_batch = 1};
+    skua_otel_destination_counts counts;
+
+    MUST(skua_otel_start(SKUA_OTEL_OPTIONS(.environment_off = 1, .destinations = &to,
+                                           .destinations_count = 1, .self_metrics_off = 1,
+                                           .runtime_metrics = SKUA_OTEL_RUNTIME_OFF,
+                                           .operations = SKUA_OTEL_OPERATIONS_OFF)) == 0);
+    for (size_t i = 0; i < TEST_LEN(counters); i++)
+        skua_counter_add(&counters[i], 1);
+    CHECK_EQ(skua_otel_shutdown(skua_now() + MS(50)), -ETIMEDOUT);
+    CHECK_EQ(skua_otel_shutdown(skua_now() + TEST_LATE), 0);
+    CHECK_EQ(skua_otel_destination_stats(0, &counts), 0);
+    CHECK_EQ(counts.exported + counts.failed + counts.shutdown, TEST_LEN(counters));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_of_telemetrys_own_numbers),
         cmocka_unit_test(a_queue_that_is_full_and_what_is_in_flight),
         cmocka_unit_test(parts_that_did_not_arrive_have_failed),
+        cmocka_unit_test(points_that_a_shutdown_cuts_off_are_counted),
     };
 
     return TEST_MAIN(tests);

@@ -11,6 +11,19 @@
 #include "otel/metric/metric_impl.h"
 #include "otel/pipe/pipe_impl.h"
 
+/* A shutdown has ended the export before these points were tried. */
+static void reader_drop(struct skua__periodic *self, size_t points)
+{
+    _Atomic uint64_t *count = &self->options.counts->dropped_shutdown;
+
+    if (points == 0)
+        return;
+    atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + points,
+                          memory_order_relaxed);
+    skua__otel_warn(SKUA__WARN_OTHER, "shut down with %zu points of metrics not sent: dropped",
+                    points);
+}
+
 /* Part by part, by points. */
 static int64_t reader_export(struct skua__periodic *self, struct skua__batch *batch)
 {
@@ -22,25 +35,28 @@ static int64_t reader_export(struct skua__periodic *self, struct skua__batch *ba
     uint32_t max = options->max_batch != 0 ? options->max_batch : UINT32_MAX;
     uint32_t metric = 0, point = 0;
     skua_otel_metric *room = skua__batch_alloc(batch, batch->data.count * sizeof *room);
+    size_t left = skua_otel_batch_size(&batch->data), size;
+    const skua_otel_answer none = {.lost = 0};
     skua_otel_batch part;
     int64_t worst = 0;
 
     if (room == NULL)
-        return -ENOMEM;
+        return skua__dest_count(options->counts, options->exporter, left, -ENOMEM, &none);
     while (skua_cancelled() == 0 &&
            skua__metric_part(&batch->data, max, &metric, &point, room, &part)) {
         skua_otel_answer answer;
         int64_t rc;
         int error;
 
-        atomic_store_explicit(&options->counts->inflight, skua_otel_batch_size(&part),
-                              memory_order_relaxed);
+        size = skua_otel_batch_size(&part);
+        left -= size;
+        atomic_store_explicit(&options->counts->inflight, size, memory_order_relaxed);
         rc = skua__dest_call(self->pipe, &dest, &part, &answer);
         atomic_store_explicit(&options->counts->inflight, 0, memory_order_relaxed);
-        error = skua__dest_count(options->counts, options->exporter, skua_otel_batch_size(&part),
-                                 rc, &answer);
+        error = skua__dest_count(options->counts, options->exporter, size, rc, &answer);
         worst = error != 0 ? error : worst;
     }
+    reader_drop(self, left);
     return worst;
 }
 
