@@ -371,6 +371,8 @@ static const struct {
     {HEAD "tracer_provider:\n  processors:\n    - nobody: {}\n", "no plugin", 4},
     {TRACES "  sampler: {nobody: }\n", "no plugin", 4},
     {TRACES "  sampler: {trace_id_ratio_based: {ratio: 2}}\n", "from 0 to 1", 4},
+    {TRACES "  sampler: {jaeger_remote/development: {endpoint: 'http://a', interval: 0}}\n",
+     "whole number", 4},
     {TRACES "  limits: {attribute_count_limit: -1}\n", "whole number", 4},
     {TRACES "  limits: {attribute_count_limit: 1.5}\n", "whole number", 4},
     {TRACES "  limits: {attribute_count_limit: '1'}\n", "whole number", 4},

@@ -146,7 +146,7 @@ static const struct skua__yaml_field sampler_ratio[] = {SKUA__ROW("ratio", F64, 
                                                         SKUA__ROW_END};
 static const struct skua__yaml_field sampler_jaeger[] = {
     {"endpoint", SKUA__FIELD_STR, offsetof(SAMPLER, endpoint), 0, NULL, NULL, true},
-    SKUA__ROW("interval", MS, SAMPLER, interval),
+    SKUA__ROW_MIN("interval", MS, SAMPLER, interval, 1),
     SKUA__ROW_PART("initial_sampler", SAMPLER, root, skua__yaml_sampler),
     SKUA__ROW_END};
 static const struct skua__yaml_field sampler_none[] = {SKUA__ROW_END};
