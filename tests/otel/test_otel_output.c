@@ -480,6 +480,8 @@ TEST_FIBER_CURRENT(console_in_colours_and_as_json)
 /* ---- Zipkin ---------------------------------------------------------------------------------- */
 
 /* The JSON of one client's span with these attributes. */
+static int64_t zipkin_end = 3999; /* of the span */
+
 static bool zipkin_has(const skua_attr *attrs, size_t count, const char *wanted, int kind,
                        int status)
 {
@@ -489,7 +491,7 @@ static bool zipkin_has(const skua_attr *attrs, size_t count, const char *wanted,
                            .status = (uint8_t)status,
                            .name = SAMPLE_TEXT("x"),
                            .start = 1999,
-                           .end = 3999,
+                           .end = zipkin_end,
                            .attrs = {attrs, (uint32_t)count, 0}};
     skua_otel_batch batch = {SKUA_OTEL_TRACES, 1, NULL, {.spans = &span}};
     bool has;
@@ -554,6 +556,16 @@ TEST(zipkin_whole_microseconds_and_what_is_left_out)
                    1, 0));
 }
 
+/* Zipkin's API has no duration of 0: what is less than one is rounded up. */
+TEST(zipkin_shorter_than_a_microsecond_is_one)
+{
+    zipkin_end = 1999;
+    CHECK(zipkin_has(NULL, 0, "\"duration\":1,", 1, 0));
+    zipkin_end = 2998;
+    CHECK(zipkin_has(NULL, 0, "\"duration\":1,", 1, 0));
+    zipkin_end = 3999;
+}
+
 TEST(zipkin_error_is_of_errors_alone)
 {
     const skua_attr no = SKUA_BOOL("error", 0), text = SKUA_STR("error", "false"),
@@ -606,6 +618,7 @@ int main(void)
         cmocka_unit_test(console_in_colours_and_as_json),
         cmocka_unit_test(zipkin_remote_endpoint_by_rank),
         cmocka_unit_test(zipkin_whole_microseconds_and_what_is_left_out),
+        cmocka_unit_test(zipkin_shorter_than_a_microsecond_is_one),
         cmocka_unit_test(zipkin_error_is_of_errors_alone),
         cmocka_unit_test(zipkin_without_memory_says_so),
     };

@@ -10,7 +10,7 @@
  *
  *   trace id, ids, name   as they are, in hex      parent zero: left out
  *   kind                  internal: left out
- *   start, end            timestamp, duration: whole microseconds
+ *   start, end            timestamp, duration: whole microseconds, and one at least
  *   resource              localEndpoint.serviceName: service.name
  *   attributes            tags, all of them text; arrays as JSON
  *   scope                 tags otel.scope.name, otel.scope.version, and those with the older names,

@@ -238,6 +238,7 @@ static void zipkin_span(struct skua__json *out, struct skua__json *scratch,
 {
     static const char *const kinds[] = {NULL, NULL, "SERVER", "CLIENT", "PRODUCER", "CONSUMER"};
     static const uint8_t none[8];
+    int64_t took = (span->end - span->start) / 1000;
     const char *kind = span->kind < sizeof kinds / sizeof *kinds ? kinds[span->kind] : NULL;
 
     skua__json_open(out, '{');
@@ -256,7 +257,7 @@ static void zipkin_span(struct skua__json *out, struct skua__json *scratch,
     skua__json_key(out, "timestamp");
     skua__json_number(out, span->start / 1000);
     skua__json_key(out, "duration");
-    skua__json_number(out, (span->end - span->start) / 1000);
+    skua__json_number(out, took > 0 ? took : 1); /* less is rounded up */
     zipkin_local(out, resource);
     if (span->kind == 3 || span->kind == 4)
         zipkin_remote(out, span);
