@@ -117,9 +117,15 @@ static int options_server(struct skua__send *self, const skua_otlp_options *opti
     end = memchr(host, six ? ']' : ':', (size_t)(stop - host));
     end = end != NULL ? end : stop;
     port = memchr(end, ':', (size_t)(stop - end));
-    self->ports[signal] = port != NULL                         ? (int)strtol(port + 1, NULL, 10)
-                          : strncasecmp(url, "https:", 6) == 0 ? 443
-                                                               : 80;
+    self->ports[signal] = strncasecmp(url, "https:", 6) == 0 ? 443 : 80;
+    if (port != NULL && port + 1 < stop) {
+        size_t digits = strspn(port + 1, "0123456789");
+        long number = digits <= 5 ? strtol(port + 1, NULL, 10) : 0;
+
+        if (port + 1 + digits != stop || number < 1 || number > UINT16_MAX)
+            return options_no(options, -EINVAL, "the endpoint's port is not from 1 to 65535");
+        self->ports[signal] = (int)number;
+    }
     self->hosts[signal] = options_copy(host, (size_t)(end - host));
     return self->hosts[signal] != NULL ? 0 : -ENOMEM;
 }
