@@ -81,6 +81,7 @@ static const char *const names[] = {"OTEL_SDK_DISABLED",
                                     "OTEL_EXPORTER_PROMETHEUS_PORT",
                                     "OTEL_EXPORTER_ZIPKIN_ENDPOINT",
                                     "OTEL_BSP_MAX_QUEUE_SIZE",
+                                    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
                                     "OTEL_BSP_SCHEDULE_DELAY",
                                     "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
                                     "OTEL_TRACES_SAMPLER",
@@ -162,6 +163,8 @@ static const struct row {
      0, 0, 0, "cannot be made"},
     /* No pause would be no end, and the longest one is beyond the clock's. */
     {"OTEL_METRIC_EXPORT_INTERVAL", "0", NULL, NULL, 1, 1, 1, 0, 0, 0, "METRIC_EXPORT_INTERVAL"},
+    {"OTEL_BSP_MAX_QUEUE_SIZE", "2147483647", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2147483647", 1, 1,
+     1, 0, 0, 0, NULL},
     {"OTEL_METRIC_EXPORT_INTERVAL", "9223372036854", "OTEL_EXPORTER_OTLP_TIMEOUT", "9223372036854",
      1, 1, 1, 0, 0, 0, NULL},
 };

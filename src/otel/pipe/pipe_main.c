@@ -15,6 +15,8 @@
 #include "otel/core/otel_warn.h"
 #include "otel/pipe/pipe_impl.h"
 
+#define PMAIN_BATCH UINT32_C(65536) /* items of a batch, whatever is said: it has room for all */
+
 static skua_notify pmain_wake;
 static atomic_bool pmain_woken; /* somebody has told; see the top */
 static __thread bool pmain_here;
@@ -291,6 +293,8 @@ static void pmain_stream(struct skua__pipe *pipe, const struct skua__pipe_option
     }
     if (dest->max_batch < stream->max_batch)
         stream->max_batch = dest->max_batch;
+    if (stream->max_batch > PMAIN_BATCH)
+        stream->max_batch = PMAIN_BATCH;
     if (dest->delay < stream->delay)
         stream->delay = dest->delay;
 }
@@ -374,3 +378,5 @@ int skua__pipe_start(struct skua__pipe **ret, const struct skua__pipe_options *o
         *ret = pipe;
     return rc;
 }
+
+#undef PMAIN_BATCH
