@@ -61,12 +61,11 @@ typedef struct skua_otel_destination {
                                      behind the shutdown. It may be in several destinations */
     unsigned simple;              /* 1: sent at once, not in a rhythm (default 0) */
     uint32_t max_queue;           /* items that wait; more are dropped (default 2048) */
-    uint32_t
-        max_batch; /* items of an export, at most max_queue and 65,536 (default 512); of metrics points
-                           (default all) */
-    int64_t delay;   /* ns between two exports at most; of metrics: the interval (default: 5 s;
+    uint32_t max_batch; /* items of an export, at most max_queue, and 65,536 (default 512); of
+                           metrics points (default all) */
+    int64_t delay;      /* ns between two exports at most; of metrics: the interval (default: 5 s;
                            logs 1 s; metrics 60 s) */
-    int64_t timeout; /* ns that an export may take (default 30 s) */
+    int64_t timeout;    /* ns that an export may take (default 30 s) */
 } skua_otel_destination;
 
 /* How much of a span is kept. 0 is the default; SKUA_OTEL_NONE: nothing. */
