@@ -21,7 +21,7 @@ struct says {
 struct collector {
     const struct says *says;
     size_t count, at;
-    char path[128], key[64], agent[64];
+    char path[128], key[64], agent[64], coding[16];
     size_t heard; /* bytes of the last message */
     struct site site;
     skua_grpc_server *server;
@@ -33,6 +33,7 @@ static int collects(skua_grpc_call *call, void *state)
     const struct says *says = &self->says[self->at];
     const skua_grpc_entry *key = skua_grpc_metadata(call, "x-key");
     const char *agent = skua_http_header(skua_grpc_exchange(call), "User-Agent");
+    const char *coding = skua_http_header(skua_grpc_exchange(call), "grpc-encoding");
     uint8_t info[32], details[256];
     const void *message;
     size_t len;
@@ -46,6 +47,7 @@ static int collects(skua_grpc_call *call, void *state)
     (void)snprintf(self->path, sizeof self->path, "%s", skua_grpc_path(call));
     (void)snprintf(self->key, sizeof self->key, "%s", key != NULL ? (const char *)key->value : "");
     (void)snprintf(self->agent, sizeof self->agent, "%s", agent != NULL ? agent : "");
+    (void)snprintf(self->coding, sizeof self->coding, "%s", coding != NULL ? coding : "");
     if (says->waits != 0 && (rc = skua_sleep(says->waits)) != 0)
         return rc;
     if (says->code == 0)
@@ -105,6 +107,7 @@ TEST_FIBER_CLOCK(otlp_grpc_sends)
     CHECK_TEXT(collector.path, "/opentelemetry.proto.collector.trace.v1.TraceService/Export");
     CHECK_TEXT(collector.key, "abc");
     CHECK_TEXT(collector.agent, "OTel-OTLP-Exporter-C/" SKUA_VERSION);
+    CHECK_TEXT(collector.coding, "");
     CHECK(collector.heard > 60);
     CHECK_EQ(exports(exporter, batch_of_points()), 0);
     CHECK_TEXT(collector.path, "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export");
@@ -124,6 +127,7 @@ TEST_FIBER_CLOCK(otlp_grpc_gzip)
     collector_begin(&collector, &fine, 1);
     exporter = exporter_to(&collector, SKUA_OTLP_OPTIONS(.compression = SKUA_OTLP_GZIP));
     CHECK_EQ(exports(exporter, batch_of_spans()), 0);
+    CHECK_TEXT(collector.coding, "gzip");
     CHECK(collector.heard > 60); /* unpacked */
     exporter_ends(exporter);
     collector_end(&collector);
