@@ -397,6 +397,31 @@ TEST_FIBER(options_and_the_environment)
     return 0;
 }
 
+/* It is none of a file's: beside one the variable counts, as those of tasks and runtimes do. */
+TEST_FIBER(the_environment_beside_a_file)
+{
+    static const char text[] = "file_format: '1.1'\n";
+    char path[] = "/tmp/skua-otel-XXXXXX.yaml";
+    skua_otel_config *config;
+    int fd;
+
+    if (skua_otel_config_parse_text(text, sizeof text - 1, NULL, &config) == -ENOSYS)
+        return 0; /* built without libyaml */
+    skua_otel_config_free(config);
+    fd = mkstemps(path, 5);
+    MUST(fd >= 0 && write(fd, text, sizeof text - 1) == sizeof text - 1 && close(fd) == 0);
+    MUST(setenv("OTEL_CONFIG_FILE", path, 1) == 0);
+    MUST(setenv("SKUA_OTEL_OPERATIONS", "all", 1) == 0);
+    once(SKUA_OTEL_OPERATIONS_DEFAULT, 2, 1);
+    MUST(setenv("SKUA_OTEL_OPERATIONS", "off", 1) == 0);
+    once(SKUA_OTEL_OPERATIONS_DEFAULT, 1, 0);
+    (void)unsetenv("SKUA_OTEL_OPERATIONS");
+    once(SKUA_OTEL_OPERATIONS_DEFAULT, 1, 1);
+    (void)unsetenv("OTEL_CONFIG_FILE");
+    (void)unlink(path);
+    return 0;
+}
+
 /* It ends behind the shutdown, and behind the next start. */
 TEST_FIBER(a_process_that_outlives_telemetry)
 {
@@ -427,6 +452,7 @@ int main(void)
         cmocka_unit_test(files_processes_and_jobs),
         cmocka_unit_test(telemetry_and_what_is_suppressed_make_nothing),
         cmocka_unit_test(options_and_the_environment),
+        cmocka_unit_test(the_environment_beside_a_file),
         cmocka_unit_test(a_process_that_outlives_telemetry),
     };
 

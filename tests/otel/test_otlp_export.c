@@ -269,6 +269,28 @@ TEST_FIBER_CLOCK(otlp_nobody_listens)
     return 0;
 }
 
+/* Cancelled in the pause between two tries, by a shutdown: what is said is why there was one. */
+TEST_FIBER_CLOCK(otlp_says_why_it_had_not_arrived)
+{
+    skua_otel_exporter *exporter =
+        exporter_with(SKUA_OTLP_OPTIONS(.endpoint = "http://127.0.0.1:1"));
+    skua_task *task;
+    int result = 1;
+
+    warned[0] = '\0';
+    skua__otel_warn_to(warns, NULL);
+    MUST(skua_spawn(NULL, exports_one, exporter, .task = &task) == 0);
+    CHECK_EQ(skua_sleep(MS(100)), 0);
+    (void)skua_task_cancel(task);
+    CHECK_EQ(skua_task_join(task, &result), 0);
+    CHECK_EQ(result, -ECANCELED);
+    CHECK(strstr(warned, "ECANCELED") != NULL && strstr(warned, "ECONNREFUSED") != NULL);
+    CHECK(strstr(warned, "status") == NULL); /* there was no answer */
+    exporter_ends(exporter);
+    skua__otel_warn_to(NULL, NULL);
+    return 0;
+}
+
 /* ---- time ------------------------------------------------------------------------------------ */
 
 TEST_FIBER_CLOCK(otlp_hangs_until_the_timeout)
@@ -642,6 +664,7 @@ int main(void)
         cmocka_unit_test(otlp_retry_grows),
         cmocka_unit_test(otlp_retry_after_a_cut),
         cmocka_unit_test(otlp_nobody_listens),
+        cmocka_unit_test(otlp_says_why_it_had_not_arrived),
         cmocka_unit_test(otlp_hangs_until_the_timeout),
         cmocka_unit_test(otlp_deadline_of_the_caller),
         cmocka_unit_test(otlp_cancelled),

@@ -24,7 +24,8 @@
  *              SKUA_OTEL_TASKS=all, or names of tasks: "name,name*": these have spans of their own;
  *              beside a file, too.
  *              SKUA_OTEL_RUNTIME=off|basic|full: what is measured of runtimes (.runtime_metrics);
- *              with a file, too.
+ *              SKUA_OTEL_OPERATIONS=off|metrics|all: what connections, files and the like make
+ *              (.operations); both beside a file, too.
  * Signals      with no destination and no processor log records are not made, and spans record
  *              nothing: they have ids and are sampled, so that traces go on where this process is
  *              between others. Metrics are on where there is a reader.
@@ -88,7 +89,6 @@ typedef enum skua_otel_runtime_metrics {
 } skua_otel_runtime_metrics;
 
 /* What the library's operations make: connections, names, files, processes, blocking jobs.
- * SKUA_OTEL_OPERATIONS=off|metrics|all of the environment says it where the options do not.
  *
  * METRICS    dns.lookup.duration, skua.net.io, skua.net.connections, skua.net.connect.duration,
  *            skua.file.io, skua.process.spawned, skua.operation.duration: docs/operations.md
@@ -97,7 +97,7 @@ typedef enum skua_otel_runtime_metrics {
  *            there are no traces of them alone. Reads and writes are counted only.
  * What telemetry does itself, and what is suppressed (skua_trace_suppress), makes nothing. */
 typedef enum skua_otel_operations {
-    SKUA_OTEL_OPERATIONS_DEFAULT, /* METRICS */
+    SKUA_OTEL_OPERATIONS_DEFAULT, /* as SKUA_OTEL_OPERATIONS says; else metrics */
     SKUA_OTEL_OPERATIONS_OFF,
     SKUA_OTEL_OPERATIONS_METRICS,
     SKUA_OTEL_OPERATIONS_ALL
@@ -133,7 +133,7 @@ typedef struct skua_otel_options {
     skua_otel_reader *const *readers;
     size_t readers_count;
     skua_otel_runtime_metrics runtime_metrics; /* (default basic). Since 0.5 */
-    skua_otel_operations operations;           /* Since 0.5 */
+    skua_otel_operations operations;           /* (default metrics). Since 0.5 */
     unsigned self_metrics_off; /* 1: no otel.sdk.*: telemetry's own numbers, as metrics */
     /* Ids of traces and spans, of 16 and 8 bytes; any thread (default: random). */
     void (*new_trace_id)(uint8_t id[16]);

@@ -347,8 +347,10 @@ static int env_file(const struct skua__config_env *env, const char *path, skua_o
     skua_otel_config_fault fault;
     int rc = skua__config_from_file(env, path, &fault, ret);
 
-    if (rc < 0)
+    if (rc < 0 && fault.line != 0)
         skua__config_say(env, "%.80s:%d: %s", path, fault.line, fault.text);
+    else if (rc < 0)
+        skua__config_say(env, "%.80s: %s", path, fault.text);
     return rc;
 }
 
@@ -356,6 +358,7 @@ int skua__config_from_env(const struct skua__config_env *env, skua_otel_config *
 {
     const char *path = skua__config_get(env, "OTEL_CONFIG_FILE");
     struct skua__env self = {.env = env};
+    int rc;
 
     *ret = NULL;
     if (path == NULL) {
@@ -363,8 +366,14 @@ int skua__config_from_env(const struct skua__config_env *env, skua_otel_config *
         if (path != NULL)
             skua__config_say(env, "OTEL_EXPERIMENTAL_CONFIG_FILE is now OTEL_CONFIG_FILE");
     }
-    if (path != NULL)
-        return env_file(env, path, ret);
+    if (path != NULL) {
+        rc = env_file(env, path, ret);
+        if (rc == 0) { /* a file has no place for it */
+            self.config = *ret;
+            env_operations(&self);
+        }
+        return rc;
+    }
     self.config = skua__config_new();
     if (self.config == NULL)
         return -ENOMEM;

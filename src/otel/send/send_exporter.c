@@ -10,6 +10,7 @@
  *            it grow from there.
  * Cost       no allocation in the steady state but by compression and by the HTTP client.
  */
+#include <stdio.h>
 #include <unistd.h>
 
 #include <skua/retry.h>
@@ -36,12 +37,15 @@ static void exporter_says(const struct skua__send *self, skua_otel_signal signal
                           struct skua__send_answer *answer)
 {
     const char *colon = answer->text[0] != '\0' ? ": " : "";
+    char status[24] = "";
 
     skua__send_redact(self, answer->text);
+    if (answer->answered)
+        (void)snprintf(status, sizeof status, ", status %d", answer->status);
     if (answer->rc < 0)
-        skua__otel_warn(SKUA__WARN_EXPORT, "%zu %s did not get to %s: %s, status %d%s%s", items,
+        skua__otel_warn(SKUA__WARN_EXPORT, "%zu %s did not get to %s: %s%s%s%s", items,
                         exporter_items(signal), self->shown[signal], skua_error_name(answer->rc),
-                        answer->status, colon, answer->text);
+                        status, colon, answer->text);
     else if (answer->partial)
         skua__otel_warn(SKUA__WARN_EXPORT, "%lld of %zu %s were rejected by %s%s%s",
                         (long long)answer->rc, items, exporter_items(signal), self->shown[signal],
@@ -100,9 +104,20 @@ static void exporter_backoff(const struct skua__send *self, skua_backoff *backof
                              .attempts = SKUA_ATTEMPTS_FOREVER, .deadline = deadline));
 }
 
+/* It ends because there is no time left, or nobody waits any more: what is said of it is why it had
+ * not arrived before. `before`: of the last try that failed by itself; 0: none did. */
+static void exporter_gives_up(struct skua__send_answer *answer, int64_t before)
+{
+    if ((answer->rc == -ECANCELED || answer->rc == -ETIMEDOUT) && before < 0 &&
+        answer->text[0] == '\0')
+        (void)snprintf(answer->text, sizeof answer->text, "before that %s",
+                       skua_error_name(before));
+}
+
 static void exporter_tries(struct skua__send *self, const struct skua__send_request *request,
                            struct skua__send_answer *answer)
 {
+    int64_t before = 0;
     skua_backoff backoff;
 
     exporter_backoff(self, &backoff, self->retry_initial, request->deadline);
@@ -111,8 +126,11 @@ static void exporter_tries(struct skua__send *self, const struct skua__send_requ
         int rc;
 
         exporter_try(self, request, answer);
-        if (!answer->again || attempt >= self->attempts)
+        if (!answer->again || attempt >= self->attempts) {
+            exporter_gives_up(answer, before);
             return;
+        }
+        before = answer->rc;
         pause = skua_backoff_next_after(&backoff, answer->after);
         if (pause < 0)
             return;                              /* it would end too late */
@@ -123,6 +141,7 @@ static void exporter_tries(struct skua__send *self, const struct skua__send_requ
         rc = skua_sleep(pause);
         if (rc != 0) {
             answer->rc = rc;
+            exporter_gives_up(answer, before);
             return;
         }
         exporter_add(&self->counts.retries, 1);
