@@ -88,6 +88,9 @@ elsewhere=
 [ -n "${OTEL_CONFIG_FILE:-}${OTEL_EXPORTER_OTLP_ENDPOINT:-}${OTEL_TRACES_EXPORTER:-}" ] &&
     elsewhere=1
 [ -n "${OTEL_METRICS_EXPORTER:-}${OTEL_LOGS_EXPORTER:-}" ] && elsewhere=1
+for signal in TRACES METRICS LOGS; do
+    eval "[ -n \"\${OTEL_EXPORTER_OTLP_${signal}_ENDPOINT:-}\" ]" && elsewhere=1
+done
 
 # ---- ask, and load --------------------------------------------------------------------------
 

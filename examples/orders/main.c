@@ -36,7 +36,8 @@
  *   ORDERS_DRAIN_MS        of an orderly stop (8000)
  *   OTEL_...               as OpenTelemetry has them (skua/otel/sdk.h). Nothing is sent unless one
  *                          of these says where to: OTEL_EXPORTER_OTLP_ENDPOINT (a URL: then all
- *                          is), OTEL_CONFIG_FILE, OTEL_{TRACES,METRICS,LOGS}_EXPORTER; "console"
+ *                          is), OTEL_EXPORTER_OTLP_{TRACES,METRICS,LOGS}_ENDPOINT,
+ *                          OTEL_CONFIG_FILE, OTEL_{TRACES,METRICS,LOGS}_EXPORTER; "console"
  *                          is standard error. Metrics are on /metrics in any case, and log records
  *                          on standard error unless they are sent
  *

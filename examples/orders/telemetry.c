@@ -77,6 +77,9 @@ static void telemetry_defaults(void)
 {
     static const char *const exporters[] = {"OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER",
                                             "OTEL_LOGS_EXPORTER"};
+    static const char *const endpoints[] = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+                                            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+                                            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"};
 
     if (!telemetry_said("OTEL_RESOURCE_ATTRIBUTES"))
         telemetry_say("OTEL_SERVICE_NAME", "orders");
@@ -85,7 +88,8 @@ static void telemetry_defaults(void)
 
         if (value != NULL && strcmp(value, "console") == 0)
             (void)setenv(exporters[i], "stderr", 1);
-        if (!telemetry_said("OTEL_EXPORTER_OTLP_ENDPOINT")) /* with it all three are sent there */
+        /* With the first all three are sent there, with its own this one. */
+        if (!telemetry_said("OTEL_EXPORTER_OTLP_ENDPOINT") && !telemetry_said(endpoints[i]))
             telemetry_say(exporters[i], i == 2 ? "stderr" : "none");
     }
     /* A line for each request, soon, and room for what comes meanwhile. */

@@ -156,6 +156,19 @@ def a_dead_collector_holds_nobody_up(env):
 
 
 @test
+def an_endpoint_of_a_signal_is_where_it_goes(env):
+    with Service(env, ORDERS_LOG="off",
+                 OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="http://127.0.0.1:1/v1/traces") as service:
+        check(service.client().order().status == 201, "an order")
+        if service.client().get("/metrics").status == 501:
+            raise Skipped("without libskua-otel")
+        check(service.stop() == 0, "it stops")
+        text = service.stderr()
+        check("spans did not get to http://127.0.0.1:1/" in text, "spans go there", text)
+        check("points of metrics" not in text, "and nothing else goes anywhere", text)
+
+
+@test
 def unix_sockets(env):
     path = os.path.join(env.folder, "socket")
     for number in (signal.SIGTERM, signal.SIGINT):
