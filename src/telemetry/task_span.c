@@ -40,8 +40,8 @@ static skua_tracer task_span_tracer = SKUA_TRACER("skua.task", SKUA_VERSION);
 /* Release, acquire: the fields of what it points at. */
 static _Atomic(const skua_task_spans *) task_spans;
 
-/* How often turns ceased to be told: figures that were begun before are not whole. Release, acquire:
- * who begins behind a change sees that turns are not told. */
+/* How often turns ceased to be told: figures that were begun before are not whole. Release,
+ * acquire: who begins behind a change sees that turns are not told. */
 static _Atomic uint32_t task_span_rests;
 
 int skua_task_spans_install(const skua_task_spans *spans)

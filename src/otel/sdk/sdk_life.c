@@ -9,8 +9,8 @@
  *
  * Exit       atexit comes before static destructors of what was loaded earlier; nothing here needs
  *            one, and all that a late span may touch is there for ever.
- * Fork       handlers (at the end) hold the mutexes over it, before libskua's locks, which are taken
- *            under the mutexes. The child's state is `forked`: its pipe is the parent's, and
+ * Fork       handlers (at the end) hold the mutexes over it, before libskua's locks, which are
+ *            taken under the mutexes. The child's state is `forked`: its pipe is the parent's, and
  *            forgotten. Spans go on into new rings; the first that ends, the first record or value
  *            of a metric makes the thread, and the first span that begins, if a collector rules the
  *            sampler.
