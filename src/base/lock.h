@@ -23,6 +23,12 @@ SKUA__INLINE void skua__lock_take(struct skua__lock *lock)
         skua__lock_wait(lock);
 }
 
+/* Whether it was free, and is taken. */
+SKUA__INLINE bool skua__lock_try(struct skua__lock *lock)
+{
+    return atomic_exchange_explicit(&lock->held, 1, memory_order_acquire) == 0; /* as above */
+}
+
 SKUA__INLINE void skua__lock_drop(struct skua__lock *lock)
 {
     skua__store_release(&lock->held, 0);

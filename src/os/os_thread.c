@@ -188,11 +188,25 @@ static pthread_mutex_t thread_fork_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct skua__lock *_Atomic thread_fork_locks[THREAD_FORK_LOCKS]; /* lock, to change it */
 static bool thread_fork_ready;                                          /* lock */
 
+/* All of them, or none. Who holds one may be about to take another: so none is waited for while
+ * others are held, and they have no order. */
+static bool thread_fork_take(void)
+{
+    for (unsigned i = 0; i < THREAD_FORK_LOCKS && thread_fork_locks[i] != NULL; i++) {
+        if (skua__lock_try(thread_fork_locks[i]))
+            continue;
+        while (i-- != 0)
+            skua__lock_drop(thread_fork_locks[i]);
+        return false;
+    }
+    return true;
+}
+
 static void thread_fork_before(void)
 {
     pthread_mutex_lock(&thread_fork_mutex);
-    for (unsigned i = 0; i < THREAD_FORK_LOCKS && thread_fork_locks[i] != NULL; i++)
-        skua__lock_take(thread_fork_locks[i]);
+    while (!thread_fork_take())
+        sched_yield();
 }
 
 /* In the parent and in the child: the thread that goes on is the same. */

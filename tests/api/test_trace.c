@@ -5,8 +5,11 @@
  * JSON value by the grammar of RFC 8259 (a small parser below), whatever the tasks are called, with
  * events that carry what viewers need: ph, ts, pid, tid, name.
  */
+#include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <skua/probe.h>
 
 #include "../lib/child.h"
 #include "../lib/event.h"
@@ -217,8 +220,52 @@ static int works(void *arg)
     return skua_scope_join(&scope);
 }
 
+static void hears(const skua_probe_event *event, void *arg)
+{
+    (void)event;
+    (void)arg;
+}
+
+static atomic_bool forks_over;
+
+static void *runtimes_come_and_go(void *arg)
+{
+    (void)arg;
+    while (!atomic_load(&forks_over)) {
+        skua_runtime *runtime;
+
+        MUST(skua_runtime_new(&runtime, SKUA_RUNTIME_OPTIONS(.kind = SKUA_CURRENT_THREAD)) == 0);
+        MUST(skua_runtime_free(runtime) == 0);
+    }
+    return NULL;
+}
+
+/* Traces begin and end, which attaches their listener: what forks hold is taken in another order
+ * than where the trace came first. */
+static int forks_meanwhile(void)
+{
+    static const skua_probe_listener listener = {
+        .size = sizeof listener, .kinds = SKUA_PROBE_BIT(SKUA_PROBE_CANCELLED), .event = hears};
+    pthread_t thread;
+
+    MUST(skua_probe_attach(&listener) == 0);
+    MUST(pthread_create(&thread, NULL, runtimes_come_and_go, NULL) == 0);
+    for (int i = 0; i < TEST_COUNT(2000); i++) {
+        pid_t child = fork();
+
+        MUST(child >= 0);
+        if (child == 0)
+            _exit(0);
+        MUST(waitpid(child, NULL, 0) == child);
+    }
+    atomic_store(&forks_over, true);
+    return pthread_join(thread, NULL);
+}
+
 static int child_main(const char *mode)
 {
+    if (strcmp(mode, "forks") == 0)
+        return forks_meanwhile();
     skua_runtime_options options = {.size = sizeof options, .workers = 2};
     skua_runtime *runtime;
     int result = -1;
@@ -291,12 +338,24 @@ TEST(trace_to_nowhere)
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+TEST(forks_while_traces_begin_and_end)
+{
+    struct test_child child;
+    int status;
+
+    if (TEST_SANITIZED)
+        return; /* a sanitizer's own locks may be held by a thread that is not in the child */
+    status = test_child_run(&child, "forks", "SKUA_TRACE=/dev/null");
+    CHECK_EQ(status, 0);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trace_parser_is_strict),
         cmocka_unit_test(trace_is_valid_json),
         cmocka_unit_test(trace_to_nowhere),
+        cmocka_unit_test(forks_while_traces_begin_and_end),
     };
 
     if (argc == 3)

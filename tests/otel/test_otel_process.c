@@ -150,7 +150,7 @@ static int forks_while_it_starts_and_stops(void)
     pthread_t thread;
 
     MUST(setpgid(0, 0) == 0);
-    (void)alarm(10); /* locks that are never let go of */
+    (void)alarm(60); /* locks that are never let go of */
     MUST(pthread_create(&thread, NULL, start_for_ever, &over) == 0);
     for (int i = 0; i < TEST_COUNT(1000); i++) {
         pid_t child = fork();
