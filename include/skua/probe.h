@@ -21,8 +21,9 @@
  *
  *     SPAWNED { POLLED ( PARKED [WOKEN] | YIELDED ) } POLLED DONE
  *
- * CANCELLED may come anywhere in between. A task that is cancelled before its first turn has none:
- * SPAWNED CANCELLED DONE. No WOKEN behind PARKED: the wake came before the task was idle.
+ * CANCELLED may come anywhere in between, and from another thread also a moment before SPAWNED or
+ * behind DONE. A task that is cancelled before its first turn has none: SPAWNED CANCELLED DONE. No
+ * WOKEN behind PARKED: the wake came before the task was idle.
  *
  * Operations are told where somebody calls and waits for them; each BEGUN has its ENDED, also when
  * the caller is cancelled (-ECANCELED) or out of time. A listener that is attached or detached

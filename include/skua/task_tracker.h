@@ -117,7 +117,7 @@ typedef struct skua_tracked_task {
     const char *waiting_for; /* WAITING: a fiber's future, static; NULL: not known */
     int64_t seen;            /* when the tracker first knew of it */
     int64_t spawned;         /* the same where it saw the spawn; else 0 */
-    int64_t cancelled;       /* when it was cancelled; 0: it was not */
+    int64_t cancelled;       /* when it was cancelled, once it was spawned; 0: it was not */
     skua_task_id waker;      /* the task that woke it last; 0: none, or no task did */
     unsigned worker;         /* where it ran last; ~0u: nowhere yet */
     unsigned warnings;       /* SKUA_TRACKED_SELF_WAKES … */
