@@ -22,14 +22,15 @@
 
 #define SKUA__MEASURES 256u /* the first one is nobody's */
 
-/* Values below EXACT have a bucket each; above, each power of two up to TOP has 32. */
+/* Values below EXACT have a bucket each; above, each power of two up to TOP has 32. The last one has
+ * all that is greater. */
 #define SKUA__MEASURE_STEPS 32u
 #define SKUA__MEASURE_EXACT 64u
 #define SKUA__MEASURE_EXACT_BITS 6u
 #define SKUA__MEASURE_TOP_BITS 44u
 #define SKUA__MEASURE_BUCKETS                                                                      \
     (SKUA__MEASURE_EXACT +                                                                         \
-     (SKUA__MEASURE_TOP_BITS - SKUA__MEASURE_EXACT_BITS) * SKUA__MEASURE_STEPS)
+     (SKUA__MEASURE_TOP_BITS - SKUA__MEASURE_EXACT_BITS) * SKUA__MEASURE_STEPS + 1)
 
 struct skua__measure_cell {
     _Atomic uint64_t epoch; /* of its numbers; 0: they are being cleared */

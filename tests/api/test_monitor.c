@@ -82,6 +82,11 @@ TEST(values_at_the_edges)
     CHECK_EQ(get("edges").max, INT64_C(1) << 44);
     CHECK_EQ(get("edges").p99, INT64_C(1) << 44);
     CHECK_EQ(skua_monitor_reset("edges"), 0);
+    /* The greatest that has a bucket of its own kind is none of those that have not. */
+    skua_measure_record(&measure, (INT64_C(1) << 44) - 1);
+    skua_measure_record(&measure, INT64_MAX);
+    CHECK_RANGE(get("edges").p50, (INT64_C(63) << 38), INT64_C(1) << 44);
+    CHECK_EQ(skua_monitor_reset("edges"), 0);
     CHECK_EQ(get("edges").count, 0);
     CHECK_EQ(get("edges").min, 0);
     CHECK_EQ(get("edges").p99, 0);
