@@ -1,5 +1,7 @@
 /* test_otel_console.c - spans, metrics and log records as lines, and metrics read in a rhythm.
  */
+#include <locale.h>
+
 #include <skua/otel/console.h>
 #include <skua/otel/memory.h>
 #include <skua/otel/sdk.h>
@@ -105,6 +107,23 @@ static void check_printed(const skua_otel_batch *batch, unsigned json, const cha
     if (strcmp(text, wanted) != 0)
         test_note("%s", text);
     CHECK(strcmp(text, wanted) == 0);
+    free(text);
+}
+
+/* A program may speak German; JSON has points. */
+TEST(json_lines_know_no_locale)
+{
+    static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "de_DE"};
+    const char *found = NULL;
+    char *text;
+
+    for (size_t i = 0; i < TEST_LEN(names) && found == NULL; i++)
+        found = setlocale(LC_NUMERIC, names[i]);
+    if (found == NULL)
+        test_note("no locale with a comma here");
+    text = printed(1);
+    (void)setlocale(LC_NUMERIC, "C");
+    CHECK(strstr(text, "{\"f\":0.5,\"b\":true}") != NULL);
     free(text);
 }
 
@@ -367,6 +386,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_are_a_tree_and_move_no_cursor),
         cmocka_unit_test(json_is_one_object_a_line),
+        cmocka_unit_test(json_lines_know_no_locale),
         cmocka_unit_test(metrics_have_a_line_a_point),
         cmocka_unit_test(log_records_name_their_trace),
         cmocka_unit_test(bad_options_make_no_console),

@@ -93,6 +93,18 @@ void skua__console_hex(struct skua__console_line *line, const uint8_t *bytes, si
 
 /* ---- values: as JSON has them, but texts and floats for people ------------------------------- */
 
+/* A point in place of what the locale has between digits, which may be of several bytes. */
+static void console_point(char *text)
+{
+    char *at = text + strspn(text, "-0123456789");
+    size_t len = strcspn(at, "0123456789");
+
+    if (*at == '\0' || *at == 'e' || *at == 'i' || *at == 'n' || at[len] == '\0')
+        return;
+    *at = '.';
+    memmove(at + 1, at + len, strlen(at + len) + 1);
+}
+
 static void console_f64(struct skua__console_line *line, double value, bool json)
 {
     char text[32];
@@ -104,6 +116,7 @@ static void console_f64(struct skua__console_line *line, double value, bool json
     (void)snprintf(text, sizeof text, "%.15g", value);
     if (strtod(text, NULL) != value) /* that is not all of it */
         (void)snprintf(text, sizeof text, "%.17g", value);
+    console_point(text);
     skua__console_print(line, "%s", text);
 }
 
