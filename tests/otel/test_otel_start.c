@@ -298,6 +298,34 @@ TEST(disabled_it_is_off_and_context_travels)
     stop_memory(memory);
 }
 
+/* What telemetry says of its own work are warnings. */
+TEST(the_level_of_its_own_messages)
+{
+    static const struct {
+        const char *level;
+        bool said;
+    } levels[] = {
+        {"info", true}, {"warn", true}, {"warn4", true}, {"error", false}, {"none", false}};
+
+    for (size_t i = 0; i < TEST_LEN(levels); i++) {
+        forget();
+        set("OTEL_LOG_LEVEL", levels[i].level);
+        set("OTEL_METRICS_EXPORTER", "none");
+        set("OTEL_LOGS_EXPORTER", "none");
+        set("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
+        MUST(skua_otel_start(SKUA_OTEL_OPTIONS(.on_warning = warns)) == 0);
+        work();
+        (void)skua_otel_shutdown(skua_now() + MS(20));
+        CHECK_EQ(skua_otel_shutdown(soon()), 0);
+        if (!CHECK_EQ(warned[0] != '\0', levels[i].said))
+            test_note("%s: %s", levels[i].level, warned);
+        CHECK(!levels[i].said ||
+              strstr(warned, "ECONNREFUSED") != NULL); /* not: cancelled, alone */
+    }
+    (void)unsetenv("OTEL_LOG_LEVEL");
+    forget();
+}
+
 TEST(a_file_that_is_wrong_is_an_error)
 {
     forget();
@@ -608,6 +636,7 @@ int main(void)
         cmocka_unit_test(the_environment_says_what_goes_where),
         cmocka_unit_test(options_come_before_the_environment),
         cmocka_unit_test(disabled_it_is_off_and_context_travels),
+        cmocka_unit_test(the_level_of_its_own_messages),
         cmocka_unit_test(a_file_that_is_wrong_is_an_error),
         cmocka_unit_test(a_file_says_it_all),
         cmocka_unit_test(a_shutdown_ends_in_time_with_metrics_too),

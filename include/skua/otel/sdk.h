@@ -145,7 +145,8 @@ typedef struct skua_otel_options {
     size_t buffer;        /* bytes of each thread's, a power of two, 64 KiB to 64 MiB (default 512
                              KiB) */
     int64_t exit_timeout; /* ns that exit() waits for a shutdown (default 2 s; -1: it does not) */
-    /* Is told what goes wrong, a line at a time (default: standard error). Any thread. */
+    /* Is told what goes wrong, a line at a time (default: standard error). Any thread. These are
+     * warnings: OTEL_LOG_LEVEL at error or none leaves faults of the configuration alone. */
     void (*on_warning)(void *arg, const char *line);
     void *arg;
 } skua_otel_options;

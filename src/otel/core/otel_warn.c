@@ -8,12 +8,14 @@
 #include "otel/core/otel_warn.h"
 
 #define WARN_EVERY INT64_C(10000000000) /* ns */
+#define WARN_SEVERITY 16                /* warn4: lines are warnings, all of them */
 #define WARN_MORE 48                    /* bytes for how many were left out */
 
 static struct {
     pthread_mutex_t mutex;
     void (*fn)(void *arg, const char *line);
     void *arg;
+    bool silent;
     int64_t next[SKUA__WARN_REASONS]; /* monotonic */
     unsigned left_out[SKUA__WARN_REASONS];
 } warn = {.mutex = PTHREAD_MUTEX_INITIALIZER};
@@ -23,8 +25,16 @@ void skua__otel_warn_to(void (*fn)(void *arg, const char *line), void *arg)
     pthread_mutex_lock(&warn.mutex);
     warn.fn = fn;
     warn.arg = arg;
+    warn.silent = false;
     memset(warn.next, 0, sizeof warn.next);
     memset(warn.left_out, 0, sizeof warn.left_out);
+    pthread_mutex_unlock(&warn.mutex);
+}
+
+void skua__otel_warn_level(int severity)
+{
+    pthread_mutex_lock(&warn.mutex);
+    warn.silent = severity > WARN_SEVERITY;
     pthread_mutex_unlock(&warn.mutex);
 }
 
@@ -39,7 +49,7 @@ void skua__otel_warn(int reason, const char *format, ...)
     va_list args;
 
     pthread_mutex_lock(&warn.mutex);
-    if (now < warn.next[reason]) {
+    if (warn.silent || now < warn.next[reason]) {
         warn.left_out[reason]++;
         pthread_mutex_unlock(&warn.mutex);
         return;
@@ -72,4 +82,5 @@ void skua__otel_warn_unlock(void)
 }
 
 #undef WARN_EVERY
+#undef WARN_SEVERITY
 #undef WARN_MORE

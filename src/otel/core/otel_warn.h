@@ -18,8 +18,10 @@ enum {
 };
 
 __attribute__((format(printf, 2, 3))) void skua__otel_warn(int reason, const char *format, ...);
-/* Where lines go instead: no newline at their end. NULL: standard error. */
+/* Where lines go instead: no newline at their end. NULL: standard error. They are of any level. */
 void skua__otel_warn_to(void (*fn)(void *arg, const char *line), void *arg);
+/* The least severity that is said, behind that; lines are warnings. */
+void skua__otel_warn_level(int severity);
 /* Around a fork. */
 void skua__otel_warn_lock(void);
 void skua__otel_warn_unlock(void);

@@ -291,6 +291,7 @@ int skua__sdk_new(struct skua__sdk **ret, const skua_otel_options *options)
     options_log(sdk, options);
     skua__sdk_scopes(sdk);
     skua__otel_warn_to(options->on_warning, options->arg);
+    skua__otel_warn_level(sdk->config->log_level);
     *ret = sdk;
     return 0;
 }
