@@ -100,6 +100,51 @@ static char *printed_batch(const skua_otel_batch *batch, unsigned json)
     return text;
 }
 
+/* What steers a terminal in two bytes (U+0080 to U+009F), or in one that is no UTF-8, is shown. */
+TEST(lines_have_no_controls_of_two_bytes)
+{
+    const skua_attr attr = SKUA_STR("k", "\x9b\xc3\xa9\xc2\xa0");
+    const skua_otel_span span = {.name = {"a\xc2\x9b"
+                                          "2Jb",
+                                          6},
+                                 .end = 1000,
+                                 .kind = 1,
+                                 .attrs = {&attr, 1, 0}};
+    const skua_otel_batch batch = {SKUA_OTEL_TRACES, 1, NULL, {.spans = &span}};
+    char *text = printed_batch(&batch, 0);
+
+    CHECK(strstr(text, "a\\xc2\\x9b2Jb {k=\\x9b\xc3\xa9\xc2\xa0}") != NULL);
+    free(text);
+}
+
+/* JSON has a point, whatever people's numbers have. */
+TEST(json_of_the_console_knows_no_locale)
+{
+    static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "de_DE"};
+    static const double bounds[] = {2.5};
+    static const uint64_t counts[] = {1, 0};
+    const skua_otel_point point = {.has_sum = 1,
+                                   .count = 1,
+                                   .sum = 0.5,
+                                   .bounds = bounds,
+                                   .counts = counts,
+                                   .bounds_count = 1};
+    const skua_otel_metric metric = {
+        .name = {"h", 1}, .type = SKUA_OTEL_HISTOGRAM, .points = &point, .points_count = 1};
+    const skua_otel_batch batch = {SKUA_OTEL_METRICS, 1, NULL, {.metrics = &metric}};
+    const char *found = NULL;
+    char *text;
+
+    for (size_t i = 0; i < TEST_LEN(names) && found == NULL; i++)
+        found = setlocale(LC_NUMERIC, names[i]);
+    if (found == NULL)
+        test_note("no locale with a comma here");
+    text = printed_batch(&batch, 1);
+    (void)setlocale(LC_NUMERIC, "C");
+    CHECK(strstr(text, "\"sum\":0.5,\"bounds\":[2.5],\"counts\":[1,0]") != NULL);
+    free(text);
+}
+
 static void check_printed(const skua_otel_batch *batch, unsigned json, const char *wanted)
 {
     char *text = printed_batch(batch, json);
@@ -387,6 +432,8 @@ int main(void)
         cmocka_unit_test(lines_are_a_tree_and_move_no_cursor),
         cmocka_unit_test(json_is_one_object_a_line),
         cmocka_unit_test(json_lines_know_no_locale),
+        cmocka_unit_test(lines_have_no_controls_of_two_bytes),
+        cmocka_unit_test(json_of_the_console_knows_no_locale),
         cmocka_unit_test(metrics_have_a_line_a_point),
         cmocka_unit_test(log_records_name_their_trace),
         cmocka_unit_test(bad_options_make_no_console),

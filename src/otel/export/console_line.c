@@ -45,16 +45,36 @@ __attribute__((format(printf, 2, 3))) void skua__console_print(struct skua__cons
         skua__console_put(line, text, (size_t)len < sizeof text ? (size_t)len : sizeof text - 1);
 }
 
-/* Text for people. */
-void skua__console_text(struct skua__console_line *line, const char *text, size_t len)
+/* Well-formed text for people. U+0080 to U+009F steer terminals, too: C2 and one more byte. */
+static void console_well_formed(struct skua__console_line *line, const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         unsigned char byte = (unsigned char)text[i];
 
-        if (byte < 0x20 || byte == 0x7f)
+        if (byte == 0xc2 && (unsigned char)text[i + 1] < 0xa0)
+            skua__console_print(line, "\\xc2\\x%02x", (unsigned char)text[++i]);
+        else if (byte < 0x20 || byte == 0x7f)
             skua__console_print(line, "\\x%02x", byte);
         else
             skua__console_put(line, text + i, 1);
+    }
+}
+
+/* Text for people; bytes that are no UTF-8 stay, but those that steer old terminals. */
+void skua__console_text(struct skua__console_line *line, const char *text, size_t len)
+{
+    while (len > 0) {
+        size_t good = skua__otel_utf8(text, len);
+
+        console_well_formed(line, text, good);
+        if (good == len)
+            return;
+        if ((unsigned char)text[good] < 0xa0)
+            skua__console_print(line, "\\x%02x", (unsigned char)text[good]);
+        else
+            skua__console_put(line, text + good, 1);
+        text += good + 1;
+        len -= good + 1;
     }
 }
 

@@ -67,13 +67,18 @@ static void console_metric_point(struct skua__console_line *line, const skua_ote
     skua__console_put(line, "\n", 1);
 }
 
-/* Behind `what`, as JSON has it. */
-static void console_metric_f64(struct skua__console_line *line, const char *what, double value)
+/* As JSON. */
+static void console_metric_f64(struct skua__console_line *line, double value)
 {
     skua_attr attr = {.type = SKUA_ATTR_F64, .value.f64 = value};
 
-    skua__console_print(line, "%s", what);
     skua__console_value(line, &attr, true, 0);
+}
+
+static void console_metric_field(struct skua__console_line *line, const char *name, double value)
+{
+    skua__console_print(line, ",\"%s\":", name);
+    console_metric_f64(line, value);
 }
 
 static void console_metric_buckets(struct skua__console_line *line, const skua_otel_metric *metric,
@@ -81,17 +86,19 @@ static void console_metric_buckets(struct skua__console_line *line, const skua_o
 {
     skua__console_print(line, ",\"count\":%" PRIu64, point->count);
     if (point->has_sum)
-        console_metric_f64(line, ",\"sum\":", point->sum);
+        console_metric_field(line, "sum", point->sum);
     if (point->has_min)
-        console_metric_f64(line, ",\"min\":", point->min);
+        console_metric_field(line, "min", point->min);
     if (point->has_max)
-        console_metric_f64(line, ",\"max\":", point->max);
+        console_metric_field(line, "max", point->max);
     if (metric->type != SKUA_OTEL_HISTOGRAM) {
         skua__console_print(line, ",\"scale\":%" PRId32, point->scale);
         return;
     }
-    for (uint32_t i = 0; i < point->bounds_count; i++)
-        console_metric_f64(line, i == 0 ? ",\"bounds\":[" : ",", point->bounds[i]);
+    for (uint32_t i = 0; i < point->bounds_count; i++) {
+        skua__console_print(line, i == 0 ? ",\"bounds\":[" : ",");
+        console_metric_f64(line, point->bounds[i]);
+    }
     skua__console_put(line, "]", point->bounds_count != 0);
     for (uint32_t i = 0; i <= point->bounds_count && point->counts != NULL; i++)
         skua__console_print(line, "%s%" PRIu64, i == 0 ? ",\"counts\":[" : ",", point->counts[i]);
