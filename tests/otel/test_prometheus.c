@@ -4,7 +4,11 @@
 #include "../http/ask.h"
 #include "metered.h"
 
+#include <pthread.h>
+#include <unistd.h>
+
 #include <skua/otel/prometheus.h>
+#include <skua/otel/sdk.h>
 #include <skua/telemetry.h>
 
 static skua_counter orders =
@@ -259,6 +263,63 @@ TEST(prometheus_says_that_there_is_no_memory)
 }
 #endif
 
+/* ---- several who ask ------------------------------------------------------------------------- */
+
+static struct {
+    skua_otel_reader *reader;
+    atomic_uint stop, here, most, scrapes;
+} asking;
+
+static void is_asked(skua_observer *observer, void *arg)
+{
+    unsigned here = atomic_fetch_add(&asking.here, 1) + 1;
+
+    (void)observer;
+    (void)arg;
+    if (here > atomic_load(&asking.most))
+        atomic_store(&asking.most, here);
+    (void)usleep(2000);
+    (void)atomic_fetch_sub(&asking.here, 1);
+}
+
+static void *asks(void *arg)
+{
+    skua_otel_collected *got;
+
+    while (atomic_load(&asking.stop) == 0)
+        if (skua_otel_collect(asking.reader, &got) == 0) {
+            (void)atomic_fetch_add(&asking.scrapes, 1);
+            skua_otel_collected_free(got);
+        }
+    return arg;
+}
+
+/* Two ask on and on, while telemetry is shut down and started: one of them may still read the last
+ * start's metrics, and the other this one's; what is observing is asked by one at a time. */
+TEST(prometheus_two_who_ask_over_restarts)
+{
+    static skua_observing observing;
+    pthread_t threads[2];
+
+    asking.reader = skua_otel_reader_new(NULL);
+    MUST(asking.reader != NULL && skua_observing_begin(&observing, is_asked, NULL) == 0);
+    for (int i = 0; i < 2; i++)
+        MUST(pthread_create(&threads[i], NULL, asks, NULL) == 0);
+    for (int i = 0; i < TEST_COUNT(40); i++) {
+        MUST(skua_otel_start(SKUA_OTEL_OPTIONS(.environment_off = 1, .readers = &asking.reader,
+                                               .readers_count = 1)) == 0);
+        (void)usleep(7000);
+        CHECK_EQ(skua_otel_shutdown(skua_now() + 2 * TEST_LATE), 0);
+    }
+    atomic_store(&asking.stop, 1);
+    for (int i = 0; i < 2; i++)
+        (void)pthread_join(threads[i], NULL);
+    skua_observing_end(&observing);
+    skua_otel_reader_free(asking.reader);
+    CHECK(atomic_load(&asking.scrapes) > 0);
+    CHECK_EQ(atomic_load(&asking.most), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +332,7 @@ int main(void)
         cmocka_unit_test(prometheus_page_is_served_in_the_format_that_is_accepted),
 #ifdef SKUA_FAULTS
         cmocka_unit_test(prometheus_says_that_there_is_no_memory),
+        cmocka_unit_test(prometheus_two_who_ask_over_restarts),
 #endif
     };
 

@@ -338,7 +338,6 @@ struct skua__metric_sdk {
     size_t readers_count;
     skua__exemplars exemplars;
     int64_t start;
-    skua_mutex collecting; /* one collect at a time */
     pthread_mutex_t mutex; /* guards all below */
     struct skua__metric_scope *scopes, **scopes_last;
     struct skua__metric_instrument **instruments;
@@ -357,7 +356,7 @@ struct skua_otel_reader {
     pthread_mutex_t mutex;
     struct skua__metric_sdk *sdk; /* guard: mutex */
     uint32_t index;               /* in its SDK; guard: mutex */
-    uint64_t round;               /* collects; guard: the SDK's collecting, as below */
+    uint64_t round;               /* collects; guard: metric_reader.c's turn, as below */
     int64_t last;                 /* when it last collected */
 };
 
@@ -443,6 +442,8 @@ struct skua__metric_arena {
     void *arg;
 };
 
+/* The child of a fork has nobody who collects. */
+void skua__metric_reader_forked(void);
 /* Collects for a reader. 0 or an error, as skua_otel_collect. */
 int skua__metric_collect(skua_otel_reader *reader, struct skua__metric_arena *arena,
                          const skua_otel_metric **ret, uint32_t *count);

@@ -8,6 +8,10 @@
 
 #include <math.h>
 
+/* One collect at a time, whatever its SDK is: an SDK that was stopped may still be read by one who
+ * began before, and the reader, and those who are observing, are the next SDK's, too. */
+static skua_mutex reader_turn = SKUA_MUTEX_INIT;
+
 /* The SDK that collects on this thread: what is observing must not. */
 static __thread const struct skua__metric_sdk *reader_collecting
     __attribute__((tls_model("initial-exec")));
@@ -283,6 +287,11 @@ static struct skua__metric_sdk *reader_sdk(skua_otel_reader *reader, uint32_t *i
     return sdk;
 }
 
+void skua__metric_reader_forked(void)
+{
+    reader_turn = (skua_mutex)SKUA_MUTEX_INIT;
+}
+
 int skua__metric_collect(skua_otel_reader *reader, struct skua__metric_arena *arena,
                          const skua_otel_metric **ret, uint32_t *count)
 {
@@ -292,11 +301,11 @@ int skua__metric_collect(skua_otel_reader *reader, struct skua__metric_arena *ar
     collect.sdk = reader_sdk(reader, &collect.index);
     if (collect.sdk == NULL)
         return -ENOENT;
-    if (reader_collecting != collect.sdk)
-        rc = skua_mutex_lock(&collect.sdk->collecting);
+    if (reader_collecting == NULL)
+        rc = skua_mutex_lock(&reader_turn);
     if (rc == 0) {
         rc = reader_collect(&collect, ret, count);
-        (void)skua_mutex_unlock(&collect.sdk->collecting);
+        (void)skua_mutex_unlock(&reader_turn);
     }
     skua__metric_sdk_unref(collect.sdk);
     return rc;

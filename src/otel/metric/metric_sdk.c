@@ -60,7 +60,6 @@ static struct skua__metric_sdk *msdk_new(const struct skua__metric_options *opti
         sdk->readers[i] = options->readers[i];
         (void)atomic_fetch_add_explicit(&sdk->readers[i]->refs, 1, memory_order_relaxed);
     }
-    sdk->collecting = (skua_mutex)SKUA_MUTEX_INIT;
     sdk->start = skua__otel_now();
     pthread_mutex_init(&sdk->mutex, NULL);
     sdk->scopes_last = &sdk->scopes;
@@ -137,6 +136,7 @@ void skua__metric_forked(void)
     /* Other threads may have held any lock: none of the old ones is used. What the parent's
      * threads had is lost here, as all memory of theirs; it is the parent's to send. */
     metric_installed.mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    skua__metric_reader_forked();
     metric_installed.sdk = NULL;
     atomic_store_explicit(&skua__metric_generation, 0, memory_order_relaxed);
     (void)skua_metric_install(NULL);
