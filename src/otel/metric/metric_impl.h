@@ -357,7 +357,8 @@ struct skua_otel_reader {
     struct skua__metric_sdk *sdk; /* guard: mutex */
     uint32_t index;               /* in its SDK; guard: mutex */
     uint64_t round;               /* collects; guard: metric_reader.c's turn, as below */
-    int64_t last;                 /* when it last collected */
+    int64_t last;                 /* when it last collected for an SDK … */
+    uint32_t last_of;             /* … of this generation, the newest one */
 };
 
 /* The generation in force: 0: none. Relaxed: the table in metric.h orders. */

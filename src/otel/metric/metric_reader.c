@@ -260,10 +260,14 @@ static int reader_collect(struct skua__collect *collect, const skua_otel_metric 
     skua_observing_run(&observer.base);
     *here = NULL;
     collect->now = skua__otel_now();
-    collect->since = reader->last != 0 ? reader->last : collect->sdk->start;
+    collect->since =
+        reader->last_of == collect->sdk->generation ? reader->last : collect->sdk->start;
     reader_streams(collect);
     skua__collect_producers(collect);
-    reader->last = collect->now;
+    if (reader->last_of <= collect->sdk->generation) { /* not of one who began before a restart */
+        reader->last = collect->now;
+        reader->last_of = collect->sdk->generation;
+    }
     metrics = collect->arena->alloc(collect->arena->arg, collect->count * sizeof *metrics + 1);
     if (metrics != NULL && collect->count != 0)
         memcpy(metrics, collect->metrics, collect->count * sizeof *metrics);

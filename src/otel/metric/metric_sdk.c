@@ -75,8 +75,6 @@ static void msdk_readers(struct skua__metric_sdk *sdk, struct skua__metric_sdk *
         pthread_mutex_lock(&reader->mutex);
         reader->sdk = whose;
         reader->index = i;
-        if (whose != NULL)
-            reader->last = 0;
         pthread_mutex_unlock(&reader->mutex);
     }
 }
