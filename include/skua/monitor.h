@@ -189,7 +189,7 @@ typedef struct skua_runtime_rates {
     double seconds; /* since the last look; the first time since its start, with seconds 0 */
     double busy;    /* part of the workers' time that they were not parked, 0 to 1, counted when
                        they park; 0 at first */
-    uint64_t alive, runnable;               /* tasks, now */
+    uint64_t alive, runnable;               /* tasks: now; when workers looked at events last */
     uint64_t spawned, polls, steals, parks; /* in this time, as the next ones */
     uint64_t budget_yields, events, timers_fired, blocking_jobs;
     int64_t poll_p50, poll_p99; /* of a sample of turns, ns: the end of a bucket that doubles */

@@ -257,8 +257,8 @@ typedef struct skua_worker_stats {
     uint64_t budget_yields; /* turns cut short by the budget */
     uint64_t events;        /* I/O events handled */
     uint64_t timers_fired;
-    uint64_t queue_len;                    /* runnable tasks, now */
-    uint64_t timers_armed;                 /* now */
+    uint64_t queue_len;                    /* runnable tasks, at its last look at events */
+    uint64_t timers_armed;                 /* likewise */
     int64_t busy_ns;                       /* time not parked */
     uint64_t poll_time[SKUA_POLL_BUCKETS]; /* sampled turns by length: bucket n counts those of
                                               [2^n, 2^(n+1)) * 64 ns */

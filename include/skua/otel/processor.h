@@ -3,7 +3,7 @@
  *
  *     static int hide(skua_otel_processor *self, skua_otel_span *span, skua_otel_arena *arena)
  *     {
- *         return strncmp(span->name.at, "health", 6) != 0;       -- 0: it is left out
+ *         return span->name.len < 6 || memcmp(span->name.at, "health", 6) != 0;  -- 0: left out
  *     }
  *
  *     static const skua_otel_processor_ops ops = {.name = "hide", .span = hide};

@@ -1,8 +1,8 @@
 /* prometheus.h - metrics for Prometheus, which comes and gets them.
  *
- *     static skua_otel_prometheus page = {.reader = reader};
+ *     skua_otel_prometheus page = {.reader = reader};
  *
- *     skua_http_router_add(router, "GET", "/metrics", skua_otel_prometheus_handler, &page);
+ *     skua_http_route(router, "GET", "/metrics", skua_otel_prometheus_handler, &page);
  *     skua_otel_prometheus_serve(&page, NULL);     -- or a server for nothing else
  *
  * Formats    the text format 0.0.4, or OpenMetrics 1.0 for who accepts it; exemplars are in the

@@ -11,12 +11,14 @@
  *         skua_otel_exporter *out;
  *         skua_otel_destination to = {.signal = SKUA_OTEL_TRACES};
  *
- *         skua_otel_console_new(&out, NULL);
+ *         skua_otel_console_new(&out, NULL);                 -- skua/otel/console.h
  *         to.exporter = out;
  *         skua_otel_start(SKUA_OTEL_OPTIONS(.destinations = &to, .destinations_count = 1));
  *         …                                                  -- spans are on from here
  *         skua_otel_shutdown(skua_now() + 5 * SKUA_SECOND);
  *     }
+ *
+ * What programs make telemetry with is libskua's: skua/trace.h, skua/metric.h, skua/log.h.
  *
  * Environment  OTEL_* say what the options do not; or the file that OTEL_CONFIG_FILE names, alone.
  *              What cannot be used there is told, and left out; of a file it is an error. Where the
@@ -50,6 +52,7 @@
 #include <skua/otel/processor.h>
 #include <skua/otel/reader.h>
 #include <skua/otel/sampler.h>
+#include <skua/time.h>
 
 SKUA_C_BEGIN
 
