@@ -304,6 +304,8 @@ TEST(tasks_are_told_by_their_names)
     spawned_under(" stores ,,loader", 2);
     spawned_under("none", 0);
     spawned_under("all", 6); /* the root fiber's, too */
+    spawned_under("ALL", 6); /* as other variables take their words; names are as they are */
+    spawned_under("Store", 0);
     MUST(setenv("SKUA_OTEL_TASKS", "store*", 1) == 0);
     spawned_under(NULL, 2);
     spawned_under("none", 0);

@@ -3,6 +3,7 @@
  * It is asked for each spawn: some names, compared in place.
  */
 #include <string.h>
+#include <strings.h>
 
 #include "otel/sdk/sdk_impl.h"
 
@@ -48,9 +49,9 @@ int skua__sdk_tasks(struct skua__sdk *sdk, const skua_otel_options *options)
 
     if (said == NULL && !options->environment_off)
         said = skua__config_get(NULL, "SKUA_OTEL_TASKS");
-    if (said == NULL || strcmp(said, "none") == 0 || *said == '\0')
+    if (said == NULL || strcasecmp(said, "none") == 0 || *said == '\0')
         return 0;
-    if (strcmp(said, "all") == 0)
+    if (strcasecmp(said, "all") == 0)
         said = "*";
     sdk->tasks = skua__otel_malloc(strlen(said) + 1);
     if (sdk->tasks == NULL)
