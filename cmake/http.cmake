@@ -134,7 +134,8 @@ if(skua_websocket)
 endif()
 set_target_properties(
     skua-http PROPERTIES C_VISIBILITY_PRESET hidden VERSION ${PROJECT_VERSION}
-                         SOVERSION ${PROJECT_VERSION_MAJOR} POSITION_INDEPENDENT_CODE ON)
+                         SOVERSION ${PROJECT_VERSION_MAJOR} POSITION_INDEPENDENT_CODE ON
+                         INSTALL_RPATH "$ORIGIN")
 
 # Who links with the static library needs all of these, without asking pkg-config for --static.
 set(SKUA_HTTP_PC_PUBLIC "")

@@ -55,9 +55,11 @@ if(skua_zlib)
 endif()
 target_compile_options(skua-otel PRIVATE -ffunction-sections -fdata-sections)
 target_link_options(skua-otel PRIVATE LINKER:-z,nodelete) # see skua
+# Shared libraries find each other where they are, which need not be where the system looks.
 set_target_properties(
     skua-otel PROPERTIES C_VISIBILITY_PRESET hidden VERSION ${PROJECT_VERSION}
-                         SOVERSION ${PROJECT_VERSION_MAJOR} POSITION_INDEPENDENT_CODE ON)
+                         SOVERSION ${PROJECT_VERSION_MAJOR} POSITION_INDEPENDENT_CODE ON
+                         INSTALL_RPATH "$ORIGIN")
 
 # As skua-http.pc: who links with the static library needs these, too.
 set(SKUA_OTEL_PC_PUBLIC "")
