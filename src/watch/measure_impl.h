@@ -22,8 +22,8 @@
 
 #define SKUA__MEASURES 256u /* the first one is nobody's */
 
-/* Values below EXACT have a bucket each; above, each power of two up to TOP has 32. The last one has
- * all that is greater. */
+/* Values below EXACT have a bucket each; above, each power of two up to TOP has 32. Greater ones
+ * share the last bucket. */
 #define SKUA__MEASURE_STEPS 32u
 #define SKUA__MEASURE_EXACT 64u
 #define SKUA__MEASURE_EXACT_BITS 6u

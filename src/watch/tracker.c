@@ -10,9 +10,9 @@
  *   DONE        into the ring                  into the ring: what passed was busy
  *
  * Events of one task come in the order of this circle, whatever threads they come from: the task's
- * state word orders them. Only CANCELLED may be late, behind DONE, or early, before SPAWNED: an early
- * one cannot be told from a late one, and is not kept. A task that is polled while it waits was
- * woken during its own turn, of which no event tells: a self-wake, most often.
+ * state word orders them. Only CANCELLED may be late, behind DONE, or early, before SPAWNED: an
+ * early one cannot be told from a late one, and is not kept. A task that is polled while it waits
+ * was woken during its own turn, of which no event tells: a self-wake, most often.
  *
  * Fork       the child begins with an empty table: the parent's tasks are not its own.
  */
