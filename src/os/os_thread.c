@@ -205,8 +205,12 @@ static bool thread_fork_take(void)
 static void thread_fork_before(void)
 {
     pthread_mutex_lock(&thread_fork_mutex);
-    while (!thread_fork_take())
+    while (!thread_fork_take()) {
+        /* Who holds one may be about to name another, which takes the mutex. */
+        pthread_mutex_unlock(&thread_fork_mutex);
         sched_yield();
+        pthread_mutex_lock(&thread_fork_mutex);
+    }
 }
 
 /* In the parent and in the child: the thread that goes on is the same. */

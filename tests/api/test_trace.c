@@ -262,10 +262,56 @@ static int forks_meanwhile(void)
     return pthread_join(thread, NULL);
 }
 
+static void *first_runtime(void *arg)
+{
+    skua_runtime *runtime;
+
+    MUST(skua_runtime_new(&runtime, SKUA_RUNTIME_OPTIONS(.kind = SKUA_CURRENT_THREAD)) == 0);
+    MUST(skua_runtime_free(runtime) == 0);
+    atomic_store((atomic_bool *)arg, true);
+    return NULL;
+}
+
+/* The locks of a process are named one after the other, some under others that have been. */
+static int forks_at_the_first(void)
+{
+    static atomic_bool over;
+    pthread_t thread;
+
+    (void)alarm(10);
+    MUST(pthread_create(&thread, NULL, first_runtime, &over) == 0);
+    while (!atomic_load(&over)) {
+        pid_t child = fork();
+
+        MUST(child >= 0);
+        if (child == 0)
+            _exit(0);
+        MUST(waitpid(child, NULL, 0) == child);
+    }
+    return pthread_join(thread, NULL);
+}
+
+static int forks_at_many_firsts(void)
+{
+    int status = 0;
+
+    for (int i = 0; i < 300 && status == 0; i++) {
+        pid_t child = fork();
+
+        MUST(child >= 0);
+        if (child == 0)
+            _exit(forks_at_the_first());
+        MUST(waitpid(child, &status, 0) == child);
+    }
+    return status != 0;
+}
+
 static int child_main(const char *mode)
 {
     if (strcmp(mode, "forks") == 0)
         return forks_meanwhile();
+    if (strcmp(mode, "firsts") == 0)
+        return forks_at_many_firsts();
     skua_runtime_options options = {.size = sizeof options, .workers = 2};
     skua_runtime *runtime;
     int result = -1;
@@ -346,6 +392,8 @@ TEST(forks_while_traces_begin_and_end)
     if (TEST_SANITIZED)
         return; /* a sanitizer's own locks may be held by a thread that is not in the child */
     status = test_child_run(&child, "forks", "SKUA_TRACE=/dev/null");
+    CHECK_EQ(status, 0);
+    status = test_child_run(&child, "firsts", "SKUA_TRACE=/dev/null");
     CHECK_EQ(status, 0);
 }
 
