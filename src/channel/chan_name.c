@@ -111,6 +111,7 @@ size_t skua_channel_each(void (*fn)(const skua_channel_info *info, void *arg), v
     skua_channel_info info;
     size_t count = 0;
 
+    skua__os_lock_over_fork(&name_lock);
     skua__lock_take(&name_lock);
     for (const struct skua__chan_name *name = name_first; name != NULL; name = name->next) {
         count++;

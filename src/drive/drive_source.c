@@ -161,6 +161,7 @@ static void source_unwatch(struct skua__source *source)
 {
     struct skua__driver *driver;
 
+    skua__os_lock_over_fork(&source_lock); /* there may not have been a driver yet */
     skua__lock_take(&source_lock);
     driver = skua__load_relaxed(&source->driver); /* under the lock */
     if (driver != NULL) {

@@ -67,6 +67,7 @@ int skua_probe_detach(const skua_probe_listener *listener)
 {
     int place = -1;
 
+    skua__os_lock_over_fork(&probe_lock);
     skua__lock_take(&probe_lock);
     if (listener != NULL)
         place = probe_place_of(listener);

@@ -105,6 +105,7 @@ const skua_site *skua__site_named(const skua_site *site, const char *name)
 
     if (site->name == name)
         return site;
+    skua__os_lock_over_fork(&tell_lock);
     skua__lock_take(&tell_lock);
     for (named = tell_sites; named != NULL; named = named->next)
         if (named->origin == site && named->site.name == name)
@@ -115,7 +116,6 @@ const skua_site *skua__site_named(const skua_site *site, const char *name)
     named = skua__os_alloc(sizeof *named);
     if (named == NULL)
         return site;
-    skua__os_lock_over_fork(&tell_lock);
     named->site = *site;
     named->site.name = name;
     named->origin = site;

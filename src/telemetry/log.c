@@ -179,6 +179,7 @@ void skua_logger_forget(skua_logger *logger)
 {
     skua_logger **at = &logs.first;
 
+    skua__os_lock_over_fork(&logs.lock);
     skua__lock_take(&logs.lock);
     while (logger->listed && *at != logger)
         at = &(*at)->next;
@@ -214,6 +215,7 @@ const skua_log_ops *skua_log_installed(void)
 
 void skua_log_renew(void)
 {
+    skua__os_lock_over_fork(&logs.lock);
     skua__lock_take(&logs.lock);
     log_changed();
     skua__lock_drop(&logs.lock);

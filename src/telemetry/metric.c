@@ -175,6 +175,7 @@ void skua_observing_run(skua_observer *observer)
 {
     int thread = skua__os_thread_id(), process = skua__os_process_id();
 
+    skua__os_lock_over_fork(&observing.lock);
     skua__lock_take(&observing.lock);
     for (skua_observing *at = observing.first; at != NULL; at = observing.next) {
         void (*fn)(skua_observer * to, void *arg) = at->fn;
