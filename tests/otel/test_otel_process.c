@@ -428,7 +428,8 @@ TEST(bug_17_exit_does_not_wait_for_an_exporter_that_hangs)
     struct test_child child;
     int64_t before = skua_now();
 
-    CHECK_EQ(test_child_run(&child, "hang", NULL), 0);
+    /* It ends while the fiber that hangs is there: no leak, but LeakSanitizer knows no fibers. */
+    CHECK_EQ(test_child_run(&child, "hang", "ASAN_OPTIONS=detect_leaks=0"), 0);
     CHECK_RANGE(skua_now() - before, MS(0), MS(100) + 2 * TEST_LATE);
     CHECK(strstr(child.text, " span ") == NULL);
 }
