@@ -37,7 +37,7 @@ static inline void fuzz_config(skua_otel_config *config)
     fuzz_must(rc == 0 || rc == -ENOENT || rc == -EINVAL || rc == -ENOSYS);
     if (rc == 0 && sampler != NULL && sampler->free != NULL)
         sampler->free(sampler);
-    fuzz_must(config->log_level >= 1 && config->log_level <= 24);
+    fuzz_must(config->log_level >= 1 && config->log_level <= 25);
     fuzz_processors(config->spans, config->spans_count);
     fuzz_processors(config->logs, config->logs_count);
     for (size_t i = 0; i < config->readers_count; i++) {

@@ -253,7 +253,7 @@ struct skua_otel_config {
     struct skua__config_block *blocks; /* its arena */
     bool disabled;                     /* propagators work nevertheless */
     bool from_file;
-    int log_level;           /* of the SDK's own log: 1 to 24, as severities */
+    int log_level;           /* of the SDK's own log: 1 to 24, as severities; 25: nothing */
     const char *propagators; /* as skua_propagation_use takes it: "tracecontext,baggage" */
     struct skua__config_resource resource;
     /* Nothing of a signal: nothing of it is exported. */
