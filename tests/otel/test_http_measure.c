@@ -254,7 +254,8 @@ static uint64_t served_in_all(void)
     return count;
 }
 
-static void nothing_is_active(uint64_t requests)
+/* All requests are over, and one that may not have got as far as the server. */
+static void nothing_is_active(uint64_t requests, unsigned maybe)
 {
     int64_t deadline = skua_now() + 2 * TEST_LATE;
 
@@ -262,8 +263,8 @@ static void nothing_is_active(uint64_t requests)
         (void)skua_sleep(MS(1));
         skua_otel_collected_free(got);
         MUST(skua_otel_collect(reader, &got) == 0);
-    } while (served_in_all() < requests && skua_now() < deadline);
-    CHECK_EQ(served_in_all(), requests);
+    } while (served_in_all() < requests + maybe && skua_now() < deadline);
+    CHECK_RANGE(served_in_all(), requests, requests + maybe);
     MUST(point(ACTIVE, "http.request.method", "GET") != NULL);
     CHECK_EQ(point(ACTIVE, "http.request.method", "GET")->value.i64, 0);
     CHECK_EQ(point(ACTIVE, "http.request.method", "POST")->value.i64, 0);
@@ -275,7 +276,7 @@ TEST_FIBER(requests_that_are_left_are_active_no_more)
                                   "Upgrade: parrot\r\n\r\n";
     skua_http_response *response;
     struct place place;
-    uint64_t requests = 5;
+    unsigned maybe = 0;
     skua_tcp *open;
     char buf[12];
     int rc;
@@ -302,9 +303,9 @@ TEST_FIBER(requests_that_are_left_are_active_no_more)
         &response);
     if (rc != -EPROTONOSUPPORT) { /* it is not built in */
         CHECK_EQ(rc, -ETIMEDOUT);
-        requests++;
+        maybe = 1; /* on a busy machine there is no connection yet */
     }
-    nothing_is_active(requests);
+    nothing_is_active(5, maybe);
     CHECK_EQ(skua_tcp_close(open), 0);
     skua_http_client_free(place.client); /* first: the server need not wait for it to hang up */
     site_end(&place.site);
