@@ -393,6 +393,7 @@ static bool records_spans(void)
         CHECK_EQ(skua_span_context_of(span, &context), 0);
     }
     CHECK(skua_span_context_valid(&context));
+    CHECK((context.flags & SKUA_TRACE_SAMPLED) != 0); /* those behind this process keep theirs */
     return records;
 }
 
@@ -412,9 +413,15 @@ static void one_signal(skua_otel_signal signal, bool spans, bool logs)
 
 TEST(what_goes_nowhere_is_off)
 {
+    const skua_otel_point *live;
+
     measured_begin();
     CHECK(skua_metric_installed() != NULL && skua_log_installed() == NULL);
     CHECK(!records_spans());
+    MUST(skua_otel_collect(reader, &got) == 0);
+    CHECK(point("otel.sdk.span.started", "otel.span.sampling_result", "DROP") != NULL);
+    live = point("otel.sdk.span.live", "otel.span.sampling_result", "RECORD_AND_SAMPLE");
+    CHECK(live == NULL || live->value.i64 == 0); /* nobody tells the end of what is not recorded */
     measured_end();
     one_signal(SKUA_OTEL_LOGS, false, true);
     one_signal(SKUA_OTEL_TRACES, true, false);
